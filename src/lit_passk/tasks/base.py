@@ -1,0 +1,53 @@
+"""A task is a set of problems together with the verifier of their answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from lit_passk.types import Problem, Score
+
+
+class Task(ABC):
+    """Problems and their verifier in one object.
+
+    ``score`` must be a pure function of its arguments: with ``use_workers = True`` it runs in other processes (the task
+    is pickled there once), under the rollout callback's time limit for one completion.
+
+    Example:
+        >>> class Times(Task):
+        ...     def __len__(self):
+        ...         return 4
+        ...
+        ...     def __getitem__(self, index):
+        ...         return Problem(id=str(index), prompt=f"{index} * 7 =", answer=str(index * 7))
+        ...
+        ...     def score(self, problem, completion):
+        ...         correct = completion.strip() == problem.answer
+        ...         return Score(reward=float(correct), correct=correct, answer=completion.strip())
+        >>> task = Times()
+        >>> task.score(task[3], " 21").correct
+        True
+
+    """
+
+    use_workers: bool = False
+    """True when scoring is slow or may hang: it then runs in worker processes with a time limit."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of problems."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Problem:
+        """The problem at ``index``; the same one every time. Raises IndexError past the end."""
+
+    @abstractmethod
+    def score(self, problem: Problem, completion: str) -> Score:
+        """Judge one completion, given as text without special tokens."""
+
+    def demonstration(self, index: int) -> str:
+        """A completion worth imitating, for the cold start by supervised fine-tuning (``lit-passk sft``)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no demonstrations, so `lit-passk sft` cannot train on it: "
+            "override `demonstration(index)`."
+        )
