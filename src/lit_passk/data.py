@@ -1,0 +1,217 @@
+"""Prompts for training and validation: which problems, in which order, rendered how, on which rank."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor, device
+
+from lit_passk.tasks.base import Task
+from lit_passk.types import PromptBatch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a local folder or hub id, with one clear error when there is none."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ValueError(f"No tokenizer could be loaded from `model.policy` {path!r}: {first_line}") from error
+
+
+class PromptLoader:
+    """Iterates over the batches of one task; its order depends on the seed and the epoch alone.
+
+    Every rank walks the same global order and takes its own slice of every batch, so the world size changes neither the
+    order nor the number of batches. A slice may be empty.
+
+    Args:
+        task: Where the problems are.
+        name: ``train`` or the validation name, stamped on every batch.
+        prompts: ``(index in the task, token ids)`` of every prompt that is used.
+        prompts_per_step: Prompts of one batch over all ranks.
+        rank: This data-parallel rank.
+        world_size: Number of data-parallel ranks.
+        seed: Orders the prompts of an epoch; None keeps their order.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        name: str,
+        prompts: Sequence[tuple[int, list[int]]],
+        prompts_per_step: int,
+        rank: int = 0,
+        world_size: int = 1,
+        seed: int | None = None,
+    ) -> None:
+        self.task = task
+        self.name = name
+        self.prompts = prompts
+        self.prompts_per_step = prompts_per_step
+        self.rank = rank
+        self.world_size = world_size
+        self.seed = seed
+        self.epoch = 0
+        self.position = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.prompts) // self.prompts_per_step)
+
+    def __iter__(self) -> Iterator[PromptBatch]:
+        if self.position >= len(self):
+            self.epoch, self.position = self.epoch + 1, 0
+        order = list(range(len(self.prompts)))
+        if self.seed is not None:
+            random.Random(f"order-{self.seed}-{self.epoch}").shuffle(order)
+        while self.position < len(self):
+            begin = self.position * self.prompts_per_step
+            chosen = order[begin : begin + self.prompts_per_step][self.rank :: self.world_size]
+            self.position += 1  # before the yield: a checkpoint written while this batch trains resumes with the next
+            yield PromptBatch(
+                problems=[self.task[self.prompts[i][0]] for i in chosen],
+                prompt_ids=[self.prompts[i][1] for i in chosen],
+                indices=[self.prompts[i][0] for i in chosen],
+                name=self.name,
+            )
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the iteration stands: Lightning saves it with every checkpoint."""
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a saved state."""
+        self.epoch, self.position = state["epoch"], state["position"]
+
+
+class PromptDataModule(L.LightningDataModule):
+    """One task to train on and any number of named tasks to validate on.
+
+    ``validate``, ``test`` and ``predict`` all use the ``val`` tasks. Prompts too long are dropped and counted.
+
+    Args:
+        tokenizer: Folder or hub id of the tokenizer; the command line takes it from ``model.policy``.
+        train: Task to train on; None when there is nothing to train.
+        val: Validation tasks by name; ``val/<name>/pass@k`` is logged for each.
+        prompts_per_step: Prompts of one RL step, over all ranks.
+        val_prompts_per_step: Prompts of one validation batch, over all ranks.
+        chat_template: Render prompts as a user's turn of the tokenizer's chat template; None does so when the tokenizer
+            has one.
+        system_prompt: System turn before the user's; needs a chat template.
+        max_prompt_tokens: Longer prompts are dropped.
+        seed: Orders the training prompts.
+    """
+
+    def __init__(
+        self,
+        tokenizer: str,
+        train: Task | None = None,
+        val: dict[str, Task] | None = None,
+        prompts_per_step: int = 32,
+        val_prompts_per_step: int = 64,
+        chat_template: bool | None = None,
+        system_prompt: str | None = None,
+        max_prompt_tokens: int = 2048,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if prompts_per_step < 1 or val_prompts_per_step < 1:
+            raise ValueError(
+                "`data.prompts_per_step` and `data.val_prompts_per_step` must be at least 1, "
+                f"but got {prompts_per_step} and {val_prompts_per_step}."
+            )
+        self.train = train
+        self.val = dict(val or {})
+        for name in self.val:
+            if name == "train" or "/" in name or "." in name:
+                raise ValueError(f"`data.val` names may not be 'train' nor hold '/' or '.', but got {name!r}.")
+        self.prompts_per_step = prompts_per_step
+        self.val_prompts_per_step = val_prompts_per_step
+        self.system_prompt = system_prompt
+        self.max_prompt_tokens = max_prompt_tokens
+        self.seed = seed
+        self.tokenizer = load_tokenizer(tokenizer)
+        has_template = bool(getattr(self.tokenizer, "chat_template", None))
+        self.chat_template = has_template if chat_template is None else chat_template
+        if self.chat_template and not has_template:
+            raise ValueError(f"`data.chat_template` is true, but the tokenizer of {tokenizer!r} has no chat template.")
+        if system_prompt is not None and not self.chat_template:
+            raise ValueError("`data.system_prompt` needs a chat template: set `data.chat_template` to true.")
+        self._rendered: dict[str, list[tuple[int, list[int]]]] = {}
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """Every task by name, the training task as ``train``."""
+        return ({"train": self.train} if self.train is not None else {}) | self.val
+
+    def render(self, prompt: str) -> str:
+        """The text the policy continues."""
+        if not self.chat_template:
+            return prompt
+        turns = [{"role": "system", "content": self.system_prompt}] if self.system_prompt is not None else []
+        turns.append({"role": "user", "content": prompt})
+        return str(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+
+    def train_dataloader(self) -> PromptLoader:
+        """Training prompts, reshuffled every epoch; sized, because Lightning fetches ahead of unsized loaders."""
+        if self.train is None:
+            raise ValueError("`data.train` is not set: there is nothing to train on.")
+        return self._loader(self.train, "train", self.prompts_per_step, seed=self.seed)
+
+    def val_dataloader(self) -> list[PromptLoader]:
+        """One loader a validation task, in order."""
+        return [self._loader(task, name, self.val_prompts_per_step, seed=None) for name, task in self.val.items()]
+
+    def test_dataloader(self) -> list[PromptLoader]:
+        """The validation loaders."""
+        return self.val_dataloader()
+
+    def predict_dataloader(self) -> list[PromptLoader]:
+        """The validation loaders."""
+        return self.val_dataloader()
+
+    def transfer_batch_to_device(self, batch: PromptBatch, device: device, dataloader_idx: int) -> PromptBatch:
+        """Leave the batch as it is: it holds no tensors, and Lightning's transfer would rebuild it."""
+        return batch
+
+    def decode(self, token_ids: Sequence[int] | Tensor) -> str:
+        """Completion text without special tokens."""
+        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True))
+
+    def _loader(self, task: Task, name: str, prompts_per_step: int, seed: int | None) -> PromptLoader:
+        rank, world_size = self._data_parallel()
+        if name not in self._rendered:
+            self._rendered[name] = self._tokenize(task, name)
+        return PromptLoader(task, name, self._rendered[name], prompts_per_step, rank, world_size, seed)
+
+    def _data_parallel(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        sampler = getattr(self.trainer.strategy, "distributed_sampler_kwargs", None)
+        return (sampler["rank"], sampler["num_replicas"]) if sampler else (0, 1)
+
+    def _tokenize(self, task: Task, name: str) -> list[tuple[int, list[int]]]:
+        texts = [self.render(task[i].prompt) for i in range(len(task))]
+        if not texts:
+            raise ValueError(f"Task {name!r} has no problems.")
+        ids = self.tokenizer(texts, add_special_tokens=not self.chat_template)["input_ids"]
+        kept = [(i, row) for i, row in enumerate(ids) if 0 < len(row) <= self.max_prompt_tokens]
+        if dropped := len(ids) - len(kept):
+            rank_zero_warn(
+                f"{dropped} of {len(ids)} prompts of {name!r} are empty or longer than "
+                f"`data.max_prompt_tokens`={self.max_prompt_tokens} tokens and are left out."
+            )
+        if not kept:
+            raise ValueError(f"No prompt of {name!r} has at most `data.max_prompt_tokens`={self.max_prompt_tokens} tokens.")
+        rank_zero_info(f"{name}: {len(kept)} prompts")
+        return kept
+
