@@ -1,1 +1,57 @@
-"""TODO."""
+"""From rewards to advantages: one idea, one class, one file.
+
+Start with ``base.py``, the one method a new idea fills in. Equations are those of Pass@k Training, arXiv 2508.10751.
+
+Pass@k Training rewards k completions together, so a prompt that is solved once in a while still teaches something and
+one that is mostly solved no longer does. These strategies look at who is *correct*:
+
+- ``PassKFullSampling`` (Algorithm 1, eqs. 1-5; ``passk_full_sampling.py``): disjoint groups in the order of sampling.
+- ``PassKBootstrap`` (Algorithm 2, eq. 6; ``passk_bootstrap.py``): random groups; a completion adds up those it is in.
+- ``PassKAnalytic`` (Algorithm 3, eqs. 8-15; ``passk_analytic.py``): the average over all groups, in closed form. The
+  one to use.
+- ``Combination`` (eq. 18; ``combination.py``): Pass@1 on hard prompts, Pass@k on easy ones, by the share solved.
+- ``ExceedingPassK`` (eq. 17; ``exceeding_passk.py``): Pass@k with more weight on prompts that are hardly ever solved.
+- ``AdaptiveEntropy`` (section 4.2.3; ``adaptive_entropy.py``): Pass@1 on prompts of high entropy, Pass@k on the rest.
+
+The Pass@1 family looks at *rewards*, whatever their scale:
+
+- ``GRPO`` (eqs. 1-3; ``grpo.py``): centred and divided by the standard deviation of the group.
+- ``DrGRPO`` (``dr_grpo.py``): centred only.
+- ``RLOO`` (``rloo.py``): minus the mean of the other completions.
+- ``ReinforcePlusPlus`` (``reinforce_plus_plus.py``): centred and divided over the whole batch.
+
+``Schedule`` (``schedule.py``) uses one after the other: Pass@k then Pass@1, or a falling k.
+
+On rewards of 0 and 1, all but ``PassKFullSampling``, ``PassKBootstrap`` and ``ReinforcePlusPlus`` are GRPO times a
+weight that depends on how often the prompt was solved; they differ in that weight only.
+"""
+
+from lit_passk.advantages.adaptive_entropy import AdaptiveEntropy
+from lit_passk.advantages.base import AdvantageStrategy
+from lit_passk.advantages.combination import Combination
+from lit_passk.advantages.dr_grpo import DrGRPO
+from lit_passk.advantages.exceeding_passk import ExceedingPassK
+from lit_passk.advantages.grpo import GRPO
+from lit_passk.advantages.passk_analytic import PassKAnalytic
+from lit_passk.advantages.passk_bootstrap import PassKBootstrap
+from lit_passk.advantages.passk_full_sampling import PassKFullSampling
+from lit_passk.advantages.passk_strategy import PassKStrategy
+from lit_passk.advantages.reinforce_plus_plus import ReinforcePlusPlus
+from lit_passk.advantages.rloo import RLOO
+from lit_passk.advantages.schedule import Schedule
+
+__all__ = [
+    "GRPO",
+    "RLOO",
+    "AdaptiveEntropy",
+    "AdvantageStrategy",
+    "Combination",
+    "DrGRPO",
+    "ExceedingPassK",
+    "PassKAnalytic",
+    "PassKBootstrap",
+    "PassKFullSampling",
+    "PassKStrategy",
+    "ReinforcePlusPlus",
+    "Schedule",
+]

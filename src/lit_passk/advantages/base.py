@@ -52,3 +52,8 @@ def check_rewards(rewards: Tensor) -> None:
         raise ValueError(f"`rewards` must have shape (P, G), one row a group, but got {tuple(rewards.shape)}.")
     if not torch.isfinite(rewards.to(torch.float64)).all():
         raise ValueError("`rewards` must be finite, but holds NaN or infinity.")
+
+
+def to_float64(rewards: Tensor) -> Tensor:
+    """``rewards`` in float64 on the CPU: the arithmetic is small, and not every accelerator has float64."""
+    return rewards.detach().to("cpu", torch.float64)

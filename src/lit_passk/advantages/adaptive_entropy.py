@@ -1,0 +1,69 @@
+"""Adaptive Training: Pass@1 where the policy explores already, Pass@k where it does not (arXiv 2508.10751, 4.2.3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lit_passk.advantages.passk_strategy import PassKStrategy
+from lit_passk.functional.passk_advantage import analytic_advantage, normalize_groups
+from lit_passk.types import GroupContext
+
+
+class AdaptiveEntropy(PassKStrategy):
+    """Ranks the prompts of a step by entropy: those above the quantile get Pass@1 advantages, the rest Pass@k.
+
+    ``A_Pass@1`` is that of ``GRPO`` on rewards of 0 and 1, ``A_Pass@k`` that of ``PassKAnalytic``, both with the
+    population standard deviation. The entropy of a prompt is ``prompt_entropy(context.entropy)``, the mean over its
+    completions of their mean ``-rollout_logprobs``; it is compared with the quantile (linear interpolation) over
+    ``context.batch.prompt_entropy``, which holds all prompts of all ranks. Outside a training run, where
+    ``context.batch`` is None, the prompts at hand are the batch.
+
+    Args:
+        k: Completions a group, from 1 to ``rollout.group_size``.
+        quantile: Share of the prompts that get Pass@k advantages, in ``[0, 1]``; the paper takes half.
+
+    """
+
+    def __init__(self, k: int = 4, quantile: float = 0.5) -> None:
+        super().__init__(k)
+        if not 0 <= quantile <= 1:
+            raise ValueError(f"AdaptiveEntropy needs a quantile in [0, 1], but got {quantile}.")
+        self.quantile = quantile
+
+    def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
+        """Advantages of shape ``(P, G)``, float32, from ``context.correct`` and the entropies; context is needed."""
+        if context is None:
+            raise ValueError(
+                "AdaptiveEntropy ranks prompts by their entropy, but was called without a context. Pass a GroupContext "
+                "with `entropy` and `batch` (a training run does)."
+            )
+        correct = self.read_correct(rewards, context)
+        entropy = prompt_entropy(context.entropy)
+        if len(entropy) == 0:
+            return (correct).to(rewards.device, torch.float32)
+        batch_entropy = entropy if context.batch is None else context.batch.prompt_entropy.cpu()
+        threshold = torch.quantile(batch_entropy.to(torch.float64), self.quantile)
+        pass_at_k = analytic_advantage(correct, self.k)
+        explores = entropy.to(torch.float64) > threshold
+        return (torch.where(explores[:, None], normalize_groups(correct), pass_at_k)).to(rewards.device, torch.float32)
+
+
+def prompt_entropy(entropy: Tensor) -> Tensor:
+    """Entropy of each prompt: the mean over its completions, all weighted alike whatever their length.
+
+    ``BatchStats.prompt_entropy`` must hold these very numbers, or a prompt at the quantile could be on its wrong side.
+
+    Args:
+        entropy: Mean ``-rollout_logprobs`` of each completion, shape ``(P, G)``, nats a token.
+
+    Returns:
+        Shape ``(P,)``, float32.
+
+    Example:
+        >>> prompt_entropy(torch.tensor([[0.1, 0.3], [1.0, 2.0]]))
+        tensor([0.2000, 1.5000])
+
+    """
+    # Added in float64: the float32 result then depends on the row alone, not on how many rows are reduced at once.
+    return entropy.detach().to("cpu", torch.float64).mean(dim=1).to(torch.float32)

@@ -1,0 +1,77 @@
+"""Pass@k Training by bootstrap sampling: random groups drawn from the rollouts (arXiv 2508.10751, section 2.3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lit_passk.advantages.passk_strategy import PassKStrategy
+from lit_passk.functional.passk_advantage import normalize_groups
+from lit_passk.functional.random import derive_seed, uniform
+from lit_passk.types import GroupContext
+
+
+class PassKBootstrap(PassKStrategy):
+    """Draws groups of k different completions; a completion collects the advantages of the groups it is in.
+
+    Algorithm 2 and eq. 6: ``A_i = sum_j A^j [i in group j]``, the group advantages ``A^j`` normalised over the drawn
+    groups by eqs. 1-3 (population standard deviation). The sum is about k times the analytic advantage when as many
+    groups are drawn as there are completions: mind it when learning rates are compared.
+
+    Groups are drawn from (seed, RL step, prompt id); without a context the step is 0 and a row's number is its id.
+
+    Args:
+        k: Completions a group, from 1 to ``rollout.group_size``.
+        num_groups: Groups drawn for each prompt; None draws as many as there are completions (the paper).
+        reduction: ``sum`` over the groups that hold the completion (the paper), or their ``mean``, which converges to
+            ``PassKAnalytic`` as ``num_groups`` grows.
+        seed: Seed of the draw, at least 0.
+
+    Example:
+        >>> strategy = PassKBootstrap(k=2, num_groups=20_000, reduction="mean")
+        >>> strategy(torch.tensor([[1.0, 0.0, 0.0, 0.0]])).round(decimals=1)  # PassKAnalytic: 1, -1/3, -1/3, -1/3
+        tensor([[ 1.0000, -0.3000, -0.3000, -0.3000]])
+
+    """
+
+    def __init__(
+        self,
+        k: int = 4,
+        num_groups: int | None = None,
+        reduction: Literal["sum", "mean"] = "sum",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(k)
+        if num_groups is not None and num_groups < 1:
+            raise ValueError(f"PassKBootstrap needs num_groups >= 1 (or None), but got {num_groups}.")
+        if reduction not in ("sum", "mean"):
+            raise ValueError(f"`reduction` must be sum or mean, but got {reduction!r}.")
+        if seed < 0:
+            raise ValueError(f"PassKBootstrap needs seed >= 0, but got {seed}.")
+        self.num_groups = num_groups
+        self.reduction = reduction
+        self.seed = seed
+
+    def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
+        """Advantages of shape ``(P, G)``, float32, from ``context.correct`` or rewards of 0 and 1, shape ``(P, G)``."""
+        correct = self.read_correct(rewards, context)
+        step = 0 if context is None else context.step
+        prompt_ids = range(len(correct)) if context is None else context.prompt_ids.tolist()
+        advantages = torch.zeros_like(correct)
+        for row, prompt_id in enumerate(prompt_ids):
+            members = self._draw_groups(derive_seed(self.seed, step, prompt_id), correct.shape[1])
+            group_advantages = normalize_groups(correct[row, members].amax(dim=1))
+            collected = torch.zeros_like(correct[row])
+            collected.index_add_(0, members.flatten(), group_advantages.repeat_interleave(self.k))
+            if self.reduction == "mean":
+                collected /= torch.bincount(members.flatten(), minlength=correct.shape[1]).clamp(min=1)
+            advantages[row] = collected
+        return (advantages).to(rewards.device, torch.float32)
+
+    def _draw_groups(self, seed: int, group_size: int) -> Tensor:
+        """Indices of k different completions in each group, shape ``(num_groups, k)``, int64."""
+        num_groups = group_size if self.num_groups is None else self.num_groups
+        keys = uniform(seed + torch.arange(num_groups * group_size), counter=0)
+        return keys.reshape(num_groups, group_size).argsort(dim=1)[:, : self.k]

@@ -1,0 +1,71 @@
+"""What all strategies of Pass@k Training share: k, and the reading of who is right."""
+
+from __future__ import annotations
+
+import warnings
+
+from torch import Tensor
+
+from lit_passk.advantages.base import AdvantageStrategy, check_rewards, to_float64
+from lit_passk.types import GroupContext
+
+
+class PassKStrategy(AdvantageStrategy):
+    """Base of the strategies that reward groups of ``k`` completions; they look at ``correct`` alone, never at rewards.
+
+    Args:
+        k: Completions that are rewarded together, from 1 to ``rollout.group_size``.
+    """
+
+    def __init__(self, k: int = 4) -> None:
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise ValueError(f"{type(self).__name__} needs an integer k >= 1, but got k = {k!r}.")
+        self.k = k
+
+    def check_group_size(self, group_size: int) -> None:
+        """Raise a ValueError where ``k > group_size``; warn where ``k == group_size``, which has no signal."""
+        name = f"{type(self).__name__}(k={self.k})"
+        if self.k > group_size:
+            raise ValueError(
+                f"{name} needs rollout.group_size >= {self.k}, but got {group_size}. "
+                "Raise rollout.group_size or lower k."
+            )
+        if self.k == group_size:
+            warnings.warn(
+                f"{name} with rollout.group_size = {group_size} sees a single group of k completions: its Pass@k "
+                "advantages are always zero. Raise rollout.group_size or lower k.",
+                stacklevel=2,
+            )
+
+    def read_correct(self, rewards: Tensor, context: GroupContext | None) -> Tensor:
+        """Check the inputs and return who is right.
+
+        Args:
+            rewards: Shape ``(P, G)``.
+            context: Its ``correct`` counts; without it the rewards must say it.
+
+        Returns:
+            Shape ``(P, G)``, float64 of 0 and 1, on the CPU.
+
+        Raises:
+            ValueError: If ``k > G``, or without a context if a reward is neither 0 nor 1.
+        """
+        check_rewards(rewards)
+        self.check_group_size(rewards.shape[1])
+        if context is not None:
+            if context.correct.shape != rewards.shape:
+                raise ValueError(
+                    f"`context.correct` must have the shape of `rewards`, {tuple(rewards.shape)}, "
+                    f"but got {tuple(context.correct.shape)}."
+                )
+            return to_float64(context.correct)
+        correct = to_float64(rewards)
+        other = (correct != 0) & (correct != 1)
+        if other.any():
+            raise ValueError(
+                f"{type(self).__name__} counts right answers. Without a context `rewards` must be 0 or 1, but one is "
+                f"{float(correct[other][0]):g}. Pass a GroupContext whose `correct` says which completions are right; "
+                "to train on the best graded reward of k instead, write an AdvantageStrategy of your own (the name "
+                "MaxAtK is reserved for it, but it does not exist yet)."
+            )
+        return correct
