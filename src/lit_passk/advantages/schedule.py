@@ -14,7 +14,7 @@ from lit_passk.types import GroupContext
 class Schedule(AdvantageStrategy):
     """Switches to the next strategy at each boundary: Pass@k first and Pass@1 then, or k over time.
 
-    The two-stage training of arXiv 2508.10751, section 4.1, in YAML::
+    Pass@k Training, then Pass@1 Training (arXiv 2508.10751) in YAML::
 
         advantage:
           class_path: Schedule

@@ -1,0 +1,96 @@
+"""The arithmetic of policy losses: surrogates at a ratio, means over completions, and what a token weighs."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+Aggregation = Literal["token", "sequence", "constant"]
+"""How token losses become one number; see ``token_weights``."""
+
+
+def token_weights(
+    num_tokens: Tensor, aggregation: Aggregation, total_tokens: int, total_completions: int, max_tokens: int
+) -> Tensor:
+    """The weight of each token of a completion, so that ``sum(weights * token_losses)`` is the aggregated loss.
+
+    ``token``: the mean over all tokens of the batch (DAPO). ``sequence``: the mean over completions of their token
+    means (GRPO). ``constant``: the sum over tokens divided by ``total_completions * max_tokens`` (Dr. GRPO), so that
+    length changes no token's weight. The totals count the whole batch, over all micro-batches and ranks, with the
+    completions that are left out of the forward pass because their advantage is zero.
+
+    Args:
+        num_tokens: Tokens of each completion, shape ``(N,)``, integer, at least 1.
+        aggregation: ``token``, ``sequence`` or ``constant``.
+        total_tokens: Completion tokens of the batch.
+        total_completions: Completions of the batch.
+        max_tokens: Most tokens a completion may have.
+
+    Returns:
+        Shape ``(N,)``, float32: the weight of one token of each completion.
+
+    Raises:
+        ValueError: If ``aggregation`` is not one of the three, or a completion is empty.
+
+    Example:
+        >>> lengths = torch.tensor([1, 3])
+        >>> token_weights(lengths, "token", total_tokens=4, total_completions=2, max_tokens=5)
+        tensor([0.2500, 0.2500])
+        >>> token_weights(lengths, "sequence", total_tokens=4, total_completions=2, max_tokens=5)
+        tensor([0.5000, 0.1667])
+        >>> token_weights(lengths, "constant", total_tokens=4, total_completions=2, max_tokens=5)
+        tensor([0.1000, 0.1000])
+
+    """
+    if (num_tokens < 1).any():
+        raise ValueError(f"Every completion needs at least 1 token, but one has {int(num_tokens.min())}.")
+    if aggregation == "token":
+        return torch.full_like(num_tokens, 1 / total_tokens, dtype=torch.float32)
+    if aggregation == "sequence":
+        return 1 / (num_tokens.to(torch.float32) * total_completions)
+    if aggregation == "constant":
+        return torch.full_like(num_tokens, 1 / (total_completions * max_tokens), dtype=torch.float32)
+    raise ValueError(f"`aggregation` must be one of {', '.join(get_args(Aggregation))}, but got {aggregation!r}.")
+
+
+def clipped_surrogate(ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float) -> Tensor:
+    """``min(ratio * A, clip(ratio, 1 - clip_low, 1 + clip_high) * A)``, to be maximised (PPO, arXiv 1707.06347, eq. 7).
+
+    The gradient by ``ratio`` is ``A``, and zero where the ratio has already moved past the bound in the direction the
+    advantage asks for.
+
+    Args:
+        ratio: ``exp(logprobs - old_logprobs)``, shape ``(T,)``.
+        advantages: Shape ``(T,)``.
+        clip_low: How far below 1 the ratio may count.
+        clip_high: How far above 1 the ratio may count.
+
+    Example:
+        >>> ratio, advantages = torch.tensor([1.5, 1.5, 0.5, 0.5]), torch.tensor([1.0, -1.0, 1.0, -1.0])
+        >>> clipped_surrogate(ratio, advantages, clip_low=0.2, clip_high=0.2)
+        tensor([ 1.2000, -1.5000,  0.5000, -0.8000])
+
+    """
+    return torch.minimum(ratio * advantages, ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
+
+
+def completion_mean(values: Tensor, completion: Tensor) -> Tensor:
+    """Replace each token's value by the mean over its completion; differentiable.
+
+    Args:
+        values: Shape ``(T,)``.
+        completion: Which completion a token belongs to, shape ``(T,)``, int64; a completion's tokens lie side by side.
+
+    Returns:
+        Shape ``(T,)``.
+
+    Example:
+        >>> completion_mean(torch.tensor([1.0, 3.0, 5.0]), torch.tensor([4, 4, 7]))
+        tensor([2., 2., 5.])
+
+    """
+    _, position, counts = torch.unique_consecutive(completion, return_inverse=True, return_counts=True)
+    sums = torch.zeros(len(counts), dtype=values.dtype, device=values.device).index_add(0, position, values)
+    return (sums / counts)[position]

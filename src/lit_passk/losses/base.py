@@ -1,0 +1,123 @@
+"""The interface of policy losses: flat tensors of tokens in, weighted sums out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from lit_passk.functional.kl import kl_estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossInputs:
+    """The completion tokens of one micro-batch, without padding, completions one after the other; T tokens, maybe 0."""
+
+    logprobs: Tensor
+    """The policy's log-probability of each token, with gradient, shape ``(T,)``, float32."""
+    old_logprobs: Tensor
+    """The same before this step's first update, shape ``(T,)``, float32."""
+    advantages: Tensor
+    """The advantage of the completion a token belongs to, shape ``(T,)``, float32."""
+    weights: Tensor
+    """What a token counts in the sum, shape ``(T,)``, float32: aggregation and the denominators of the whole batch are
+    already in it (``functional.policy_loss.token_weights``)."""
+    completion: Tensor
+    """Which completion a token belongs to, shape ``(T,)``, int64, ascending, not necessarily from 0; never split over
+    micro-batches."""
+    importance: Tensor | None = None
+    """Correction for tokens that were sampled by an engine that does not quite agree with the policy, shape ``(T,)``,
+    float32: multiplies the token's loss. None where there is none."""
+
+    def __post_init__(self) -> None:
+        """Raise a ValueError unless all tensors are flat and of one length."""
+        shape = self.logprobs.shape
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and (value.ndim != 1 or value.shape != shape):
+                raise ValueError(
+                    f"LossInputs needs tensors of shape (T,) with one T, but `logprobs` has shape {tuple(shape)} and "
+                    f"`{field.name}` {tuple(value.shape)}."
+                )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossOutput:
+    """What a policy loss returns: sums, to be added up over micro-batches and ranks, never averaged."""
+
+    loss: Tensor
+    """Sum of weight times token loss, scalar, with gradient (zero for no tokens)."""
+    metrics: Mapping[str, Tensor]
+    """Detached scalars, each the sum of weight times a token's value. With ``token`` or ``sequence`` weights, their sum
+    over all micro-batches and ranks is a mean over the batch, in which completions that were left out count as 0."""
+
+
+class PolicyLoss(ABC):
+    """Turns log-probabilities and advantages into the loss of a micro-batch.
+
+    A loss is a plain class like an ``AdvantageStrategy``: its constructor arguments are its configuration.
+
+    Example:
+        >>> class Reinforce(PolicyLoss):
+        ...     def __call__(self, inputs):
+        ...         return self.reduce(-inputs.advantages * inputs.logprobs, inputs)
+        >>> inputs = LossInputs(
+        ...     logprobs=torch.tensor([-1.0, -2.0], requires_grad=True),
+        ...     old_logprobs=torch.tensor([-1.0, -2.0]),
+        ...     advantages=torch.tensor([1.0, -1.0]),
+        ...     weights=torch.tensor([0.5, 0.5]),
+        ...     completion=torch.tensor([0, 1]),
+        ... )
+        >>> Reinforce()(inputs).loss
+        tensor(-0.5000, grad_fn=<SumBackward0>)
+
+    """
+
+    @abstractmethod
+    def __call__(self, inputs: LossInputs) -> LossOutput:
+        """Compute the loss.
+
+        Args:
+            inputs: The tokens of one micro-batch.
+
+        Returns:
+            The weighted sum of token losses, and metrics that are weighted sums too.
+        """
+
+    @staticmethod
+    def reduce(token_losses: Tensor, inputs: LossInputs, metrics: Mapping[str, Tensor] | None = None) -> LossOutput:
+        """Weigh and sum token losses and token metrics; ``approx_kl`` is always among the metrics.
+
+        ``approx_kl`` estimates KL(old policy || policy), how far the policy has moved since the rollout, by the k3
+        estimator.
+
+        Args:
+            token_losses: Shape ``(T,)``, with gradient, without weights and importance.
+            inputs: The tokens they are for.
+            metrics: A value per token, shape ``(T,)`` each.
+        """
+        if inputs.importance is not None:
+            token_losses = token_losses * inputs.importance
+        with torch.no_grad():
+            values = {"approx_kl": kl_estimate(inputs.old_logprobs, inputs.logprobs, "k3"), **(metrics or {})}
+            sums = {name: (inputs.weights * value).sum() for name, value in values.items()}
+        return LossOutput(loss=(inputs.weights * token_losses).sum(), metrics=sums)
+
+
+def check_clip(name: str, clip_low: float, clip_high: float) -> None:
+    """Raise a ValueError unless ``0 <= clip_low <= 1`` and ``clip_high >= 0``."""
+    if not 0 <= clip_low <= 1:
+        raise ValueError(f"{name} needs clip_low in [0, 1], but got {clip_low}: the ratio is kept above 1 - clip_low.")
+    if not clip_high >= 0:
+        raise ValueError(f"{name} needs clip_high >= 0, but got {clip_high}: the ratio is kept below 1 + clip_high.")
+
+
+def clip_fractions(ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float) -> dict[str, Tensor]:
+    """Which tokens are held back by the lower and by the upper bound, shape ``(T,)`` each, bool."""
+    return {
+        "clip_fraction_low": (ratio < 1 - clip_low) & (advantages < 0),
+        "clip_fraction_high": (ratio > 1 + clip_high) & (advantages > 0),
+    }
