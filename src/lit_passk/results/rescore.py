@@ -1,0 +1,142 @@
+"""Judge the completions of a result file again, without sampling."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+from lit_passk.results.reader import Results, load_results
+from lit_passk.results.record import FORMAT, VERSION, CompletionRecord, encode_line, encode_record, installed_versions
+from lit_passk.tasks.base import Task
+from lit_passk.types import Problem, Score
+
+log = logging.getLogger(__name__)
+
+ScoreAll = Callable[[Task, Sequence[tuple[Problem, str]]], Iterable[Score]]
+"""Scores the (problem, completion) pairs of a task, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RescoreSummary:
+    """What a rescoring changed."""
+
+    path: Path
+    """The new file."""
+    num_completions: int
+    num_changed: int
+    """Completions whose verdict (correct, wrong, unscorable) is another than before."""
+
+
+def score_inline(task: Task, pairs: Sequence[tuple[Problem, str]]) -> Iterable[Score]:
+    """Score one pair after the other in this process, without a time limit."""
+    return (task.score(problem, completion) for problem, completion in pairs)
+
+
+def rescore(
+    path: str | PathLike[str],
+    task: Task | Mapping[str, Task],
+    out: str | PathLike[str] | None = None,
+    score_all: ScoreAll = score_inline,
+) -> RescoreSummary:
+    """Judge every completion of a result file by the task's present verifier and answer keys.
+
+    Nothing is sampled. The new file appears whole or not at all, and can be continued like the old one.
+
+    Args:
+        path: The result file; it is not changed.
+        task: The task its problems are from; a mapping from benchmark name to task for a file of several.
+        out: The new file; ``<name>.rescored.jsonl`` beside the old one by default. It is replaced if it exists.
+        score_all: How to score many pairs; pass a pool of worker processes for verifiers that may hang.
+
+    Raises:
+        ValueError: If a benchmark has no task, a problem is not in its task, or ``out`` is the old file itself.
+
+    """
+    results = load_results(path)
+    target = Path(out) if out is not None else results.path.with_name(f"{results.path.stem}.rescored.jsonl")
+    if target.exists() and target.samefile(results.path):
+        raise ValueError(f"Rescoring never overwrites what was sampled: give another `out` than {target}.")
+    records = list(results.records)
+    for benchmark in results.groups():
+        one = _task_of(benchmark, task, results)
+        rows = [row for row, record in enumerate(results.records) if record.benchmark == benchmark]
+        pairs = _pairs(one, [results.records[row] for row in rows], results.path)
+        for row, (problem, _), score in zip(rows, pairs, score_all(one, pairs), strict=True):
+            records[row] = _judged(results.records[row], problem, score)
+    _write_atomically(target, results, records)
+    changed = sum(
+        (old.correct, old.error is None) != (new.correct, new.error is None)
+        for old, new in zip(results.records, records, strict=True)
+    )
+    return RescoreSummary(path=target, num_completions=len(records), num_changed=changed)
+
+
+def _task_of(benchmark: str, task: Task | Mapping[str, Task], results: Results) -> Task:
+    if isinstance(task, Mapping):
+        if benchmark not in task:
+            raise ValueError(
+                f"{results.path} holds completions of {benchmark!r}, but tasks were given for {sorted(task)} only."
+            )
+        return task[benchmark]
+    if len(benchmarks := sorted(results.groups())) > 1:
+        raise ValueError(f"{results.path} holds several benchmarks ({benchmarks}): give a mapping from name to task.")
+    return task
+
+
+def _pairs(task: Task, records: Sequence[CompletionRecord], path: Path) -> list[tuple[Problem, str]]:
+    problems = {problem.id: problem for problem in (task[index] for index in range(len(task)))}
+    if unknown := sorted({record.problem_id for record in records} - problems.keys()):
+        raise ValueError(
+            f"{path} holds {len(unknown)} problems that {type(task).__name__} does not have, such as {unknown[0]!r}. "
+            "Rescore with the task the completions were sampled for."
+        )
+    pairs = [(problems[record.problem_id], record.completion) for record in records]
+    reworded = {
+        problem.id
+        for (problem, _), record in zip(pairs, records, strict=True)
+        if problem.prompt.strip() not in record.prompt
+    }
+    if reworded:
+        log.warning(
+            "%s: %d problems are worded differently in the task now, such as %r; their completions answer the old "
+            "wording.", path, len(reworded), min(reworded),
+        )  # fmt: skip
+    return pairs
+
+
+def _judged(record: CompletionRecord, problem: Problem, score: Score) -> CompletionRecord:
+    return replace(
+        record,
+        reference=problem.answer,
+        answer=score.answer,
+        reward=score.reward,
+        correct=score.correct,
+        error=score.error,
+    )
+
+
+def _write_atomically(target: Path, results: Results, records: Iterable[CompletionRecord]) -> None:
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "settings": results.settings,
+        "versions": results.versions,
+        "rescored": {"from": results.path.name, "versions": installed_versions()},
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+        try:
+            stream.write(encode_line(header))
+            stream.writelines(map(encode_record, records))
+            stream.flush()
+            os.fsync(stream.fileno())
+            os.chmod(stream.name, 0o644)
+            os.replace(stream.name, target)
+        except BaseException:
+            os.unlink(stream.name)
+            raise

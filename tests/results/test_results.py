@@ -1,0 +1,272 @@
+import itertools
+import json
+import logging
+import multiprocessing
+import time
+from dataclasses import replace
+
+import pytest
+
+from lit_passk.results import CompletionRecord, ResultWriter, load_results, rescore, run_settings
+from lit_passk.results.record import encode_record
+from lit_passk.tasks.base import Task
+from lit_passk.types import Problem, Sampling, Score
+
+SETTINGS = run_settings("org/model", Sampling(temperature=0.6, n=4), seed=1)
+
+
+def record(problem="p1", sample=0, **changes):
+    base = CompletionRecord(
+        benchmark="times",
+        problem_id=problem,
+        sample=sample,
+        prompt=f"question {problem}",
+        reference="14",
+        completion=f"I say\n\u2028\\boxed{{{sample}}}",
+        answer=str(sample),
+        reward=0.0,
+        correct=False,
+        truncated=False,
+        error=None,
+        num_tokens=3,
+        mean_logprob=-0.5,
+        seed=100 + sample,
+    )
+    return replace(base, **changes)
+
+
+def group(problem, samples):
+    return [record(problem, sample) for sample in samples]
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "deep" / "run.jsonl"
+    odd = record(
+        "p2", 0, completion="half a pair \ud83d", answer=None, error="timeout", mean_logprob=None, correct=True
+    )
+    with ResultWriter(path, SETTINGS) as writer:
+        assert writer.write(group("p1", range(3))) == 3
+        assert writer.write([odd]) == 1
+    results = load_results(path)
+    assert results.records == [*group("p1", range(3)), odd]
+    assert results.settings == json.loads(json.dumps(SETTINGS))
+    assert "torch" in results.versions
+    assert list(results.groups()["times"]) == ["p1", "p2"]
+
+
+def test_missing_and_duplicates(tmp_path):
+    with ResultWriter(tmp_path / "run.jsonl", SETTINGS) as writer:
+        writer.write(group("p1", [0, 2]))
+        assert writer.missing("times", "p1", 4) == [1, 3]
+        assert writer.missing("times", "p1", 1) == []
+        assert writer.missing("other", "p1", 2) == [0, 1]
+        assert writer.write([*group("p1", [0, 1, 2, 3]), record("p1", 3)]) == 2
+    assert [r.sample for r in load_results(tmp_path / "run.jsonl").records] == [0, 2, 1, 3]
+
+
+def test_every_possible_tear_is_survived(tmp_path):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p1", range(2)))
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with ResultWriter(path, SETTINGS) as writer:
+            held = [sample for sample in range(2) if sample not in writer.missing("times", "p1", 2)]
+            complete = max(whole[:size].count(b"\n") - 1, 0)
+            assert held == list(range(complete)), size
+            writer.write(group("p1", writer.missing("times", "p1", 2)))
+        assert path.read_bytes() == whole, size
+
+
+def test_reader_leaves_out_a_torn_line_and_changes_nothing(tmp_path, caplog):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p1", range(2)))
+    torn = path.read_bytes()[:-5]
+    path.write_bytes(torn)
+    with caplog.at_level(logging.WARNING):
+        assert len(load_results(path).records) == 1
+    assert f"{path}:3" in caplog.text
+    assert path.read_bytes() == torn
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (run_settings("org/other", Sampling(temperature=0.6), seed=1), "policy: 'org/model' in the file, 'org/other'"),
+        (run_settings("org/model", Sampling(temperature=1.0), seed=1), "sampling.temperature: 0.6 in the file, 1.0"),
+        (run_settings("org/model", Sampling(temperature=0.6), seed=2), "seed: 1 in the file, 2"),
+        (run_settings("org/model", Sampling(temperature=0.6), seed=1, chat=True), "chat: absent in the file, True"),
+    ],
+)
+def test_other_settings_are_refused(tmp_path, changed, named):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p1", [0]))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="started with other settings") as caught:
+        ResultWriter(path, changed)
+    assert named in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_a_higher_n_is_no_other_setting(tmp_path):
+    with ResultWriter(tmp_path / "run.jsonl", SETTINGS) as writer:
+        writer.write(group("p1", range(4)))
+    more = run_settings("org/model", Sampling(temperature=0.6, n=8), seed=1)
+    with ResultWriter(tmp_path / "run.jsonl", more) as writer:
+        assert writer.missing("times", "p1", 8) == [4, 5, 6, 7]
+
+
+def test_another_prompt_under_the_same_id_is_refused(tmp_path):
+    with ResultWriter(tmp_path / "run.jsonl", SETTINGS) as writer:
+        writer.write(group("p1", [0]))
+        with pytest.raises(ValueError, match="another prompt or reference"):
+            writer.write([record("p2", 0), record("p1", 1, prompt="something else")])
+        assert writer.missing("times", "p2", 1) == [0]
+    assert len(load_results(tmp_path / "run.jsonl").records) == 1
+
+
+def test_numbers_json_cannot_hold_are_refused_and_nothing_is_written(tmp_path):
+    with ResultWriter(tmp_path / "run.jsonl", SETTINGS) as writer:
+        with pytest.raises(ValueError, match="problem_id='p1', sample=1"):
+            writer.write([record(sample=0), record(sample=1, reward=float("nan"))])
+        assert writer.missing("times", "p1", 2) == [0, 1]
+        writer.write([record(sample=0)])
+    assert len(load_results(tmp_path / "run.jsonl").records) == 1
+
+
+def test_foreign_files_are_left_alone(tmp_path):
+    path = tmp_path / "notes.txt"
+    for content in (b"dear diary", b'{"format": "other"}\n', b'{"a": 1}\n', b"[]\n"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"notes.txt:1"):
+            ResultWriter(path, SETTINGS)
+        with pytest.raises(ValueError, match=r"notes.txt:1"):
+            load_results(path)
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"not json\n", "not a JSON line"),
+        (b"[1]\n", "must hold a JSON object"),
+        (encode_record(record(sample=9)).replace(b'"seed"', b'"sead"'), "'sead'"),
+        (encode_record(record(sample=9)).replace(b'"correct": false', b'"correct": 0'), "'correct' must be bool"),
+        (encode_record(record(sample=9)).replace(b', "seed": 109', b""), "lacks 'seed'"),
+        (encode_record(record(sample=9)).replace(b'"sample": 9', b'"sample": -1'), "counts from 0"),
+        (encode_record(record(sample=0)), "is already on line 2"),
+    ],
+)
+def test_broken_lines_are_named_with_file_and_line(tmp_path, line, message):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p1", [0, 1]))
+    path.write_bytes(path.read_bytes() + line)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_results(path)
+    assert str(caught.value).startswith(f"{path}:4: ")
+
+
+def _write_all(path, rank):
+    with ResultWriter(path, SETTINGS) as writer:
+        for problem in range(40):
+            writer.write(group(f"p{problem}", range(rank, 6)))
+
+
+def test_two_processes_share_a_file(tmp_path):
+    path = tmp_path / "run.jsonl"
+    spawn = multiprocessing.get_context("spawn")
+    ranks = [spawn.Process(target=_write_all, args=(path, rank)) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+        assert rank.exitcode == 0
+    problems = load_results(path).groups()["times"]
+    assert all([r.sample for r in group] == list(range(6)) for group in problems.values())
+    assert len(problems) == 40
+
+
+def _write_forever(path):
+    with ResultWriter(path, SETTINGS) as writer:
+        for problem in itertools.count():
+            writer.write(group(f"p{problem}", range(4)))
+
+
+def test_killed_run_continues_where_it_stopped(tmp_path):
+    path = tmp_path / "run.jsonl"
+    process = multiprocessing.get_context("spawn").Process(target=_write_forever, args=(path,))
+    process.start()
+    deadline = time.monotonic() + 120
+    while not (path.exists() and path.stat().st_size > 100_000):
+        assert process.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    with ResultWriter(path, SETTINGS) as writer:
+        problems = list(load_results(path).groups()["times"])
+        for problem in [*problems, "one more"]:
+            missing = writer.missing("times", problem, 4)
+            assert writer.write(group(problem, missing)) == len(missing)
+    groups = load_results(path).groups()["times"]
+    assert list(groups) == [*problems, "one more"]
+    assert all([r.sample for r in group] == [0, 1, 2, 3] for group in groups.values())
+
+
+class Times(Task):
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        return Problem(id=f"p{index}", prompt=f"question p{index}", answer=str(index))
+
+    def score(self, problem, completion):
+        answer = completion.rpartition("{")[2].rstrip("}")
+        if answer == "3":
+            return Score(reward=0.0, correct=False, error="no verdict")
+        return Score(reward=float(answer == problem.answer), correct=answer == problem.answer, answer=answer)
+
+
+def test_rescore_judges_again_and_keeps_the_samples(tmp_path):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p2", range(4)))
+        writer.write(group("p1", range(2)))
+    before = path.read_bytes()
+    summary = rescore(path, Times())
+    assert (summary.path, summary.num_completions, summary.num_changed) == (tmp_path / "run.rescored.jsonl", 6, 3)
+    assert path.read_bytes() == before
+    new = load_results(summary.path)
+    assert [(r.problem_id, r.sample) for r in new.records] == [("p2", s) for s in range(4)] + [("p1", 0), ("p1", 1)]
+    assert [r.correct for r in new.records] == [False, False, True, False, False, True]
+    assert [r.reference for r in new.records] == ["2"] * 4 + ["1"] * 2
+    assert new.records[3].error == "no verdict"
+    assert [r.completion for r in new.records] == [r.completion for r in load_results(path).records]
+    with ResultWriter(summary.path, SETTINGS) as writer:
+        assert writer.missing("times", "p2", 5) == [4]
+    assert rescore(summary.path, {"times": Times()}, out=tmp_path / "again.jsonl").num_changed == 0
+
+
+def test_rescore_fails_whole(tmp_path):
+    class Broken(Times):
+        def score(self, problem, completion):
+            raise OSError("verifier is gone")
+
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p9", [0]))
+    with pytest.raises(ValueError, match="1 problems that Times does not have, such as 'p9'"):
+        rescore(path, Times())
+    with pytest.raises(ValueError, match="tasks were given for"):
+        rescore(path, {"other": Times()})
+    with pytest.raises(ValueError, match="never overwrites"):
+        rescore(path, Times(), out=path)
+    with ResultWriter(tmp_path / "b.jsonl", SETTINGS) as writer:
+        writer.write(group("p1", [0]))
+    with pytest.raises(OSError, match="verifier is gone"):
+        rescore(tmp_path / "b.jsonl", Broken())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.jsonl", "run.jsonl"]
