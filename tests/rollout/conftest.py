@@ -1,0 +1,22 @@
+"""One real vLLM engine for the whole session: starting it takes longer than the tests."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.tiny_policies import EOS, tiny_policy, write_policy
+
+
+@pytest.fixture(scope="session")
+def tied_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_policy(tiny_policy(tied=True), tmp_path_factory.mktemp("tied"))
+
+
+@pytest.fixture(scope="session")
+def vllm_engine(tied_folder: str):
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    from lit_passk.rollout.vllm_engine import VLLMEngine
+
+    engine = VLLMEngine(kv_cache_gib=0.03125)
+    engine.start(tied_folder, None, [EOS])
+    yield engine
+    engine.close()
