@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -93,6 +94,7 @@ def settings_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) ->
     ]
 
 
+@cache
 def installed_versions() -> dict[str, str]:
     """Versions of the packages that shape a result, those installed."""
     found = {}
