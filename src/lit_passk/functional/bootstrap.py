@@ -1,0 +1,155 @@
+"""Confidence intervals of pass@k by a two-level bootstrap: problems, then the samples of each problem.
+
+Drawing n samples of a problem again, with replacement, draws its number of right answers from Binomial(n, c / n): no
+sample needs to be kept. Both levels matter with few problems (30 of AIME) and few samples.
+
+Resampled problems have the success probability c / n, so their pass@k is centred on 1 - (1 - c / n)^k, not on the
+estimate at hand (c = 1 of n = 8 at k = 8: .656 instead of 1). The intervals are therefore quantiles of the deviation
+from that centre, added to the estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lit_passk.functional.pass_at_k import check_counts, pass_at_k, pass_at_k_table
+
+_CHUNK = 1 << 19  # numbers drawn at once: keeps a chunk in cache, and memory small for any number of problems
+
+
+def pass_at_k_interval(
+    num_correct: Tensor,
+    num_samples: int | Tensor,
+    ks: Sequence[int],
+    draws: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean pass@k over problems, with a confidence interval.
+
+    Args:
+        num_correct: Correct completions of each problem, shape ``(P,)``, integer.
+        num_samples: Completions of each problem: one number, or shape ``(P,)``.
+        ks: K numbers of attempts.
+        draws: Bootstrap draws.
+        confidence: Chance that the interval covers the truth, in (0, 1).
+        seed: The same seed and counts give the same interval.
+
+    Returns:
+        Estimate, lower and upper bound, each ``(K,)``, float64 in ``[0, 1]``.
+
+    Raises:
+        ValueError: If there is no problem, or one has fewer than ``max(ks)`` completions.
+
+    Example:
+        >>> estimate, low, high = pass_at_k_interval(torch.tensor([0, 2, 8, 1]), num_samples=8, ks=[1, 4])
+        >>> estimate
+        tensor([0.3438, 0.5714], dtype=torch.float64)
+        >>> bool((low < estimate).all() and (estimate < high).all())
+        True
+
+    """
+    _check_draws(draws, confidence)
+    counts = _Counts(num_correct, num_samples, ks)
+    rng = np.random.default_rng(seed)
+    deviations = np.concatenate([counts.deviations(picks, rng) for picks in _pick(len(counts), draws, rng)], axis=1)
+    estimate = torch.stack([pass_at_k(counts.num_correct, counts.num_samples, k).mean() for k in ks])
+    low, high = torch.from_numpy(np.quantile(deviations, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1))
+    return estimate, (estimate + low).clamp(0, 1), (estimate + high).clamp(0, 1)
+
+
+def paired_difference(
+    num_correct_a: Tensor,
+    num_correct_b: Tensor,
+    num_samples_a: int | Tensor,
+    num_samples_b: int | Tensor,
+    k: int,
+    draws: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """How much higher the mean pass@k of ``a`` is than that of ``b`` over the same problems, with an interval.
+
+    Paired: each bootstrap draw takes the same problems for both, so that what makes a problem hard for both cancels.
+
+    Args:
+        num_correct_a: Correct completions of ``a`` for each problem, shape ``(P,)``, integer.
+        num_correct_b: Those of ``b`` for the same problems in the same order, shape ``(P,)``, integer.
+        num_samples_a: Completions of ``a``: one number, or shape ``(P,)``.
+        num_samples_b: Completions of ``b``: one number, or shape ``(P,)``; need not equal those of ``a``.
+        k: Attempts.
+        draws: Bootstrap draws.
+        confidence: Chance that the interval covers the truth, in (0, 1).
+        seed: The same seed and counts give the same interval.
+
+    Returns:
+        Difference a - b, lower and upper bound. An interval without 0 says that the two differ.
+
+    Raises:
+        ValueError: If the numbers of problems differ or are 0, or a problem has fewer than ``k`` completions.
+
+    Example:
+        >>> better, worse = torch.tensor([6, 3, 7, 8, 2]), torch.tensor([2, 1, 4, 5, 0])
+        >>> difference, low, high = paired_difference(better, worse, 8, 8, k=1)
+        >>> difference, low > 0
+        (0.35, True)
+
+    """
+    _check_draws(draws, confidence)
+    a, b = _Counts(num_correct_a, num_samples_a, [k]), _Counts(num_correct_b, num_samples_b, [k])
+    if len(a) != len(b):
+        raise ValueError(f"A paired difference needs the same problems twice, but got {len(a)} and {len(b)} of them.")
+    rng = np.random.default_rng(seed)
+    deviations = np.concatenate(
+        [a.deviations(picks, rng)[0] - b.deviations(picks, rng)[0] for picks in _pick(len(a), draws, rng)]
+    )
+    scores = [pass_at_k(counts.num_correct, counts.num_samples, k) for counts in (a, b)]
+    difference = float((scores[0] - scores[1]).mean())
+    low, high = np.quantile(deviations, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return difference, max(difference + float(low), -1.0), min(difference + float(high), 1.0)
+
+
+class _Counts:
+    """The counts of P problems, ready to be resampled."""
+
+    def __init__(self, num_correct: Tensor, num_samples: int | Tensor, ks: Sequence[int]) -> None:
+        self.num_correct, self.num_samples = check_counts(num_correct, num_samples, ks)
+        if self.num_correct.ndim != 1 or len(self.num_correct) == 0:
+            raise ValueError(
+                f"pass@k needs counts of shape (P,) for at least one problem, but got {num_correct.shape}."
+            )
+        self._n = self.num_samples.cpu().numpy()
+        self._rate = self.num_correct.cpu().numpy() / self._n
+        # pass@k for all counts of all numbers of samples in one row a k: entry start[p] + c is problem p with c right.
+        sizes, position = np.unique(self._n, return_inverse=True)
+        self._start = np.concatenate([[0], np.cumsum(sizes + 1)])[position]
+        self._tables = [torch.cat([pass_at_k_table(n, k) for n in sizes.tolist()]).numpy() for k in ks]
+        self._centres = [float((1 - (1 - self._rate) ** k).mean()) for k in ks]
+
+    def __len__(self) -> int:
+        return len(self.num_correct)
+
+    def deviations(self, picks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Mean pass@k of each draw's problems with newly drawn samples, minus its centre; shape ``(K, draws)``."""
+        entries = self._start[picks] + rng.binomial(self._n[picks], self._rate[picks])
+        return np.stack(
+            [table[entries].mean(axis=1) - centre for table, centre in zip(self._tables, self._centres, strict=True)]
+        )
+
+
+def _pick(num_problems: int, draws: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Draw problems with replacement: chunks of shape ``(draws of the chunk, P)``."""
+    rows = max(1, _CHUNK // num_problems)
+    for start in range(0, draws, rows):
+        yield rng.integers(num_problems, size=(min(rows, draws - start), num_problems))
+
+
+def _check_draws(draws: int, confidence: float) -> None:
+    if draws < 1:
+        raise ValueError(f"A bootstrap needs at least 1 draw, but got draws = {draws}.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"`confidence` must be between 0 and 1, but got {confidence}.")
