@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import lightning as L
+import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor, device
+from torch.utils.data import DataLoader
 
 from lit_passk.tasks.base import Task
 from lit_passk.types import PromptBatch
@@ -215,3 +217,25 @@ class PromptDataModule(L.LightningDataModule):
         rank_zero_info(f"{name}: {len(kept)} prompts")
         return kept
 
+
+
+class DemonstrationDataModule(L.LightningDataModule):
+    """Pairs of prompt and demonstration of one task, as text, for ``lit-passk sft``.
+
+    Args:
+        train: A task with demonstrations.
+        batch_size: Pairs a batch.
+        seed: Orders the pairs.
+    """
+
+    def __init__(self, train: Task, batch_size: int = 128, seed: int = 0) -> None:
+        super().__init__()
+        self.train = train
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled batches of pairs."""
+        pairs = [(self.train[i].prompt, self.train.demonstration(i)) for i in range(len(self.train))]
+        generator = torch.Generator().manual_seed(self.seed)
+        return DataLoader(pairs, self.batch_size, shuffle=True, generator=generator, collate_fn=list, drop_last=True)  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ class PromptBatch(NamedTuple):
     """Which task the prompts are from: ``train`` or a validation name."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: jsonargparse reads the defaults from __dict__
 class Sampling:
     """How an engine samples.
 
@@ -102,6 +102,25 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ScoredGroup:
+    """One problem with everything that was sampled for it and every verdict, unscorable completions included."""
+
+    problem: Problem
+    index: int
+    """The problem's position in its task."""
+    prompt_ids: Sequence[int]
+    """Tokens of the rendered prompt."""
+    completions: Sequence[Completion]
+    """G completions."""
+    texts: Sequence[str]
+    """The completions as text, without special tokens."""
+    scores: Sequence[Score]
+    """G verdicts."""
+    seed: int
+    """Base seed: completion i was sampled with ``seed + i``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RolloutBatch:
     """The scored completions of one RL step on one rank, ragged and flat; groups lie side by side.
 
@@ -124,6 +143,10 @@ class RolloutBatch:
     """Shape ``(N,)``, bool."""
     truncated: Tensor
     """Cut by ``max_tokens``; shape ``(N,)``, bool."""
+    groups: tuple[ScoredGroup, ...] = ()
+    """The P groups as they were sampled and judged, for tables and files."""
+    sampling: Sampling = Sampling()
+    """How they were sampled: the loss needs the temperature."""
     version: int = 0
     """Version of the weights that sampled them."""
     num_unscored: int = 0

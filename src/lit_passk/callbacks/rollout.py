@@ -1,0 +1,226 @@
+"""Samples and scores the completions of every batch, and hands them to the module."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+from tqdm.auto import tqdm
+
+from lit_passk.functional.random import derive_seed
+from lit_passk.rollout.collate import collate_rollouts
+from lit_passk.rollout.engine import RolloutEngine
+from lit_passk.rollout.scoring import Scorer
+from lit_passk.rollout.transformers_engine import TransformersEngine
+from lit_passk.types import PromptBatch, RolloutBatch, Sampling, ScoredGroup
+
+if TYPE_CHECKING:
+    from lit_passk.data import PromptDataModule
+    from lit_passk.modules import PassKRLModule
+
+
+class RolloutCallback(L.Callback):
+    """Before each batch: brings the engine's weights up to date, samples, scores, sets ``pl_module.rollouts``.
+
+    Args:
+        engine: What samples; None is ``TransformersEngine()``.
+        group_size: Completions a prompt in training.
+        sampling: How to sample in training; restricting the distribution (``top_p``, ``top_k``) is refused there.
+        val_sampling: How to sample in validation; its ``n`` is the completions a problem.
+        num_workers: Processes that score completions, for tasks that need them.
+        score_timeout: Seconds one completion may take to be scored; then it counts as unscorable.
+        seed: Base of all sampling seeds; the command line takes it from ``seed_everything``.
+    """
+
+    def __init__(
+        self,
+        engine: RolloutEngine | None = None,
+        group_size: int = 8,
+        sampling: Sampling = Sampling(),
+        val_sampling: Sampling = Sampling(),
+        num_workers: int = 2,
+        score_timeout: float = 10.0,
+        seed: int = 0,
+    ) -> None:
+        if group_size < 1:
+            raise ValueError(f"`rollout.group_size` must be at least 1, but got {group_size}.")
+        if sampling.n not in (None, group_size):
+            raise ValueError(
+                f"`rollout.sampling.n`={sampling.n} contradicts `rollout.group_size`={group_size}: leave it unset."
+            )
+        self.engine = engine if engine is not None else TransformersEngine()
+        self.group_size = group_size
+        self.sampling = replace(sampling, n=group_size)
+        self.val_sampling = replace(val_sampling, n=val_sampling.n or group_size)
+        self.num_workers = num_workers
+        self.score_timeout = score_timeout
+        self.seed = seed
+        self._scorer: Scorer | None = None
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def setup(self, trainer: L.Trainer, pl_module: PassKRLModule, stage: str) -> None:  # type: ignore[override]
+        """Refuse what cannot work before time is spent."""
+        pl_module.policy_needed = stage == "fit" or self.engine.needs_policy or trainer.ckpt_path is not None
+        if stage == "fit":
+            self._check_training(pl_module)
+        if (stage != "fit" or trainer.datamodule.val) and max(pl_module.ks) > self.val_sampling.n:  # type: ignore
+            raise ValueError(
+                f"`model.ks` asks for pass@{max(pl_module.ks)}, but validation samples only {self.val_sampling.n} "
+                "completions a problem. Raise `rollout.val_sampling.n` or shorten `model.ks`."
+            )
+
+    def _check_training(self, pl_module: PassKRLModule) -> None:
+        if self.sampling.top_p < 1 or self.sampling.top_k > 0:
+            raise ValueError(
+                f"`rollout.sampling` has top_p={self.sampling.top_p} and top_k={self.sampling.top_k}: the policy's "
+                "probabilities are over all tokens, so the ratio between the two would be wrong. Use top_p=1 and "
+                "top_k=0 in training; `rollout.val_sampling` is free."
+            )
+        if self.sampling.temperature == 0:
+            raise ValueError("`rollout.sampling.temperature` is 0: greedy completions of a group are all the same.")
+        pl_module.advantage.check_group_size(self.group_size)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Close the engine and the scoring workers."""
+        self.close()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Close the engine and the scoring workers, on Ctrl-C too."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the engine and the scoring workers; safe to call twice."""
+        self.engine.close()
+        self.engine.version = -1
+        if self._scorer is not None:
+            self._scorer.close()
+            self._scorer = None
+
+    # --- hand-over ---------------------------------------------------------------------------------------------------
+
+    def on_train_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: PassKRLModule,  # type: ignore[override]
+        batch: PromptBatch,
+        batch_idx: int,
+    ) -> None:
+        """Sample the step's completions with the current weights."""
+        begin = time.perf_counter()
+        pl_module.rollouts = self.roll_out(trainer, pl_module, batch, self.sampling, ("train", pl_module.rl_step))
+        pl_module.log("time/rollout", time.perf_counter() - begin)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """Clear the hand-over, so that no rollout is trained on twice."""
+        pl_module.rollouts = None
+
+    def on_validation_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: PassKRLModule,  # type: ignore[override]
+        batch: PromptBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Sample the problems of a validation batch; the seeds are the same at every validation."""
+        pl_module.rollouts = self.roll_out(trainer, pl_module, batch, self.val_sampling, ("val",))
+
+    def on_validation_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """Clear the hand-over."""
+        pl_module.rollouts = None
+
+    on_test_batch_start = on_validation_batch_start
+    on_test_batch_end = on_validation_batch_end
+    on_predict_batch_start = on_validation_batch_start
+    on_predict_batch_end = on_validation_batch_end
+
+    def roll_out(
+        self,
+        trainer: L.Trainer,
+        pl_module: PassKRLModule,
+        batch: PromptBatch,
+        sampling: Sampling,
+        key: tuple[str | int, ...],
+    ) -> RolloutBatch:
+        """Sample and score one batch; scoring goes on in worker processes while the engine samples.
+
+        Args:
+            trainer: The trainer, whose data module owns the tasks and the tokenizer.
+            pl_module: The module, which owns the policy.
+            batch: This rank's prompts.
+            sampling: How to sample.
+            key: What the seeds depend on besides run seed, task and problem.
+        """
+        data: PromptDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        if self._scorer is None:
+            self._start(pl_module, data)
+        assert self._scorer is not None
+        self._sync(pl_module)
+        assert sampling.n is not None
+        seeds = [derive_seed(self.seed, *key, batch.name, index) for index in batch.indices]
+        found: dict[int, tuple[list, list, list]] = {}
+        with self._progress(trainer, f"{batch.name}: sampling", len(batch.problems) * sampling.n) as bar:
+            for p, completions in self.engine.generate(batch.prompt_ids, sampling, seeds):
+                texts = [data.decode(c.token_ids) for c in completions]
+                futures = [self._scorer.submit(batch.name, batch.problems[p], text) for text in texts]
+                found[p] = (completions, texts, futures)
+                bar.update(len(completions))
+            bar.set_description_str(f"{batch.name}: scoring", refresh=False)
+            groups = [
+                ScoredGroup(
+                    problem=batch.problems[p],
+                    index=batch.indices[p],
+                    prompt_ids=batch.prompt_ids[p],
+                    completions=found[p][0],
+                    texts=found[p][1],
+                    scores=[future.result() for future in found[p][2]],
+                    seed=seeds[p],
+                )
+                for p in range(len(batch.problems))
+            ]
+        stale = {c.version for g in groups for c in g.completions} - {pl_module.rl_step}
+        assert not stale, f"completions of versions {stale} in step {pl_module.rl_step}: the engine's weights are stale"
+        return collate_rollouts(groups, sampling, version=pl_module.rl_step)
+
+    def _start(self, pl_module: PassKRLModule, data: PromptDataModule) -> None:
+        policy = pl_module.policy.model if pl_module.policy_needed else None
+        self.engine.start(pl_module.policy_path, policy, eos_token_ids(data, pl_module.policy_path))
+        if pl_module.rl_step == 0:
+            self.engine.version = 0  # it starts from the same folder
+        self._scorer = Scorer(data.tasks, num_workers=self.num_workers, timeout=self.score_timeout)
+
+    def _sync(self, pl_module: PassKRLModule) -> None:
+        """Give the engine the policy's weights, unless it has them."""
+        if self.engine.version != pl_module.rl_step:
+            self.engine.load_weights(_full_tensors(pl_module), pl_module.rl_step)
+
+    def _progress(self, trainer: L.Trainer, description: str, total: int) -> tqdm:
+        shown = trainer.is_global_zero and trainer.progress_bar_callback is not None
+        return tqdm(total=total, desc=description, unit="completions", leave=False, delay=2, disable=not shown)
+
+
+def _full_tensors(pl_module: PassKRLModule) -> Iterator[tuple[str, Tensor]]:
+    """The policy's state, one whole tensor at a time; a collective on every rank when it is sharded."""
+    for name, tensor in pl_module.policy.model.state_dict().items():
+        yield name, tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def eos_token_ids(data: PromptDataModule, policy_path: str) -> list[int]:
+    """Token ids that end a completion: the tokenizer's, and those of the policy's generation config."""
+    from transformers import GenerationConfig
+
+    ids = set() if data.tokenizer.eos_token_id is None else {data.tokenizer.eos_token_id}
+    try:
+        configured = GenerationConfig.from_pretrained(policy_path).eos_token_id
+    except OSError:
+        configured = None  # a folder without generation_config.json
+    ids |= {configured} if isinstance(configured, int) else set(configured or ())
+    if not ids:
+        raise ValueError(f"Neither the tokenizer nor the generation config of {policy_path!r} names an end token.")
+    return sorted(ids)

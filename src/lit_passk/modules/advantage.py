@@ -1,0 +1,84 @@
+"""From rewards to advantages over whole steps: buckets of equal group size, statistics over all ranks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lit_passk.advantages import AdvantageStrategy
+from lit_passk.distributed import all_cat, all_sum
+from lit_passk.types import BatchStats, GroupContext, RolloutBatch
+
+
+def compute_advantages(
+    strategy: AdvantageStrategy, rollouts: RolloutBatch, step: int = 0, max_steps: int = -1
+) -> Tensor:
+    """Apply a strategy to every group of a step.
+
+    Groups are handed over in buckets of equal size, because completions that could not be scored are missing: a strategy
+    never sees a hole. A group that shrank below what the strategy can use gets advantage 0. Every rank must call this.
+
+    Args:
+        strategy: The advantage strategy.
+        rollouts: This rank's completions.
+        step: RL step, from 0.
+        max_steps: RL steps of the run, -1 when unknown.
+
+    Returns:
+        One advantage a completion, shape ``(N,)``, float32.
+    """
+    lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)
+    sums = torch.tensor([float(lp.sum(dtype=torch.float64)) for lp in rollouts.rollout_logprobs], dtype=torch.float64)
+    means = sums / lengths.clamp(min=1)
+    stats = _batch_stats(rollouts, -means)
+    advantages = torch.zeros(len(lengths), dtype=torch.float32)
+    sizes = rollouts.group.bincount(minlength=len(rollouts.indices))
+    starts = sizes.cumsum(0) - sizes
+    for size in sizes.unique().tolist():
+        if size == 0 or not _usable(strategy, size):
+            continue
+        groups = (sizes == size).nonzero()[:, 0]
+        rows = starts[groups][:, None] + torch.arange(size)  # (P of this bucket, G)
+        context = GroupContext(
+            prompt_ids=rollouts.indices[groups],
+            correct=rollouts.correct[rows],
+            entropy=-means[rows].float(),
+            logprob_sum=sums[rows].float(),
+            logprob_mean=means[rows].float(),
+            num_tokens=lengths[rows],
+            truncated=rollouts.truncated[rows],
+            step=step,
+            max_steps=max_steps,
+            batch=stats,
+        )
+        result = strategy(rollouts.rewards[rows], context)
+        if result.shape != rows.shape:
+            raise ValueError(
+                f"{type(strategy).__name__} must return advantages of shape {tuple(rows.shape)}, one for each reward, "
+                f"but returned {tuple(result.shape)}."
+            )
+        advantages[rows.flatten()] = result.float().flatten()
+    if not torch.isfinite(advantages).all():
+        raise ValueError(f"{type(strategy).__name__} returned NaN or infinite advantages.")
+    return advantages
+
+
+def _usable(strategy: AdvantageStrategy, size: int) -> bool:
+    try:
+        strategy.check_group_size(size)
+    except ValueError:
+        return False
+    return True
+
+
+def _batch_stats(rollouts: RolloutBatch, entropy: Tensor) -> BatchStats:
+    rewards = rollouts.rewards.double()
+    count, total = all_sum(torch.stack([torch.tensor(len(rewards), dtype=torch.float64), rewards.sum()]))
+    mean = total / count.clamp(min=1)
+    variance = all_sum(((rewards - mean) ** 2).sum()) / count.clamp(min=1)  # two passes: no cancellation
+    sizes = rollouts.group.bincount(minlength=len(rollouts.indices))
+    sums = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, rollouts.group, entropy)
+    prompt_entropy = (sums / sizes.clamp(min=1))[sizes > 0].float()
+    return BatchStats(
+        reward_mean=float(mean), reward_std=float(variance.sqrt()), prompt_entropy=all_cat(prompt_entropy)
+    )

@@ -1,0 +1,279 @@
+"""The reinforcement-learning step: rollouts in, one or several optimizer steps out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+
+from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
+from lit_passk.distributed import all_max, all_sum, world_size
+from lit_passk.functional.kl import kl_estimate
+from lit_passk.functional.packing import PackedBatch, pack
+from lit_passk.functional.policy_loss import token_weights
+from lit_passk.losses import ClippedLoss, LossInputs, PolicyLoss
+from lit_passk.models import CausalPolicy, load_policy
+from lit_passk.modules.advantage import compute_advantages
+from lit_passk.modules.schedules import WarmupLR
+from lit_passk.modules.step_metrics import step_metrics
+from lit_passk.modules.validation import PassAtKValidation
+from lit_passk.types import PromptBatch, RolloutBatch
+
+
+class PassKRLModule(PassAtKValidation):
+    """Trains a policy on the rollouts of one step at a time; validates by pass@k.
+
+    One Lightning batch is one RL step: a callback puts a ``RolloutBatch`` on ``rollouts`` before ``training_step`` or
+    ``validation_step`` reads it. One RL step takes ``num_epochs * num_minibatches`` optimizer steps, and Lightning's
+    ``max_steps`` counts optimizer steps.
+
+    Args:
+        policy: Folder or hub id of a Hugging Face causal language model.
+        advantage: Advantage strategy; None is ``PassKAnalytic(k=4)``.
+        loss: Policy loss; None is ``ClippedLoss(clip_low=0.2, clip_high=0.28)``.
+        optimizer: Optimizer class and its settings.
+        lr_scheduler: Learning-rate schedule, stepped once an optimizer step.
+        aggregation: ``token`` averages over all completion tokens of the global batch (DAPO, the paper), ``sequence``
+            over completions of their token means (GRPO), ``constant`` divides by completions times ``max_tokens``
+            (Dr. GRPO).
+        kl_coef: Weight of the KL penalty towards the initial policy; at 0 no reference is built.
+        kl_estimator: ``k1``, ``k2`` or ``k3``, a token (Schulman's estimators).
+        entropy_coef: Weight of the entropy bonus, nats a token.
+        num_minibatches: Optimizer steps one pass over the rollouts is cut into, by prompts.
+        num_epochs: Passes over the rollouts of a step.
+        max_grad_norm: Gradients are scaled down to this norm; 0 switches it off.
+        token_budget: Most tokens of one forward pass; bounds the memory.
+        dtype: Parameters' dtype: ``float32`` (with ``trainer.precision: bf16-mixed`` the master weights) or ``bfloat16``.
+        ks: Values of k that validation reports.
+    """
+
+    reference: CausalPolicy | None
+
+    def __init__(
+        self,
+        policy: str,
+        advantage: AdvantageStrategy | None = None,
+        loss: PolicyLoss | None = None,
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-6, betas=(0.9, 0.95), weight_decay=0.0),
+        lr_scheduler: LRSchedulerCallable = lambda o: WarmupLR(o, warmup_steps=10),
+        aggregation: Literal["token", "sequence", "constant"] = "token",
+        kl_coef: float = 0.0,
+        kl_estimator: Literal["k1", "k2", "k3"] = "k3",
+        entropy_coef: float = 0.0,
+        num_minibatches: int = 1,
+        num_epochs: int = 1,
+        max_grad_norm: float = 1.0,
+        token_budget: int = 16384,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+        ks: Sequence[int] = (1, 2, 4, 8),
+    ) -> None:
+        super().__init__(ks)
+        self.automatic_optimization = False
+        self.policy_path = policy
+        self.advantage = advantage if advantage is not None else PassKAnalytic(k=4)
+        self.loss = loss if loss is not None else ClippedLoss()
+        self.make_optimizer = optimizer
+        self.make_lr_scheduler = lr_scheduler
+        self.aggregation = aggregation
+        self.kl_coef = kl_coef
+        self.kl_estimator = kl_estimator
+        self.entropy_coef = entropy_coef
+        self.num_minibatches = num_minibatches
+        self.num_epochs = num_epochs
+        self.max_grad_norm = max_grad_norm
+        self.token_budget = token_budget
+        self.dtype_name = dtype
+        if num_minibatches < 1 or num_epochs < 1:
+            raise ValueError(
+                f"`num_minibatches` and `num_epochs` must be at least 1, but got {num_minibatches} and {num_epochs}."
+            )
+        self.rl_step = 0
+        """RL steps done so far; also the version of the policy's weights."""
+        self.policy_needed = True
+        """False skips loading the policy: set before ``configure_model`` when an engine evaluates by itself."""
+        object.__setattr__(self, "reference", None)  # unregistered: it belongs in no checkpoint and no optimizer
+
+    # --- set-up ------------------------------------------------------------------------------------------------------
+
+    def configure_model(self) -> None:
+        """Load the policy, and the reference when the KL penalty needs one."""
+        if not self.policy_needed or hasattr(self, "policy"):
+            return
+        dtype = getattr(torch, self.dtype_name)
+        self.policy = load_policy(self.policy_path, dtype=dtype)
+        if self.kl_coef != 0:
+            reference = load_policy(self.policy_path, dtype=dtype).eval().requires_grad_(False)
+            object.__setattr__(self, "reference", reference)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer over the trainable parameters, and its schedule."""
+        optimizer = self.make_optimizer([p for p in self.policy.parameters() if p.requires_grad])
+        return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
+
+    def on_fit_start(self) -> None:
+        """Leave evaluation mode, in which Hugging Face loads models, and place the reference."""
+        self.policy.train()
+        if self.reference is not None:
+            self.reference.to(self.device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store the number of RL steps done."""
+        checkpoint["rl_step"] = self.rl_step
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the number of RL steps done."""
+        self.rl_step = checkpoint["rl_step"]
+
+    @property
+    def updates_per_step(self) -> int:
+        """Optimizer steps of one RL step."""
+        return self.num_epochs * self.num_minibatches
+
+    @property
+    def max_rl_steps(self) -> int:
+        """RL steps of the whole run, -1 when unknown."""
+        by_steps = self.trainer.max_steps // self.updates_per_step if self.trainer.max_steps > 0 else -1
+        epochs, batches = self.trainer.max_epochs, self.trainer.num_training_batches
+        by_epochs = int(epochs * batches) if epochs is not None and epochs > 0 and batches != float("inf") else -1
+        known = [n for n in (by_steps, by_epochs) if n > 0]
+        return min(known, default=-1)
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: PromptBatch, batch_idx: int) -> None:
+        """One RL step: advantages, then one optimizer step a mini-batch and epoch."""
+        rollouts = self.take_rollouts()
+        advantages = compute_advantages(self.advantage, rollouts, self.rl_step, self.max_rl_steps)
+        silent = self.kl_coef == 0 and self.entropy_coef == 0  # then advantage 0 means gradient 0
+        keep = advantages != 0 if silent else torch.ones(len(advantages), dtype=torch.bool)
+        minibatches = list(self._minibatches(rollouts))
+        sums = {"num_updates": torch.zeros(())}
+        old = self._old_logprobs(rollouts, keep) if self.updates_per_step > 1 else None
+        for _ in range(self.num_epochs):
+            for rows in minibatches:
+                update = self._update(rollouts, advantages, keep, rows, old)
+                sums = {name: sums.get(name, torch.zeros(())) + value for name, value in update.items()}
+        self.rl_step += 1
+        metrics = step_metrics(rollouts, advantages, sums)
+        self.log_dict({f"train/{name}": value for name, value in metrics.items()})
+        self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        self.log("rl_step", float(self.rl_step), prog_bar=True, logger=False)
+        self.log("reward", metrics["reward"], prog_bar=True, logger=False)
+
+    def _update(
+        self,
+        rollouts: RolloutBatch,
+        advantages: Tensor,
+        keep: Tensor,
+        rows: Tensor,
+        old: list[Tensor] | None,
+    ) -> dict[str, Tensor]:
+        """One optimizer step on the completions in the mask ``rows``; returns sums to log."""
+        weights = self._token_weights(rollouts, rows)
+        sums: dict[str, Tensor] = {"num_updates": torch.ones(())}
+        micro_batches = self._pack(rollouts, keep & rows)
+        for number, micro in enumerate(micro_batches):
+            micro = micro.to(self.device)
+            with self._gradient_sync(last=number == len(micro_batches) - 1):
+                loss, metrics = self._micro_loss(micro, rollouts, advantages, weights, old)
+                # Gradients are averaged over ranks, while the weights divide by global counts.
+                self.manual_backward(loss * world_size())
+            for name, value in {**metrics, "total": loss}.items():
+                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach()
+        sums = {name: value.cpu() for name, value in sums.items()}
+        sums["grad_norm"] = self._optimizer_step()
+        return sums
+
+    def _micro_loss(
+        self,
+        micro: PackedBatch,
+        rollouts: RolloutBatch,
+        advantages: Tensor,
+        weights: Tensor,
+        old: list[Tensor] | None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of one micro-batch, a weighted sum over its tokens, and metric sums."""
+        temperature = rollouts.sampling.temperature
+        logprobs, entropy = self.policy(micro, temperature, with_entropy=self.entropy_coef != 0)
+        token_weight = weights.to(self.device)[micro.completion]
+        output = self.loss(
+            LossInputs(
+                logprobs=logprobs,
+                old_logprobs=logprobs.detach() if old is None else micro.gather(old),
+                advantages=advantages.to(self.device)[micro.completion],
+                weights=token_weight,
+                completion=micro.completion,
+            )
+        )
+        loss, metrics = output.loss, dict(output.metrics)
+        if self.entropy_coef != 0:
+            loss = loss - self.entropy_coef * (token_weight * entropy).sum()
+        if self.kl_coef != 0:
+            assert self.reference is not None
+            with torch.no_grad():
+                ref_logprobs, _ = self.reference(micro, temperature, with_entropy=False)
+            kl = (token_weight * kl_estimate(logprobs, ref_logprobs, self.kl_estimator)).sum()
+            loss, metrics["kl"] = loss + self.kl_coef * kl, kl.detach()
+        return loss, metrics
+
+    def _optimizer_step(self) -> Tensor:
+        """Clip, step, schedule; returns the gradient norm before clipping."""
+        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        parameters = [p for p in self.policy.parameters() if p.requires_grad]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm or float("inf"))
+        optimizer.step()  # type: ignore[union-attr]
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        scheduler.step()  # type: ignore[union-attr, call-arg]
+        return norm.detach().cpu()
+
+    @torch.no_grad()
+    def _old_logprobs(self, rollouts: RolloutBatch, keep: Tensor) -> list[Tensor]:
+        """The policy's log-probs before the first update, one tensor a completion (empty where not kept)."""
+        old = [torch.zeros(0)] * len(rollouts.completion_ids)
+        for micro in self._pack(rollouts, keep):
+            logprobs, _ = self.policy(micro.to(self.device), rollouts.sampling.temperature, with_entropy=False)
+            lengths = [len(rollouts.completion_ids[i]) for i in micro.completions]
+            for i, values in zip(micro.completions, logprobs.cpu().split(lengths), strict=True):
+                old[i] = values
+        return old
+
+    def _pack(self, rollouts: RolloutBatch, keep: Tensor) -> list[PackedBatch]:
+        """Micro-batches of the kept completions: at least one, and as many on every rank."""
+
+        def cut(num_batches: int) -> list[PackedBatch]:
+            return pack(
+                rollouts.prompt_ids, rollouts.completion_ids, rollouts.group, keep, self.token_budget, num_batches
+            )
+
+        micro_batches = cut(1)
+        most = int(all_max(torch.tensor(len(micro_batches))))
+        return micro_batches if most == len(micro_batches) else cut(most)
+
+    def _minibatches(self, rollouts: RolloutBatch) -> Iterator[Tensor]:
+        """Masks over completions, shape ``(N,)``: the step's prompts in ``num_minibatches`` equal parts."""
+        num_prompts = len(rollouts.prompt_ids)
+        part = torch.arange(num_prompts) * self.num_minibatches // max(1, num_prompts)
+        for number in range(self.num_minibatches):
+            yield part[rollouts.group] == number
+
+    def _token_weights(self, rollouts: RolloutBatch, rows: Tensor) -> Tensor:
+        """Weight of each token of a completion, shape ``(N,)``; counts are over all ranks, dropped completions too."""
+        lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)
+        total_tokens, total = all_sum(torch.stack([lengths[rows].sum(), rows.sum()])).tolist()
+        return token_weights(
+            lengths,
+            self.aggregation,
+            total_tokens=max(total_tokens, 1),
+            total_completions=max(total, 1),
+            max_tokens=rollouts.sampling.max_tokens,
+        )
+
+    def _gradient_sync(self, last: bool) -> AbstractContextManager[None]:
+        """Synchronise gradients with the last micro-batch only."""
+        if last or world_size() == 1:
+            return nullcontext()
+        return self.trainer.strategy.block_backward_sync()  # type: ignore[attr-defined]

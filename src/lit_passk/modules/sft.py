@@ -1,0 +1,127 @@
+"""The cold start: a small policy imitates a task's demonstrations before reinforcement learning."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from lit_passk.modules.schedules import WarmupLR
+
+Demonstrations = Sequence[tuple[str, str]]
+
+
+class SFTModule(L.LightningModule):
+    """Trains a stock Hugging Face architecture from scratch on (prompt, completion) pairs of text.
+
+    Args:
+        architecture: ``model_type`` and the fields of its configuration; the vocabulary's size and special tokens are
+            filled in.
+        vocabulary: The tokens: characters, and words that stay whole, such as ``<answer>``.
+        optimizer: Optimizer class and its settings.
+        lr_scheduler: Learning-rate schedule, stepped once an optimizer step.
+    """
+
+    def __init__(
+        self,
+        architecture: dict[str, Any],
+        vocabulary: list[str],
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=3e-3, betas=(0.9, 0.98), weight_decay=0.01),
+        lr_scheduler: LRSchedulerCallable = lambda o: WarmupLR(o, warmup_steps=50),
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.make_optimizer = optimizer
+        self.make_lr_scheduler = lr_scheduler
+        self.tokenizer = build_tokenizer(vocabulary)
+
+    def configure_model(self) -> None:
+        """Build the model with random weights."""
+        if hasattr(self, "model"):
+            return
+        config = AutoConfig.for_model(
+            **self.architecture,
+            vocab_size=len(self.tokenizer),
+            bos_token_id=None,
+            eos_token_id=self.tokenizer.eos_token_id,
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
+        self.model = AutoModelForCausalLM.from_config(config)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer and its schedule, stepped once an optimizer step."""
+        optimizer = self.make_optimizer(self.model.parameters())
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.make_lr_scheduler(optimizer), "interval": "step"},
+        }
+
+    def training_step(self, batch: Demonstrations, batch_idx: int) -> Tensor:
+        """Mean negative log-likelihood of the completion tokens, end token included."""
+        input_ids, labels = self.encode(batch)
+        loss = self.model(input_ids=input_ids.to(self.device), labels=labels.to(self.device)).loss
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def encode(self, batch: Demonstrations) -> tuple[Tensor, Tensor]:
+        """Right-padded token ids and labels, both ``(B, T)`` int64; labels are -100 off the completion."""
+        prompts = self.tokenizer([prompt for prompt, _ in batch])["input_ids"]
+        completions = self.tokenizer([completion for _, completion in batch])["input_ids"]
+        eos = [self.tokenizer.eos_token_id]
+        longest = max(len(p) + len(c) + 1 for p, c in zip(prompts, completions, strict=True))
+        input_ids = torch.full((len(batch), longest), self.tokenizer.pad_token_id)
+        labels = torch.full_like(input_ids, -100)
+        for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
+            tokens = torch.tensor(prompt + completion + eos)
+            input_ids[row, : len(tokens)] = tokens
+            labels[row, len(prompt) : len(tokens)] = tokens[len(prompt) :]
+        return input_ids, labels
+
+    def export(self, folder: str | Path) -> None:
+        """Write a Hugging Face folder (weights and tokenizer): whole, or not at all."""
+        folder = Path(folder)
+        partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.model.save_pretrained(partial)
+            self.tokenizer.save_pretrained(partial)
+            if folder.exists():
+                shutil.rmtree(folder)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def build_tokenizer(vocabulary: Sequence[str]) -> PreTrainedTokenizerFast:
+    """A tokenizer that cuts text into the given tokens, longest first; other characters become ``<unk>``.
+
+    Example:
+        >>> tokenizer = build_tokenizer(["U", "D", "<answer>"])
+        >>> tokenizer.decode(tokenizer("<answer>UD")["input_ids"])
+        '<answer>UD'
+
+    """
+    from tokenizers import Regex, Tokenizer
+    from tokenizers.decoders import Fuse
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+
+    special = ["<pad>", "<eos>", "<unk>"]
+    if len(set(vocabulary)) != len(vocabulary) or set(special) & set(vocabulary):
+        raise ValueError(f"`vocabulary` must hold different tokens, none of them {special}, but got {list(vocabulary)}.")
+    inner = Tokenizer(WordLevel({token: i for i, token in enumerate([*special, *vocabulary])}, unk_token="<unk>"))
+    words = sorted((token for token in vocabulary if len(token) > 1), key=len, reverse=True)
+    pattern = "|".join(["".join(f"\\x{{{ord(c):x}}}" for c in word) for word in words] + [r"[\s\S]"])
+    inner.pre_tokenizer = Split(Regex(pattern), behavior="isolated")
+    inner.decoder = Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", clean_up_tokenization_spaces=False
+    )

@@ -1,0 +1,60 @@
+"""What one RL step was, in numbers over all ranks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lit_passk.distributed import all_sum
+from lit_passk.types import RolloutBatch
+
+
+def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Tensor]) -> dict[str, float]:
+    """Describe a step; every rank must call this.
+
+    Args:
+        rollouts: This rank's completions.
+        advantages: Shape ``(N,)``.
+        sums: Metric sums of this rank's updates, with ``num_updates`` and ``grad_norm`` (the same on every rank).
+
+    Returns:
+        - ``reward``, ``pass@1``, ``truncated``: means over completions; ``unscored``: how many could not be scored.
+        - ``solved``: share of groups with a correct completion; ``signal``: share with an advantage other than 0.
+        - ``tokens``: mean completion length; ``entropy``: mean of ``-rollout_logprobs``, nats a token, an unbiased
+          estimate of the entropy over all completions, those without signal included.
+        - ``grad_norm`` and the loss's own metrics: means over the step's updates.
+    """
+    num_prompts = len(rollouts.prompt_ids)
+    mine = {
+        "completions": float(len(rollouts.completion_ids)),
+        "prompts": float(num_prompts),
+        "tokens": float(sum(len(c) for c in rollouts.completion_ids)),
+        "reward": float(rollouts.rewards.double().sum()),
+        "pass@1": float(rollouts.correct.sum()),
+        "truncated": float(rollouts.truncated.sum()),
+        "unscored": float(rollouts.num_unscored),
+        "solved": float(len(rollouts.group[rollouts.correct].unique())),
+        "signal": float(len(rollouts.group[advantages != 0].unique())),
+        "entropy": -sum(float(lp.sum(dtype=torch.float64)) for lp in rollouts.rollout_logprobs),
+    }
+    updates = max(float(sums["num_updates"]), 1.0)
+    losses = {f"loss/{name}": float(value) / updates for name, value in sums.items() if name not in _LOCAL}
+    mine |= losses
+    total = dict(zip(mine, all_sum(torch.tensor(list(mine.values()), dtype=torch.float64)).tolist(), strict=True))
+    completions, prompts = max(total.pop("completions"), 1.0), max(total.pop("prompts"), 1.0)
+    tokens = max(total["tokens"], 1.0)
+    return {
+        "reward": total["reward"] / completions,
+        "pass@1": total["pass@1"] / completions,
+        "solved": total["solved"] / prompts,
+        "signal": total["signal"] / prompts,
+        "truncated": total["truncated"] / completions,
+        "unscored": total["unscored"],
+        "tokens": total["tokens"] / completions,
+        "entropy": total["entropy"] / tokens,
+        "grad_norm": float(sums["grad_norm"]) / updates,
+        **{name: total[name] for name in losses},
+    }
+
+
+_LOCAL = ("num_updates", "grad_norm")

@@ -1,0 +1,78 @@
+"""Validation by pass@k: the same hand-over as training, counted instead of trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import lightning as L
+from torch.nn import ModuleDict
+
+from lit_passk.metrics import PassAtK
+from lit_passk.types import PromptBatch, RolloutBatch
+
+
+class PassAtKValidation(L.LightningModule):
+    """Counts the correct completions of every problem of every validation task.
+
+    Args:
+        ks: Values of k to report.
+    """
+
+    rollouts: RolloutBatch | None
+
+    def __init__(self, ks: Sequence[int] = (1, 2, 4, 8)) -> None:
+        super().__init__()
+        if not ks or min(ks) < 1:
+            raise ValueError(f"`model.ks` needs values of at least 1, but got {list(ks)}.")
+        self.ks = sorted(ks)
+        self.rollouts = None
+        self.val_metrics = ModuleDict()
+
+    def take_rollouts(self) -> RolloutBatch:
+        """The hand-over, or a RuntimeError when nothing was handed over."""
+        if self.rollouts is None:
+            raise RuntimeError(
+                "This module found no rollouts. Add `lit_passk.callbacks.RolloutCallback` to `trainer.callbacks`, "
+                "or set `module.rollouts` before each batch."
+            )
+        return self.rollouts
+
+
+    def on_validation_epoch_start(self) -> None:
+        """Make one metric for each validation task."""
+        names = list(self.trainer.datamodule.val)  # type: ignore[attr-defined]
+        self.val_metrics = ModuleDict({name: PassAtK(ks=self.ks) for name in names})
+
+    def validation_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count the correct completions of each problem."""
+        rollouts = self.take_rollouts()
+        sizes = rollouts.group.bincount(minlength=len(rollouts.indices)).tolist()
+        self.val_metrics[batch.name].update(list(rollouts.correct.split(sizes)), rollouts.indices)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/<name>/pass@k`` with its interval, and ``val/pass@k``, the unweighted mean over the tasks."""
+        self._log_pass_at_k("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Make one metric for each validation task."""
+        self.on_validation_epoch_start()
+
+    def test_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count the correct completions of each problem."""
+        self.validation_step(batch, batch_idx, dataloader_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """As after validation, under ``test/``."""
+        self._log_pass_at_k("test")
+
+    def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> RolloutBatch:
+        """Hand the scored completions on."""
+        return self.take_rollouts()
+
+    def _log_pass_at_k(self, stage: str) -> None:
+        results = {name: metric.compute() for name, metric in self.val_metrics.items()}
+        for name, result in results.items():
+            self.log_dict({f"{stage}/{name}/{key}": float(value) for key, value in result.items()})
+        for k in self.ks:
+            values = [float(result[f"pass@{k}"]) for result in results.values()]
+            self.log(f"{stage}/pass@{k}", sum(values) / len(values), prog_bar=k in (1, max(self.ks)))
