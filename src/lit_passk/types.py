@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor  # only named here: scoring workers import this module and have no need of torch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,7 +153,7 @@ class RolloutBatch:
     """Completions left out because no verdict could be had."""
 
     def __post_init__(self) -> None:
-        bad = ~torch.isfinite(self.rewards)
+        bad = ~self.rewards.isfinite()
         if bad.any():
             row = int(bad.nonzero()[0, 0])
             raise ValueError(
