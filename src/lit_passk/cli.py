@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 import lit_passk.advantages
 import lit_passk.losses
 import lit_passk.tasks  # noqa: F401 - imported so that short class names resolve
-from lit_passk.callbacks import RolloutCallback
+from lit_passk.callbacks import CompletionsTable, PassAtKCurve, RolloutCallback
 from lit_passk.data import DemonstrationDataModule, PromptDataModule
 from lit_passk.modules import PassKRLModule, SFTModule
 
@@ -34,6 +34,8 @@ class LitPassKCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add ``rollout.*`` and share what two parts need."""
         parser.add_lightning_class_args(RolloutCallback, "rollout")  # type: ignore[arg-type]
+        parser.add_lightning_class_args(CompletionsTable, "completions_table")  # type: ignore[arg-type]
+        parser.add_lightning_class_args(PassAtKCurve, "pass_at_k_curve")  # type: ignore[arg-type]
         parser.link_arguments("model.policy", "data.tokenizer")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "rollout.seed", compute_fn=int)
@@ -43,6 +45,7 @@ class LitPassKCLI(LightningCLI):
 TRAINER_DEFAULTS = {
     "trainer.max_epochs": -1,
     "trainer.num_sanity_val_steps": 0,
+    "trainer.check_val_every_n_epoch": None,  # `val_check_interval` then counts RL steps over epochs
     "trainer.log_every_n_steps": 1,
     # The data module shards by itself; Lightning's sampler would evaluate some problems twice.
     "trainer.use_distributed_sampler": False,

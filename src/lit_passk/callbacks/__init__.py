@@ -1,5 +1,7 @@
 """What goes on around a batch: rollouts before it, pictures and tables after it."""
 
+from lit_passk.callbacks.completions_table import CompletionsTable
+from lit_passk.callbacks.pass_at_k_curve import PassAtKCurve
 from lit_passk.callbacks.rollout import RolloutCallback
 
-__all__ = ["RolloutCallback"]
+__all__ = ["CompletionsTable", "PassAtKCurve", "RolloutCallback"]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import lightning as L
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 from tqdm.auto import tqdm
 
+from lit_passk.callbacks.results_file import ResultsFile
 from lit_passk.functional.random import derive_seed
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.engine import RolloutEngine
+from lit_passk.rollout.parity import ParityCheck
+from lit_passk.rollout.sampling import sample_and_score
 from lit_passk.rollout.scoring import Scorer
 from lit_passk.rollout.transformers_engine import TransformersEngine
 from lit_passk.types import PromptBatch, RolloutBatch, Sampling, ScoredGroup
@@ -32,8 +35,11 @@ class RolloutCallback(L.Callback):
         group_size: Completions a prompt in training.
         sampling: How to sample in training; restricting the distribution (``top_p``, ``top_k``) is refused there.
         val_sampling: How to sample in validation; its ``n`` is the completions a problem.
+        parity: Comparison of the engine's log-probabilities with the policy's; None is ``ParityCheck()``.
         num_workers: Processes that score completions, for tasks that need them.
         score_timeout: Seconds one completion may take to be scored; then it counts as unscorable.
+        results: JSON-lines file for the completions of ``validate``, ``test`` and ``predict``; one that exists is
+            continued, nothing in it is sampled again. ``predict`` writes ``completions.jsonl`` unless told otherwise.
         seed: Base of all sampling seeds; the command line takes it from ``seed_everything``.
     """
 
@@ -43,8 +49,10 @@ class RolloutCallback(L.Callback):
         group_size: int = 8,
         sampling: Sampling = Sampling(),
         val_sampling: Sampling = Sampling(),
+        parity: ParityCheck | None = None,
         num_workers: int = 2,
         score_timeout: float = 10.0,
+        results: str | None = None,
         seed: int = 0,
     ) -> None:
         if group_size < 1:
@@ -57,10 +65,13 @@ class RolloutCallback(L.Callback):
         self.group_size = group_size
         self.sampling = replace(sampling, n=group_size)
         self.val_sampling = replace(val_sampling, n=val_sampling.n or group_size)
+        self.parity = parity if parity is not None else ParityCheck()
         self.num_workers = num_workers
         self.score_timeout = score_timeout
+        self.results = results
         self.seed = seed
         self._scorer: Scorer | None = None
+        self._results_file: ResultsFile | None = None
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -69,11 +80,16 @@ class RolloutCallback(L.Callback):
         pl_module.policy_needed = stage == "fit" or self.engine.needs_policy or trainer.ckpt_path is not None
         if stage == "fit":
             self._check_training(pl_module)
-        if (stage != "fit" or trainer.datamodule.val) and max(pl_module.ks) > self.val_sampling.n:  # type: ignore
+        validates = stage in ("validate", "test") or (stage == "fit" and trainer.datamodule.val)  # type: ignore
+        if validates and max(pl_module.ks) > (self.val_sampling.n or 0):
             raise ValueError(
                 f"`model.ks` asks for pass@{max(pl_module.ks)}, but validation samples only {self.val_sampling.n} "
                 "completions a problem. Raise `rollout.val_sampling.n` or shorten `model.ks`."
             )
+        path = self.results or ("completions.jsonl" if stage == "predict" else None)
+        if stage != "fit" and path is not None:
+            policy = pl_module.policy_path + (f" @ {trainer.ckpt_path}" if trainer.ckpt_path else "")
+            self._results_file = ResultsFile(path, policy, self.val_sampling, self.seed)
 
     def _check_training(self, pl_module: PassKRLModule) -> None:
         if self.sampling.top_p < 1 or self.sampling.top_k > 0:
@@ -87,20 +103,23 @@ class RolloutCallback(L.Callback):
         pl_module.advantage.check_group_size(self.group_size)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Close the engine and the scoring workers."""
+        """Close the engine, the scoring workers and the results file."""
         self.close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Close the engine and the scoring workers, on Ctrl-C too."""
+        """Close the engine, the scoring workers and the results file, on Ctrl-C too."""
         self.close()
 
     def close(self) -> None:
-        """Close the engine and the scoring workers; safe to call twice."""
+        """Close the engine, the scoring workers and the results file; safe to call twice."""
         self.engine.close()
         self.engine.version = -1
         if self._scorer is not None:
             self._scorer.close()
             self._scorer = None
+        if self._results_file is not None:
+            self._results_file.close()
+            self._results_file = None
 
     # --- hand-over ---------------------------------------------------------------------------------------------------
 
@@ -113,12 +132,15 @@ class RolloutCallback(L.Callback):
     ) -> None:
         """Sample the step's completions with the current weights."""
         begin = time.perf_counter()
-        pl_module.rollouts = self.roll_out(trainer, pl_module, batch, self.sampling, ("train", pl_module.rl_step))
+        step = pl_module.rl_step
+        seeds = [derive_seed(self.seed, "train", step, batch.name, index) for index in batch.indices]
+        rollouts = self.roll_out(trainer, pl_module, batch, self.sampling, seeds)
+        if self.parity.is_due(step):
+            sample = collate_rollouts(rollouts.groups[:1], rollouts.sampling, rollouts.version)
+            logged = self.parity.check(sample, pl_module.completion_logprobs(sample), pl_module.policy.model.dtype)
+            pl_module.log_dict(logged)
+        pl_module.rollouts = rollouts
         pl_module.log("time/rollout", time.perf_counter() - begin)
-
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Clear the hand-over, so that no rollout is trained on twice."""
-        pl_module.rollouts = None
 
     def on_validation_batch_start(
         self,
@@ -129,16 +151,18 @@ class RolloutCallback(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Sample the problems of a validation batch; the seeds are the same at every validation."""
-        pl_module.rollouts = self.roll_out(trainer, pl_module, batch, self.val_sampling, ("val",))
-
-    def on_validation_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Clear the hand-over."""
-        pl_module.rollouts = None
+        seeds = [derive_seed(self.seed, "val", batch.name, index) for index in batch.indices]
+        if self._results_file is None:
+            pl_module.rollouts = self.roll_out(trainer, pl_module, batch, self.val_sampling, seeds)
+            return
+        groups = []
+        for part, sampling, part_seeds in self._results_file.missing(batch, self.val_sampling, seeds):
+            groups += self.roll_out(trainer, pl_module, part, sampling, part_seeds).groups
+        groups = self._results_file.complete(batch, groups, self.val_sampling)
+        pl_module.rollouts = collate_rollouts(groups, self.val_sampling, version=pl_module.rl_step)
 
     on_test_batch_start = on_validation_batch_start
-    on_test_batch_end = on_validation_batch_end
     on_predict_batch_start = on_validation_batch_start
-    on_predict_batch_end = on_validation_batch_end
 
     def roll_out(
         self,
@@ -146,7 +170,7 @@ class RolloutCallback(L.Callback):
         pl_module: PassKRLModule,
         batch: PromptBatch,
         sampling: Sampling,
-        key: tuple[str | int, ...],
+        seeds: list[int],
     ) -> RolloutBatch:
         """Sample and score one batch; scoring goes on in worker processes while the engine samples.
 
@@ -154,39 +178,25 @@ class RolloutCallback(L.Callback):
             trainer: The trainer, whose data module owns the tasks and the tokenizer.
             pl_module: The module, which owns the policy.
             batch: This rank's prompts.
-            sampling: How to sample.
-            key: What the seeds depend on besides run seed, task and problem.
+            sampling: How to sample; ``n`` completions a prompt.
+            seeds: One base seed a prompt.
         """
         data: PromptDataModule = trainer.datamodule  # type: ignore[attr-defined]
         if self._scorer is None:
             self._start(pl_module, data)
         assert self._scorer is not None
-        self._sync(pl_module)
         assert sampling.n is not None
-        seeds = [derive_seed(self.seed, *key, batch.name, index) for index in batch.indices]
-        found: dict[int, tuple[list, list, list]] = {}
-        with self._progress(trainer, f"{batch.name}: sampling", len(batch.problems) * sampling.n) as bar:
-            for p, completions in self.engine.generate(batch.prompt_ids, sampling, seeds):
-                texts = [data.decode(c.token_ids) for c in completions]
-                futures = [self._scorer.submit(batch.name, batch.problems[p], text) for text in texts]
-                found[p] = (completions, texts, futures)
-                bar.update(len(completions))
-            bar.set_description_str(f"{batch.name}: scoring", refresh=False)
-            groups = [
-                ScoredGroup(
-                    problem=batch.problems[p],
-                    index=batch.indices[p],
-                    prompt_ids=batch.prompt_ids[p],
-                    completions=found[p][0],
-                    texts=found[p][1],
-                    scores=[future.result() for future in found[p][2]],
-                    seed=seeds[p],
-                )
-                for p in range(len(batch.problems))
-            ]
-        stale = {c.version for g in groups for c in g.completions} - {pl_module.rl_step}
+        self._sync(pl_module)
+        groups: dict[int, ScoredGroup] = {}
+        with self._progress(trainer, batch.name, len(batch.problems) * sampling.n) as bar:
+            for p, group in sample_and_score(self.engine, self._scorer, batch, sampling, seeds, data.decode):
+                groups[p] = group
+                if self._results_file is not None:
+                    self._results_file.write(batch.name, group)
+                bar.update(sampling.n)
+        stale = {c.version for g in groups.values() for c in g.completions} - {pl_module.rl_step}
         assert not stale, f"completions of versions {stale} in step {pl_module.rl_step}: the engine's weights are stale"
-        return collate_rollouts(groups, sampling, version=pl_module.rl_step)
+        return collate_rollouts([groups[p] for p in range(len(groups))], sampling, version=pl_module.rl_step)
 
     def _start(self, pl_module: PassKRLModule, data: PromptDataModule) -> None:
         policy = pl_module.policy.model if pl_module.policy_needed else None
@@ -200,9 +210,10 @@ class RolloutCallback(L.Callback):
         if self.engine.version != pl_module.rl_step:
             self.engine.load_weights(_full_tensors(pl_module), pl_module.rl_step)
 
-    def _progress(self, trainer: L.Trainer, description: str, total: int) -> tqdm:
+    def _progress(self, trainer: L.Trainer, name: str, total: int) -> tqdm:
         shown = trainer.is_global_zero and trainer.progress_bar_callback is not None
-        return tqdm(total=total, desc=description, unit="completions", leave=False, delay=2, disable=not shown)
+        what = f"{name}: sampling and scoring"
+        return tqdm(total=total, desc=what, unit="completions", leave=False, delay=2, disable=not shown)
 
 
 def _full_tensors(pl_module: PassKRLModule) -> Iterator[tuple[str, Tensor]]:

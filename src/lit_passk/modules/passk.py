@@ -152,7 +152,7 @@ class PassKRLModule(PassAtKValidation):
         keep = advantages != 0 if silent else torch.ones(len(advantages), dtype=torch.bool)
         minibatches = list(self._minibatches(rollouts))
         sums = {"num_updates": torch.zeros(())}
-        old = self._old_logprobs(rollouts, keep) if self.updates_per_step > 1 else None
+        old = self.completion_logprobs(rollouts, keep) if self.updates_per_step > 1 else None
         for _ in range(self.num_epochs):
             for rows in minibatches:
                 update = self._update(rollouts, advantages, keep, rows, old)
@@ -231,8 +231,18 @@ class PassKRLModule(PassAtKValidation):
         return norm.detach().cpu()
 
     @torch.no_grad()
-    def _old_logprobs(self, rollouts: RolloutBatch, keep: Tensor) -> list[Tensor]:
-        """The policy's log-probs before the first update, one tensor a completion (empty where not kept)."""
+    def completion_logprobs(self, rollouts: RolloutBatch, keep: Tensor | None = None) -> list[Tensor]:
+        """The policy's log-probabilities of sampled tokens, at the sampling temperature; every rank must call this.
+
+        Args:
+            rollouts: This rank's completions.
+            keep: Which of them to compute, shape ``(N,)``, bool; None computes all.
+
+        Returns:
+            N tensors, float32, on the CPU; empty where not kept.
+        """
+        if keep is None:
+            keep = torch.ones(len(rollouts.completion_ids), dtype=torch.bool)
         old = [torch.zeros(0)] * len(rollouts.completion_ids)
         for micro in self._pack(rollouts, keep):
             logprobs, _ = self.policy(micro.to(self.device), rollouts.sampling.temperature, with_entropy=False)

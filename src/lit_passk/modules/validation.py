@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import lightning as L
 from torch.nn import ModuleDict
@@ -27,6 +28,14 @@ class PassAtKValidation(L.LightningModule):
         self.ks = sorted(ks)
         self.rollouts = None
         self.val_metrics = ModuleDict()
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Clear the hand-over, so that no rollout is used twice; callbacks have seen it."""
+        self.rollouts = None
+
+    on_validation_batch_end = on_train_batch_end
+    on_test_batch_end = on_train_batch_end
+    on_predict_batch_end = on_train_batch_end
 
     def take_rollouts(self) -> RolloutBatch:
         """The hand-over, or a RuntimeError when nothing was handed over."""
@@ -65,9 +74,9 @@ class PassAtKValidation(L.LightningModule):
         """As after validation, under ``test/``."""
         self._log_pass_at_k("test")
 
-    def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> RolloutBatch:
-        """Hand the scored completions on."""
-        return self.take_rollouts()
+    def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> int:
+        """Return the number of scored completions; they are in the results file already."""
+        return len(self.take_rollouts().completion_ids)
 
     def _log_pass_at_k(self, stage: str) -> None:
         results = {name: metric.compute() for name, metric in self.val_metrics.items()}

@@ -1,0 +1,58 @@
+"""A look at what the policy writes: a few groups as a table in TensorBoard."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from lit_passk.types import ScoredGroup
+
+if TYPE_CHECKING:
+    from lit_passk.modules import PassKRLModule
+
+
+class CompletionsTable(L.Callback):
+    """Writes the first completions of the first groups of a step, with their verdicts.
+
+    Args:
+        every: RL steps from one table to the next; 0 writes none.
+        groups: Problems a table.
+        completions: Completions a problem.
+    """
+
+    def __init__(self, every: int = 50, groups: int = 2, completions: int = 4) -> None:
+        if min(every, groups, completions) < 0:
+            raise ValueError(
+                f"CompletionsTable needs numbers >= 0, but got every={every}, groups={groups}, completions={completions}."
+            )
+        self.every = every
+        self.groups = groups
+        self.completions = completions
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any) -> None:  # type: ignore[override]
+        """Write the table when it is due."""
+        due = self.every > 0 and (pl_module.rl_step - 1) % self.every == 0
+        if due and trainer.is_global_zero and pl_module.rollouts is not None:
+            text = completions_markdown(pl_module.rollouts.groups[: self.groups], self.completions)
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    logger.experiment.add_text("train/completions", text, trainer.global_step)
+
+
+def completions_markdown(groups: Sequence[ScoredGroup], completions: int) -> str:
+    """A Markdown table, one row a completion: problem, completion, answer, verdict."""
+    rows = ["| problem | completion | answer | reward | correct |", "|---|---|---|---|---|"]
+    for group in groups:
+        for text, score in list(zip(group.texts, group.scores, strict=True))[:completions]:
+            verdict = score.error or ("yes" if score.correct else "no")
+            cells = [group.problem.prompt, text, score.answer or "", f"{score.reward:.3g}", verdict]
+            rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def _cell(text: str) -> str:
+    return html.escape(text).replace("|", "&#124;").replace("\n", "<br>")

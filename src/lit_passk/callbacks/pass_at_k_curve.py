@@ -1,0 +1,33 @@
+"""The pass@k curves of every validation, as a picture in TensorBoard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lightning as L
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from lit_passk.report.plot import plot_pass_at_k
+
+if TYPE_CHECKING:
+    from lit_passk.modules import PassKRLModule
+
+
+class PassAtKCurve(L.Callback):
+    """Draws ``val/pass@k`` after every validation: one curve a task, with its confidence band."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
+        """Draw what the module's metrics hold."""
+        # On every rank: the metrics' values are cached, but a first `compute` would be a collective.
+        results = {name: metric.compute() for name, metric in pl_module.val_metrics.items()}
+        curves = {
+            name: {
+                k: (float(r[f"pass@{k}"]), float(r[f"pass@{k}/low"]), float(r[f"pass@{k}/high"])) for k in pl_module.ks
+            }
+            for name, r in results.items()
+        }
+        if trainer.is_global_zero and curves:
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    figure = plot_pass_at_k(curves, title=f"step {pl_module.rl_step}")
+                    logger.experiment.add_figure("val/pass@k", figure, trainer.global_step)

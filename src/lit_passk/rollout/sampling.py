@@ -1,0 +1,62 @@
+"""Sampling and scoring of one batch, at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from lit_passk.rollout.engine import RolloutEngine
+from lit_passk.types import Completion, PromptBatch, Sampling, ScoredGroup
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from lit_passk.rollout.scoring import Scorer
+    from lit_passk.types import Score
+
+Pending = tuple[list[Completion], list[str], "list[Future[Score]]"]
+
+
+def sample_and_score(
+    engine: RolloutEngine,
+    scorer: Scorer,
+    batch: PromptBatch,
+    sampling: Sampling,
+    seeds: Sequence[int],
+    decode: Callable[[Sequence[int]], str],
+) -> Iterator[tuple[int, ScoredGroup]]:
+    """Sample a batch; completions go to the scorer as soon as their group is sampled.
+
+    Args:
+        engine: What samples.
+        scorer: What judges.
+        batch: P prompts.
+        sampling: How to sample; ``n`` completions a prompt.
+        seeds: One base seed a prompt.
+        decode: Turns token ids into text without special tokens.
+
+    Yields:
+        ``(prompt index, group)`` as groups are sampled and judged, in no particular order.
+    """
+    pending: dict[int, Pending] = {}
+
+    def finish(p: int) -> tuple[int, ScoredGroup]:
+        completions, texts, futures = pending.pop(p)
+        group = ScoredGroup(
+            problem=batch.problems[p],
+            index=batch.indices[p],
+            prompt_ids=batch.prompt_ids[p],
+            completions=completions,
+            texts=texts,
+            scores=[future.result() for future in futures],
+            seed=seeds[p],
+        )
+        return p, group
+
+    for p, completions in engine.generate(batch.prompt_ids, sampling, seeds):
+        texts = [decode(c.token_ids) for c in completions]
+        pending[p] = (completions, texts, [scorer.submit(batch.name, batch.problems[p], text) for text in texts])
+        for done in [q for q, (_, _, futures) in pending.items() if all(f.done() for f in futures)]:
+            yield finish(done)
+    for p in list(pending):
+        yield finish(p)
