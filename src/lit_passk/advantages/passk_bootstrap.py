@@ -61,7 +61,7 @@ class PassKBootstrap(PassKStrategy):
         prompt_ids = range(len(correct)) if context is None else context.prompt_ids.tolist()
         advantages = torch.zeros_like(correct)
         for row, prompt_id in enumerate(prompt_ids):
-            members = self._draw_groups(derive_seed(self.seed, step, prompt_id), correct.shape[1])
+            members = self.draw_groups(step, prompt_id, correct.shape[1])
             group_advantages = normalize_groups(correct[row, members].amax(dim=1))
             collected = torch.zeros_like(correct[row])
             collected.index_add_(0, members.flatten(), group_advantages.repeat_interleave(self.k))
@@ -70,8 +70,9 @@ class PassKBootstrap(PassKStrategy):
             advantages[row] = collected
         return (advantages).to(rewards.device, torch.float32)
 
-    def _draw_groups(self, seed: int, group_size: int) -> Tensor:
-        """Indices of k different completions in each group, shape ``(num_groups, k)``, int64."""
+    def draw_groups(self, step: int, prompt_id: int, group_size: int) -> Tensor:
+        """Indices of the k different completions in each group, shape ``(num_groups, k)``, int64."""
         num_groups = group_size if self.num_groups is None else self.num_groups
+        seed = derive_seed(self.seed, step, prompt_id)
         keys = uniform(seed + torch.arange(num_groups * group_size), counter=0)
         return keys.reshape(num_groups, group_size).argsort(dim=1)[:, : self.k]
