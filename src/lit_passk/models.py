@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
-from lit_passk.attention import NAME, PackedLayout
+from lit_passk.attention import ATTENTION, PackedLayout
 from lit_passk.functional.logprobs import token_logprobs
 from lit_passk.functional.packing import PackedBatch
 
@@ -34,7 +34,7 @@ class CausalPolicy(nn.Module):
         self.model = model
         self.packs = model.config.model_type in PACKABLE
         if self.packs:
-            model.set_attn_implementation(NAME)
+            model.set_attn_implementation(ATTENTION)
         else:
             log.warning(
                 "Models of type %r are not known to be packable: every completion is computed with its own padded copy "

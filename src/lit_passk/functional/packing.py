@@ -1,7 +1,10 @@
-"""Micro-batches without padding: the prompt of a group is stored once, its completions follow it.
+"""Micro-batches without padding: the prompt of a group is stored once, and its completions share it.
 
-A completion's last token predicts nothing, so it is not fed to the model at all. Legend: S tokens fed to the model, T
-trained tokens, P prompts, N completions.
+A micro-batch holds first the tokens of all its prompts, then those of all its completions. A completion's last token
+predicts nothing, so it is not fed to the model at all.
+
+Legend: S tokens fed to the model, T trained tokens, P prompts and N completions of a step, p prompts and n completions
+of one micro-batch.
 """
 
 from __future__ import annotations
@@ -13,23 +16,23 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from lit_passk.functional.logprobs import predictors
+
+Piece = tuple[int, list[int]]
+"""A prompt and the completions of it that are never separated."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PackedBatch:
     """One micro-batch: flat tokens, and which hidden state predicts which trained token.
 
-    A token sees another of its group when that one belongs to the prompt or to its own completion and does not lie
-    after it.
+    A token sees another of its group that does not lie after it and belongs to the prompt or to its own completion.
     """
 
     input_ids: Tensor
     """Tokens fed to the model, shape ``(S,)``, int64."""
     position_ids: Tensor
-    """Position of each token in its own prompt-plus-completion sequence, shape ``(S,)``, int64."""
-    prompt: Tensor
-    """Which prompt of this micro-batch a token belongs to, shape ``(S,)``, int64."""
-    branch: Tensor
-    """Which completion a token belongs to, -1 for prompt tokens, shape ``(S,)``, int64."""
+    """Place of each token in its prompt plus completion, shape ``(S,)``, int64."""
     source: Tensor
     """Index of the token whose hidden state predicts the trained token, shape ``(T,)``, int64."""
     target: Tensor
@@ -37,7 +40,13 @@ class PackedBatch:
     completion: Tensor
     """Which of the N completions the trained token belongs to, ascending, shape ``(T,)``, int64."""
     completions: tuple[int, ...]
-    """The completions of this micro-batch, ascending."""
+    """The n completions, ascending."""
+    prompt_lengths: tuple[int, ...]
+    """Tokens of the p prompts."""
+    fed_lengths: tuple[int, ...]
+    """Tokens of the n completions that are fed to the model: all but the last of each."""
+    prompt_of: tuple[int, ...]
+    """Which of the p prompts each of the n completions answers, ascending."""
 
     def to(self, device: torch.device | str) -> PackedBatch:
         """Copy the tensors to ``device``."""
@@ -57,6 +66,31 @@ class PackedBatch:
             return torch.zeros(0, dtype=per_completion[0].dtype if len(per_completion) else None).to(self.target.device)
         return torch.cat([per_completion[i] for i in self.completions]).to(self.target.device)
 
+    def padded(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The same sequences as rows padded on the right, the prompt repeated, for models that cannot be packed.
+
+        Returns:
+            Token ids ``(n, L)``, attention mask ``(n, L)`` bool, and for each trained token the index ``(T,)`` of its
+            predictor among the ``n * L`` hidden states.
+        """
+        device = self.input_ids.device
+        if not self.completions:
+            return self.input_ids[None], torch.ones_like(self.input_ids[None], dtype=torch.bool), self.source
+        prompt_lengths = torch.tensor(self.prompt_lengths, device=device)
+        fed = torch.tensor(self.fed_lengths, device=device)
+        prompt_of = torch.tensor(self.prompt_of, device=device)
+        before = prompt_lengths[prompt_of][:, None]
+        first_prompt = _starts(prompt_lengths)[prompt_of][:, None]
+        first = (prompt_lengths.sum() + _starts(fed))[:, None]
+        length = max(self.prompt_lengths[p] + f for p, f in zip(self.prompt_of, self.fed_lengths, strict=True))
+        column = torch.arange(length, device=device)
+        mask = column < before + fed[:, None]
+        index = torch.where(column < before, first_prompt + column, first + column - before)
+        rows = self.input_ids[torch.where(mask, index, 0)]
+        source = predictors(before[:, 0] - 1, before[:, 0], fed + 1)
+        row = torch.repeat_interleave(torch.arange(len(fed), device=device), fed + 1)
+        return rows, mask, row * length + source
+
 
 def pack(
     prompt_ids: Sequence[Tensor],
@@ -65,104 +99,147 @@ def pack(
     keep: Tensor | None,
     token_budget: int,
     num_batches: int | None = None,
+    pair_cost: float = 0.0,
+    world_size: int = 1,
 ) -> list[PackedBatch]:
-    """Cut a step into micro-batches of at most ``token_budget`` tokens, none padded, equal in cost.
+    """Cut a step into the fewest micro-batches of at most ``token_budget`` tokens, none padded, alike in cost.
 
-    A group larger than the budget is cut, its prompt repeated. A single completion larger than the budget gets a
-    micro-batch of its own.
+    A group beyond the budget is cut into equal pieces, its prompt repeated. A single completion beyond the budget gets
+    a micro-batch of its own. Of several ranks that hold the same step, rank r takes ``pack(...)[r::world_size]``:
+    neighbours in the list cost the same.
 
     Args:
-        prompt_ids: P tensors of token ids.
+        prompt_ids: P tensors of token ids, none empty.
         completion_ids: N tensors of token ids, none empty.
-        group: Which prompt a completion answers, shape ``(N,)``, int64.
+        group: Which prompt a completion answers, shape ``(N,)``, int64, ascending.
         keep: Completions to train on, shape ``(N,)``, bool; None keeps all.
         token_budget: Most tokens a micro-batch feeds to the model, prompts counted.
-        num_batches: Fewest micro-batches wanted, so that every rank has the same number: missing ones are empty (a
-            dummy token and no trained token).
+        num_batches: Micro-batches wanted at least, so that ranks with steps of their own agree on one number.
+            Missing ones are empty: a dummy token and no trained token.
+        pair_cost: Cost of one token attending to one other, in units of a token's matrix products.
+        world_size: The number of micro-batches is a multiple of it.
 
     Returns:
-        The micro-batches, empty ones last.
+        The micro-batches, dearest first, empty ones last.
 
     Raises:
-        ValueError: If ``token_budget`` is not positive.
+        ValueError: If ``token_budget`` is not positive or ``group`` not ascending.
+
+    Example:
+        >>> prompts, completions = [torch.tensor([5, 6, 7])], [torch.tensor([8, 9]), torch.tensor([4, 3, 2])]
+        >>> (batch,) = pack(prompts, completions, torch.tensor([0, 0]), keep=None, token_budget=64)
+        >>> batch.input_ids, batch.position_ids
+        (tensor([5, 6, 7, 8, 4, 3]), tensor([0, 1, 2, 3, 3, 4]))
+        >>> batch.target, batch.source
+        (tensor([8, 9, 4, 3, 2]), tensor([2, 3, 2, 4, 5]))
+
     """
     if token_budget < 1:
         raise ValueError(f"pack needs token_budget >= 1, but got {token_budget}.")
-    kept = range(len(completion_ids)) if keep is None else keep.nonzero()[:, 0].tolist()
     owner = group.tolist()
-    members: dict[int, list[int]] = {}
-    for i in kept:
-        members.setdefault(owner[i], []).append(i)
-    units = []  # (cost, prompt, completions): what is never cut further
-    for p, rows in members.items():
-        rows = sorted(rows, key=lambda i: -len(completion_ids[i]))
-        size, unit = len(prompt_ids[p]), []
-        for i in rows:
-            length = len(completion_ids[i]) - 1
-            if unit and size + length > token_budget:
-                units.append((size, p, unit))
-                size, unit = len(prompt_ids[p]), []
-            unit.append(i)
-            size += length
-        units.append((size, p, unit))
-    units.sort(key=lambda u: (-u[0], u[1]))
-    count = max(num_batches or 0, -(-sum(u[0] for u in units) // token_budget))
-    while True:
-        bins = _spread(units, count)
-        if all(size <= token_budget or len(content) <= 1 for size, content in bins):
+    if any(a > b for a, b in zip(owner, owner[1:], strict=False)):
+        raise ValueError("pack needs the completions of a group side by side: `group` must be ascending.")
+    kept = range(len(owner)) if keep is None else keep.nonzero()[:, 0].tolist()
+    step = _Step(prompt_ids, completion_ids, owner, pair_cost)
+    pieces = step.pieces(kept, token_budget)
+    fewest = max(1, -(-sum(step.size([piece]) for piece in pieces) // token_budget))
+    wanted = max(fewest, num_batches or 0)
+    for count in range(-(-wanted // world_size) * world_size, len(pieces) + wanted + world_size, world_size):
+        spread = step.spread(pieces, count)
+        if all(len(content) == 1 or step.size(content) <= token_budget for content in spread):
             break
-        count += 1
-    batches = [_build(prompt_ids, completion_ids, content) for _, content in bins if content]
-    return batches + [_build(prompt_ids, completion_ids, []) for _ in range((num_batches or 0) - len(batches))]
+    spread.sort(key=step.cost, reverse=True)
+    return [step.build(content) for content in spread]
 
 
-def _spread(units: list[tuple[int, int, list[int]]], count: int) -> list[tuple[int, list]]:
-    """Longest first onto the emptiest of ``count`` micro-batches."""
-    heap: list[tuple[int, int]] = [(0, b) for b in range(count)]
-    content: list[list] = [[] for _ in range(count)]
-    total = [0] * count
-    for size, p, rows in units:
-        load, b = heapq.heappop(heap)
-        content[b].append((p, rows))
-        total[b] = load + size
-        heapq.heappush(heap, (total[b], b))
-    return list(zip(total, content, strict=True))
+class _Step:
+    """Lengths and costs of a step's prompts and completions, as Python integers."""
+
+    def __init__(
+        self, prompt_ids: Sequence[Tensor], completion_ids: Sequence[Tensor], owner: list[int], pair_cost: float
+    ) -> None:
+        self.prompt_ids, self.owner, self.pair_cost = prompt_ids, owner, pair_cost
+        self.prompt_lengths = [ids.numel() for ids in prompt_ids]
+        self.lengths = [ids.numel() for ids in completion_ids]
+        self.tokens = torch.cat([*completion_ids, torch.zeros(0, dtype=torch.int64)])
+        self.first = _starts(torch.tensor(self.lengths, dtype=torch.int64))
+
+    def pieces(self, kept: Sequence[int], token_budget: int) -> list[Piece]:
+        """The kept completions by prompt; groups beyond the budget in equal parts."""
+        groups: dict[int, list[int]] = {}
+        for i in kept:
+            groups.setdefault(self.owner[i], []).append(i)
+        pieces: list[Piece] = []
+        for prompt, rows in groups.items():
+            if self.size([(prompt, rows)]) <= token_budget:
+                pieces.append((prompt, rows))
+                continue
+            room = max(1, token_budget - self.prompt_lengths[prompt])
+            for parts in range(max(2, -(-sum(self.lengths[i] - 1 for i in rows) // room)), len(rows) + 1):
+                cut = self.spread([(prompt, [i]) for i in rows], parts)
+                merged = [(prompt, [i for _, one in content for i in one]) for content in cut if content]
+                if all(len(one) == 1 or self.size([(p, one)]) <= token_budget for p, one in merged):
+                    break
+            pieces += merged if len(rows) > 1 else [(prompt, rows)]
+        return pieces
+
+    def size(self, content: Sequence[Piece]) -> int:
+        """Tokens a micro-batch of these pieces feeds to the model, at most."""
+        return sum(self.prompt_lengths[p] + sum(self.lengths[i] - 1 for i in rows) for p, rows in content)
+
+    def cost(self, content: Sequence[Piece]) -> float:
+        """Cost of the forward pass in tokens, attention included."""
+        total = 0.0
+        for p, rows in content:
+            prompt = self.prompt_lengths[p]
+            total += prompt * (1 + self.pair_cost * prompt / 2)
+            total += sum(n * (1 + self.pair_cost * (prompt + n / 2)) for n in (self.lengths[i] - 1 for i in rows))
+        return total
+
+    def spread(self, pieces: Sequence[Piece], count: int) -> list[list[Piece]]:
+        """Dearest piece first, each onto the cheapest of ``count`` micro-batches so far."""
+        spread: list[list[Piece]] = [[] for _ in range(count)]
+        heap = [(0.0, number) for number in range(count)]
+        for cost, _, piece in sorted(((-self.cost([piece]), number, piece) for number, piece in enumerate(pieces))):
+            load, number = heapq.heappop(heap)
+            spread[number].append(piece)
+            heapq.heappush(heap, (load - cost, number))
+        return spread
+
+    def build(self, content: Sequence[Piece]) -> PackedBatch:
+        """Lay out one micro-batch."""
+        rows = sorted(i for _, piece in content for i in piece)
+        prompts = sorted({p for p, _ in content})
+        number = {p: at for at, p in enumerate(prompts)}
+        prompt_lengths, fed = [self.prompt_lengths[p] for p in prompts], [self.lengths[i] - 1 for i in rows]
+        row, before = torch.tensor(rows, dtype=torch.int64), torch.tensor(prompt_lengths, dtype=torch.int64)
+        fed_lengths = torch.tensor(fed, dtype=torch.int64)
+        prompt_of = torch.tensor([number[self.owner[i]] for i in rows], dtype=torch.int64)
+        trained = _ragged_arange(fed_lengths + 1)
+        target = self.tokens[torch.repeat_interleave(self.first[row], fed_lengths + 1) + trained]
+        is_fed = trained < torch.repeat_interleave(fed_lengths, fed_lengths + 1)
+        positions = trained + torch.repeat_interleave(before[prompt_of], fed_lengths + 1)
+        dummy = torch.zeros(0 if rows else 1, dtype=torch.int64)
+        last = _starts(before) + before - 1
+        return PackedBatch(
+            input_ids=torch.cat([*(self.prompt_ids[p] for p in prompts), target[is_fed], dummy]),
+            position_ids=torch.cat([_ragged_arange(before), positions[is_fed], dummy]),
+            source=predictors(last[prompt_of], before.sum() + _starts(fed_lengths), fed_lengths + 1),
+            target=target,
+            completion=torch.repeat_interleave(row, fed_lengths + 1),
+            completions=tuple(rows),
+            prompt_lengths=tuple(prompt_lengths) if rows else (1,),
+            fed_lengths=tuple(fed),
+            prompt_of=tuple(prompt_of.tolist()),
+        )
 
 
-def _build(
-    prompt_ids: Sequence[Tensor], completion_ids: Sequence[Tensor], content: list[tuple[int, list[int]]]
-) -> PackedBatch:
-    """Lay out one micro-batch: each prompt followed by its completions without their last tokens."""
-    ids, positions, prompt, branch, sources = [], [], [], [], {}
-    size = 0
-    for number, (p, rows) in enumerate(content):
-        tokens = prompt_ids[p]
-        first = size + len(tokens) - 1
-        ids.append(tokens)
-        positions.append(torch.arange(len(tokens)))
-        prompt.append(torch.full((len(tokens),), number))
-        branch.append(torch.full((len(tokens),), -1))
-        size += len(tokens)
-        for i in rows:
-            length = len(completion_ids[i]) - 1
-            ids.append(completion_ids[i][:-1])
-            positions.append(torch.arange(len(tokens), len(tokens) + length))
-            prompt.append(torch.full((length,), number))
-            branch.append(torch.full((length,), i))
-            sources[i] = torch.cat([torch.tensor([first]), torch.arange(size, size + length)])
-            size += length
-    if not content:
-        ids, positions, prompt = [torch.zeros(1, dtype=torch.int64)] * 3, [torch.zeros(1, dtype=torch.int64)], []
-        ids, prompt, branch = ids[:1], positions, [torch.full((1,), -1)]
-    order = sorted(sources)
-    empty = torch.zeros(0, dtype=torch.int64)
-    return PackedBatch(
-        input_ids=torch.cat(ids),
-        position_ids=torch.cat(positions),
-        prompt=torch.cat(prompt),
-        branch=torch.cat(branch),
-        source=torch.cat([empty, *(sources[i] for i in order)]),
-        target=torch.cat([empty, *(completion_ids[i] for i in order)]),
-        completion=torch.cat([empty, *(torch.full((len(completion_ids[i]),), i) for i in order)]),
-        completions=tuple(order),
-    )
+def _starts(lengths: Tensor) -> Tensor:
+    """Where each of several runs laid end to end begins."""
+    return lengths.cumsum(0) - lengths
+
+
+def _ragged_arange(lengths: Tensor) -> Tensor:
+    """``0 .. length - 1`` for every length, end to end."""
+    total = torch.arange(int(lengths.sum()), device=lengths.device)
+    return total - torch.repeat_interleave(_starts(lengths), lengths)
