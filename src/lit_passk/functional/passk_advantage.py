@@ -79,5 +79,5 @@ def analytic_advantage(correct: Tensor, k: int, std: Std = "population") -> Tens
     if std == "bessel":
         num_groups = math.comb(group_size, k)
         positive = positive * math.sqrt((num_groups - 1) / num_groups)
-    negative = -num_correct / (group_size - num_correct).clamp(min=1) * positive
+    negative = -num_correct * positive / (group_size - num_correct).clamp(min=1)
     return torch.where(has_signal, torch.where(correct > 0, positive, negative), 0.0)

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+import torch
+
+from lit_passk.functional import paired_difference, pass_at_k, pass_at_k_interval
+
+
+def counts(num_problems, num_samples, seed=0):
+    rng = np.random.default_rng(seed)
+    rates = rng.beta(0.4, 1.0, size=num_problems)
+    return torch.from_numpy(rng.binomial(num_samples, rates))
+
+
+def resample_literally(num_correct, num_samples, k, draws, seed):
+    """Problems with replacement, then each one's samples one by one with replacement; means of pass@k."""
+    rng = np.random.default_rng(seed)
+    samples = [np.arange(n) < c for c, n in zip(num_correct.tolist(), num_samples.tolist(), strict=True)]
+    successes = np.empty((draws, len(samples)), dtype=np.int64)
+    sizes = np.empty_like(successes)
+    for draw, picks in enumerate(rng.integers(len(samples), size=successes.shape)):
+        rows = [samples[pick] for pick in picks]
+        sizes[draw] = [len(row) for row in rows]
+        successes[draw] = [row[rng.integers(len(row), size=len(row))].sum() for row in rows]
+    return pass_at_k(torch.from_numpy(successes), torch.from_numpy(sizes), k).mean(dim=1).numpy()
+
+
+def test_interval_equals_resampling_sample_by_sample():
+    num_samples = torch.tensor([8, 12, 16] * 8)
+    num_correct = (counts(24, 1000) * num_samples) // 1000
+    k = 4
+    estimate, low, high = pass_at_k_interval(num_correct, num_samples, [k], draws=20_000)
+    means = resample_literally(num_correct, num_samples, k, draws=4000, seed=1)
+    centre = float((1 - (1 - num_correct / num_samples) ** k).double().mean())
+    expected = np.quantile(means, [0.025, 0.975]) - centre + float(estimate)
+    assert float(estimate) == pytest.approx(float(pass_at_k(num_correct, num_samples, k).mean()), abs=1e-15)
+    assert [float(low), float(high)] == pytest.approx(expected.clip(0, 1), abs=8e-3)
+    assert means.mean() == pytest.approx(centre, abs=4 * means.std() / np.sqrt(4000))  # what the centring is for
+
+
+@pytest.mark.parametrize(("num_problems", "num_samples", "k"), [(30, 8, 1), (30, 8, 8), (100, 16, 16)])
+def test_interval_covers_the_truth_about_as_often_as_it_says(num_problems, num_samples, k):
+    """300 benchmarks drawn from a known distribution of success rates; 90 % intervals."""
+    rng = np.random.default_rng(0)
+    truth = float((1 - (1 - rng.beta(0.3, 1.0, size=1_000_000)) ** k).mean())
+    covered = 0
+    for repeat in range(300):
+        num_correct = torch.from_numpy(rng.binomial(num_samples, rng.beta(0.3, 1.0, size=num_problems)))
+        _, low, high = pass_at_k_interval(num_correct, num_samples, [k], draws=200, confidence=0.9, seed=repeat)
+        covered += bool(low <= truth <= high)
+    assert 0.85 <= covered / 300 <= 0.985
+
+
+def test_interval_of_several_k_is_ordered_and_within_bounds():
+    num_correct = counts(40, 64)
+    estimate, low, high = pass_at_k_interval(num_correct, 64, [1, 2, 8, 64])
+    assert (low <= estimate).all()
+    assert (estimate <= high).all()
+    assert low.min() >= 0
+    assert high.max() <= 1
+    assert (estimate.diff() > 0).all()
+
+
+def test_wider_with_more_confidence_and_narrower_with_more_problems():
+    def width(num_problems, confidence=0.95):
+        _, low, high = pass_at_k_interval(counts(num_problems, 16), 16, [4], confidence=confidence)
+        return float(high - low)
+
+    assert width(50, 0.99) > width(50, 0.95) > width(50, 0.5)
+    assert width(50) > 2 * width(800)
+
+
+def test_no_spread_where_every_sample_agrees():
+    _, low, high = pass_at_k_interval(torch.tensor([8, 8, 8]), 8, [1, 4])
+    assert (low == 1).all()
+    assert (high == 1).all()
+
+
+def test_seed_decides():
+    def draw(seed):
+        return torch.stack(pass_at_k_interval(counts(30, 8), 8, [1, 4], seed=seed))
+
+    assert torch.equal(draw(0), draw(0))
+    assert not torch.equal(draw(0), draw(1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_correct": torch.tensor([], dtype=torch.int64)}, "at least one problem"),
+        ({"num_correct": torch.tensor(3)}, "shape"),
+        ({"ks": [1, 16]}, "needs n >= 16 .* n = 8"),
+        ({"draws": 0}, "at least 1 draw"),
+        ({"confidence": 1.0}, "between 0 and 1, but got 1.0"),
+    ],
+)
+def test_bad_values_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pass_at_k_interval(**{"num_correct": torch.tensor([1, 2]), "num_samples": 8, "ks": [1], **arguments})
+
+
+def test_difference_is_that_of_the_means_and_changes_sign():
+    a, b = counts(40, 16, seed=0), counts(40, 32, seed=1)
+    difference, low, high = paired_difference(a, b, 16, 32, k=4)
+    expected = float(pass_at_k(a, 16, 4).mean() - pass_at_k(b, 32, 4).mean())
+    assert difference == pytest.approx(expected, abs=1e-14)
+    assert low < difference < high
+    other, other_low, other_high = paired_difference(b, a, 32, 16, k=4)
+    assert [other, other_low, other_high] == pytest.approx([-difference, -high, -low], abs=0.01)
+
+
+def test_pairing_uses_that_hard_problems_are_hard_for_both():
+    """A small, even gain over problems of very different difficulty: seen in pairs, lost without."""
+    b = torch.arange(0, 900, 10)
+    a = b + 60
+    difference, low, high = paired_difference(a, b, 1000, 1000, k=1)
+    assert difference == pytest.approx(0.06)
+    assert low > 0.05
+    assert high < 0.07
+    shuffled = a[torch.randperm(90, generator=torch.Generator().manual_seed(0))]
+    unpaired, low, high = paired_difference(shuffled, b, 1000, 1000, k=1)
+    assert unpaired == pytest.approx(difference)
+    assert low < 0 < high
+
+
+def test_difference_covers_zero_as_often_as_it_says():
+    """200 pairs of runs of one and the same policy: a 90 % interval misses 0 in about one of ten."""
+    rng = np.random.default_rng(3)
+    missed = 0
+    for repeat in range(200):
+        rates = rng.beta(0.3, 1.0, size=60)
+        a, b = (torch.from_numpy(rng.binomial(16, rates)) for _ in range(2))
+        _, low, high = paired_difference(a, b, 16, 16, k=8, draws=200, confidence=0.9, seed=repeat)
+        missed += not low <= 0 <= high
+    assert missed / 200 <= 0.16
+
+
+def test_difference_needs_the_same_problems():
+    with pytest.raises(ValueError, match="got 2 and 3"):
+        paired_difference(torch.tensor([1, 2]), torch.tensor([1, 2, 3]), 8, 8, k=1)
+    with pytest.raises(ValueError, match=r"needs n >= 8 .* n = 4"):
+        paired_difference(torch.tensor([1]), torch.tensor([1]), 8, 4, k=8)
