@@ -81,8 +81,8 @@ class ParityCheck:
             raise RuntimeError(
                 "The engine and the policy disagree on the log-probabilities of the same tokens (weights version "
                 f"{rollouts.version}): by {worst:.2g} nats on average in the worst completion, where {tolerance:.2g} "
-                f"is allowed in {dtype}; mean {values['parity/mean']:.2g}, largest {largest:.2g} over {count:.0f} tokens. "
-                + CAUSES
+                f"is allowed in {dtype}; mean {values['parity/mean']:.2g}, largest {largest:.2g} ({count:.0f} tokens)."
+                f" {CAUSES}"
             )
         return values
 
