@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lit_passk.advantages.base import to_float64
 from lit_passk.advantages.passk_strategy import PassKStrategy
 from lit_passk.functional.passk_advantage import analytic_advantage, normalize_groups
 from lit_passk.types import GroupContext
@@ -23,6 +24,26 @@ class AdaptiveEntropy(PassKStrategy):
         k: Completions a group, from 1 to ``rollout.group_size``.
         quantile: Share of the prompts that get Pass@k advantages, in ``[0, 1]``; the paper takes half.
 
+    Raises:
+        ValueError: When called without a context.
+
+    Example:
+        >>> from lit_passk.types import GroupContext
+        >>> correct = torch.tensor([[True, False, False, False], [True, False, False, False]])
+        >>> entropy = torch.tensor([[0.9, 1.1, 1.0, 1.2], [0.2, 0.1, 0.3, 0.2]])
+        >>> context = GroupContext(
+        ...     prompt_ids=torch.tensor([0, 1]),
+        ...     correct=correct,
+        ...     entropy=entropy,
+        ...     logprob_sum=-10 * entropy,
+        ...     logprob_mean=-entropy,
+        ...     num_tokens=torch.full((2, 4), 10),
+        ...     truncated=torch.zeros(2, 4, dtype=torch.bool),
+        ... )
+        >>> AdaptiveEntropy(k=2)(correct.float(), context)
+        tensor([[ 1.7321, -0.5774, -0.5774, -0.5774],
+                [ 1.0000, -0.3333, -0.3333, -0.3333]])
+
     """
 
     def __init__(self, k: int = 4, quantile: float = 0.5) -> None:
@@ -39,31 +60,12 @@ class AdaptiveEntropy(PassKStrategy):
                 "with `entropy` and `batch` (a training run does)."
             )
         correct = self.read_correct(rewards, context)
-        entropy = prompt_entropy(context.entropy)
+        entropy = to_float64(context.entropy).mean(dim=1)
         if len(entropy) == 0:
             return (correct).to(rewards.device, torch.float32)
-        batch_entropy = entropy if context.batch is None else context.batch.prompt_entropy.cpu()
-        threshold = torch.quantile(batch_entropy.to(torch.float64), self.quantile)
+        batch_entropy = entropy if context.batch is None else to_float64(context.batch.prompt_entropy)
+        # The prompt at the quantile itself is not above it, even where float32 rounding says so.
+        threshold = torch.quantile(batch_entropy, self.quantile) * (1 + 1e-6)
         pass_at_k = analytic_advantage(correct, self.k)
-        explores = entropy.to(torch.float64) > threshold
+        explores = entropy > threshold
         return (torch.where(explores[:, None], normalize_groups(correct), pass_at_k)).to(rewards.device, torch.float32)
-
-
-def prompt_entropy(entropy: Tensor) -> Tensor:
-    """Entropy of each prompt: the mean over its completions, all weighted alike whatever their length.
-
-    ``BatchStats.prompt_entropy`` must hold these very numbers, or a prompt at the quantile could be on its wrong side.
-
-    Args:
-        entropy: Mean ``-rollout_logprobs`` of each completion, shape ``(P, G)``, nats a token.
-
-    Returns:
-        Shape ``(P,)``, float32.
-
-    Example:
-        >>> prompt_entropy(torch.tensor([[0.1, 0.3], [1.0, 2.0]]))
-        tensor([0.2000, 1.5000])
-
-    """
-    # Added in float64: the float32 result then depends on the row alone, not on how many rows are reduced at once.
-    return entropy.detach().to("cpu", torch.float64).mean(dim=1).to(torch.float32)

@@ -31,6 +31,12 @@ class Schedule(AdvantageStrategy):
     Raises:
         ValueError: When boundaries do not fit, when a fraction meets a run of unknown length, or without a context.
 
+    Example:
+        >>> from lit_passk.advantages import GRPO, PassKAnalytic
+        >>> schedule = Schedule([PassKAnalytic(k=8), GRPO()], boundaries=[0.5])
+        >>> [type(schedule.strategy_at(step, max_steps=4)).__name__ for step in range(4)]
+        ['PassKAnalytic', 'PassKAnalytic', 'GRPO', 'GRPO']
+
     """
 
     def __init__(self, strategies: list[AdvantageStrategy], boundaries: list[int | float]) -> None:
@@ -65,12 +71,6 @@ class Schedule(AdvantageStrategy):
         Args:
             step: RL step, from 0.
             max_steps: RL steps of the whole run, -1 when unknown.
-
-        Example:
-            >>> from lit_passk.advantages import GRPO, PassKAnalytic
-            >>> schedule = Schedule([PassKAnalytic(k=8), GRPO()], boundaries=[0.5])
-            >>> [type(schedule.strategy_at(step, max_steps=4)).__name__ for step in range(4)]
-            ['PassKAnalytic', 'PassKAnalytic', 'GRPO', 'GRPO']
 
         """
         starts = [self._start(boundary, max_steps) for boundary in self.boundaries]

@@ -15,6 +15,18 @@ class CISPOLoss(PolicyLoss):
         clip_low: The ratio counts down to ``1 - clip_low``; 1 leaves it free below.
         clip_high: The ratio counts up to ``1 + clip_high``.
 
+    Example:
+        >>> import torch
+        >>> inputs = LossInputs(
+        ...     logprobs=torch.tensor([-0.5, -1.0, -2.0], requires_grad=True),
+        ...     old_logprobs=torch.tensor([-1.0, -1.0, -2.0]),
+        ...     advantages=torch.tensor([1.0, 1.0, -1.0]),
+        ...     weights=torch.full((3,), 1 / 3),
+        ...     completion=torch.tensor([0, 0, 1]),
+        ... )
+        >>> CISPOLoss()(inputs).loss
+        tensor(-0.0585, grad_fn=<SumBackward0>)
+
     """
 
     def __init__(self, clip_low: float = 1.0, clip_high: float = 5.0) -> None:

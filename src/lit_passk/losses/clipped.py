@@ -16,6 +16,18 @@ class ClippedLoss(PolicyLoss):
         clip_low: The ratio counts down to ``1 - clip_low``.
         clip_high: The ratio counts up to ``1 + clip_high``.
 
+    Example:
+        >>> import torch
+        >>> inputs = LossInputs(
+        ...     logprobs=torch.tensor([-0.5, -1.0, -2.0], requires_grad=True),
+        ...     old_logprobs=torch.tensor([-1.0, -1.0, -2.0]),
+        ...     advantages=torch.tensor([1.0, 1.0, -1.0]),
+        ...     weights=torch.full((3,), 1 / 3),
+        ...     completion=torch.tensor([0, 0, 1]),
+        ... )
+        >>> ClippedLoss()(inputs).loss
+        tensor(-0.4267, grad_fn=<SumBackward0>)
+
     """
 
     def __init__(self, clip_low: float = 0.2, clip_high: float = 0.28) -> None:
