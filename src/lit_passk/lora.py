@@ -1,0 +1,117 @@
+"""Low-rank adapters (arXiv 2106.09685) by ``peft``: added, switched off for the reference, merged for an engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from lit_passk.functional.random import derive_seed
+
+ADAPTER = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoRA:
+    """Train a product of two thin matrices beside each chosen linear layer, and nothing else.
+
+    Args:
+        rank: Inner size of the product.
+        alpha: The product is scaled by ``alpha / rank``.
+        target_modules: Names of the layers (``q_proj``, ...), or ``all-linear`` for all but the head.
+    """
+
+    rank: int = 16
+    alpha: float = 32.0
+    target_modules: list[str] | str = "all-linear"
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha <= 0:
+            raise ValueError(f"LoRA needs rank >= 1 and alpha > 0, but got {self.rank} and {self.alpha}.")
+
+
+def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
+    """Freeze a model and put adapters beside its layers, in float32 whatever the model's dtype.
+
+    Raises:
+        RuntimeError: If ``peft`` is not installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise RuntimeError("`model.lora` needs peft. Run `pip install 'lit-passk[lora]'`.") from error
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules=lora.target_modules,
+        fan_in_fan_out=model.config.model_type == "gpt2",  # its layers store their weights transposed
+    )
+    inject_adapter_in_model(config, model, adapter_name=ADAPTER)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(is_adapter(name))
+        if is_adapter(name):
+            parameter.data = parameter.data.float()
+
+
+def is_adapter(name: str) -> bool:
+    """Whether a parameter's name is an adapter's."""
+    return ".lora_A." in name or ".lora_B." in name
+
+
+def base_name(name: str) -> str:
+    """A parameter's name before adapters were added."""
+    return name.replace(".base_layer.", ".")
+
+
+def initial_adapter(name: str, shape: torch.Size) -> Tensor:
+    """Values an adapter starts from: the same on every rank, and none at all of the product.
+
+    Args:
+        name: The parameter's name, which with the process's seed decides the values.
+        shape: The parameter's shape.
+    """
+    if ".lora_B." in name:
+        return torch.zeros(shape)
+    generator = torch.Generator().manual_seed(derive_seed(torch.initial_seed(), name))
+    return torch.empty(shape).uniform_(-1, 1, generator=generator) / math.sqrt(shape[1])
+
+
+def adapted_layers(model: nn.Module) -> dict[str, Any]:
+    """The layers that have an adapter, by name."""
+    try:
+        from peft.tuners.lora import LoraLayer
+    except ImportError:
+        return {}
+    return {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
+
+
+@contextmanager
+def adapter_off(model: nn.Module) -> Iterator[None]:
+    """The model as it was before adapters were added: the reference of the KL penalty."""
+    layers = adapted_layers(model).values()
+    for layer in layers:
+        layer._disable_adapters = True  # its public switch also changes what is trained
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._disable_adapters = False
+
+
+def merged_weight(layer: Any, base: Tensor, lora_a: Tensor, lora_b: Tensor) -> Tensor:
+    """A layer's weight with its adapter added, in the base's dtype.
+
+    Args:
+        layer: The adapted layer.
+        base: Whole base weight.
+        lora_a: Whole first matrix, shape ``(rank, in)``.
+        lora_b: Whole second matrix, shape ``(out, rank)``.
+    """
+    change = (lora_b.float() @ lora_a.float()) * layer.scaling[ADAPTER]
+    return (base.float() + (change.T if layer.fan_in_fan_out else change)).to(base.dtype)
