@@ -1,0 +1,44 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from lit_passk.modules import SFTModule
+
+VOCABULARY = ["S", "E", "*", ".", "\n", "U", "D", "L", "R", "<answer>", "</answer>"]
+
+
+@pytest.fixture(scope="session")
+def maze_policy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Hugging Face folder: the maze cold start's architecture with random weights, and its tokenizer."""
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        torch.manual_seed(0)
+        module = SFTModule(
+            architecture={
+                "model_type": "gpt2",
+                "n_embd": 64,
+                "n_layer": 2,
+                "n_head": 2,
+                "n_inner": 128,
+                "n_positions": 128,
+                "resid_pdrop": 0.0,
+                "embd_pdrop": 0.0,
+                "attn_pdrop": 0.0,
+            },
+            vocabulary=VOCABULARY,
+        )
+        module.configure_model()
+    folder = tmp_path_factory.mktemp("policies") / "maze"
+    module.export(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def configs() -> Path:
+    """The shipped configurations."""
+    return Path(__file__).parents[1] / "configs"
