@@ -28,7 +28,7 @@ class LoRA:
     """
 
     rank: int = 16
-    alpha: float = 32.0
+    alpha: int = 32
     target_modules: list[str] | str = "all-linear"
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from lit_passk.lora import LoRA, adapted_layers, add_adapter, base_name, initial_adapter, is_adapter, merged_weight
-from lit_passk.models import CausalPolicy, decoder_blocks
+from lit_passk.models import CausalPolicy, decoder_blocks, load_policy
 
 
 def load_sharded_policy(
@@ -56,6 +56,25 @@ def load_sharded_policy(
     for unit in [*decoder_blocks(model), policy]:
         weights.fill(unit, dtype, device)
         fully_shard(unit, mesh=mesh, mp_policy=precision)
+    return policy
+
+
+def load_on_ranks(
+    path: str,
+    mesh: DeviceMesh | None,
+    dtype: torch.dtype,
+    compute_dtype: torch.dtype | None = None,
+    lora: LoRA | None = None,
+) -> CausalPolicy:
+    """Load a policy sharded over the mesh of ``ModelParallelStrategy``, or whole where there is none."""
+    if mesh is not None:
+        return load_sharded_policy(path, mesh["data_parallel"], dtype, compute_dtype, lora)
+    policy = load_policy(path, dtype)
+    if lora is not None:
+        add_adapter(policy.model, lora)
+        for name, parameter in policy.model.named_parameters():
+            if is_adapter(name):
+                parameter.data.copy_(initial_adapter(name, parameter.shape))
     return policy
 
 

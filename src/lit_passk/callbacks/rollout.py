@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import lightning as L
-from torch import Tensor
-from torch.distributed.tensor import DTensor
 from tqdm.auto import tqdm
 
 from lit_passk.callbacks.results_file import ResultsFile
@@ -20,6 +17,7 @@ from lit_passk.rollout.parity import ParityCheck
 from lit_passk.rollout.sampling import sample_and_score
 from lit_passk.rollout.scoring import Scorer
 from lit_passk.rollout.transformers_engine import TransformersEngine
+from lit_passk.sharding import full_tensors
 from lit_passk.types import PromptBatch, RolloutBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
@@ -201,25 +199,17 @@ class RolloutCallback(L.Callback):
     def _start(self, pl_module: PassKRLModule, data: PromptDataModule) -> None:
         policy = pl_module.policy.model if pl_module.policy_needed else None
         self.engine.start(pl_module.policy_path, policy, eos_token_ids(data, pl_module.policy_path))
-        if pl_module.rl_step == 0:
-            self.engine.version = 0  # it starts from the same folder
         self._scorer = Scorer(data.tasks, num_workers=self.num_workers, timeout=self.score_timeout)
 
     def _sync(self, pl_module: PassKRLModule) -> None:
         """Give the engine the policy's weights, unless it has them."""
         if self.engine.version != pl_module.rl_step:
-            self.engine.load_weights(_full_tensors(pl_module), pl_module.rl_step)
+            self.engine.load_weights(full_tensors(pl_module.policy.model), pl_module.rl_step)
 
     def _progress(self, trainer: L.Trainer, name: str, total: int) -> tqdm:
         shown = trainer.is_global_zero and trainer.progress_bar_callback is not None
         what = f"{name}: sampling and scoring"
         return tqdm(total=total, desc=what, unit="completions", leave=False, delay=2, disable=not shown)
-
-
-def _full_tensors(pl_module: PassKRLModule) -> Iterator[tuple[str, Tensor]]:
-    """The policy's state, one whole tensor at a time; a collective on every rank when it is sharded."""
-    for name, tensor in pl_module.policy.model.state_dict().items():
-        yield name, tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def eos_token_ids(data: PromptDataModule, policy_path: str) -> list[int]:

@@ -73,12 +73,13 @@ def _usable(strategy: AdvantageStrategy, size: int) -> bool:
 
 def _batch_stats(rollouts: RolloutBatch, entropy: Tensor) -> BatchStats:
     rewards = rollouts.rewards.double()
-    count, total = all_sum(torch.stack([torch.tensor(len(rewards), dtype=torch.float64), rewards.sum()]))
+    count, total = all_sum(torch.stack([torch.tensor(len(rewards), dtype=torch.float64), rewards.sum()]), "rewards")
     mean = total / count.clamp(min=1)
-    variance = all_sum(((rewards - mean) ** 2).sum()) / count.clamp(min=1)  # two passes: no cancellation
+    deviation = ((rewards - mean) ** 2).sum()  # a second pass over the rewards: no cancellation
+    variance = all_sum(deviation, "reward deviations") / count.clamp(min=1)
     sizes = rollouts.group.bincount(minlength=len(rollouts.indices))
     sums = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, rollouts.group, entropy)
     prompt_entropy = (sums / sizes.clamp(min=1))[sizes > 0].float()
     return BatchStats(
-        reward_mean=float(mean), reward_std=float(variance.sqrt()), prompt_entropy=all_cat(prompt_entropy)
+        reward_mean=float(mean), reward_std=float(variance.sqrt()), prompt_entropy=all_cat(prompt_entropy, "entropies")
     )

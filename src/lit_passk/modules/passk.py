@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -11,16 +10,18 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
-from lit_passk.distributed import all_max, all_sum, world_size
+from lit_passk.distributed import all_max, all_sum, rank, use_group, world_size
 from lit_passk.functional.kl import kl_estimate
 from lit_passk.functional.packing import PackedBatch, pack
 from lit_passk.functional.policy_loss import token_weights
+from lit_passk.lora import LoRA, adapter_off
 from lit_passk.losses import ClippedLoss, LossInputs, PolicyLoss
-from lit_passk.models import CausalPolicy, load_policy
+from lit_passk.models import CausalPolicy
 from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.step_metrics import step_metrics
 from lit_passk.modules.validation import PassAtKValidation
+from lit_passk.sharding import clip_gradients, gradient_sync, load_on_ranks
 from lit_passk.types import PromptBatch, RolloutBatch
 
 
@@ -47,7 +48,11 @@ class PassKRLModule(PassAtKValidation):
         num_epochs: Passes over the rollouts of a step.
         max_grad_norm: Gradients are scaled down to this norm; 0 switches it off.
         token_budget: Most tokens of one forward pass; bounds the memory.
-        dtype: Parameters' dtype: ``float32`` (with ``trainer.precision: bf16-mixed`` the master weights) or ``bfloat16``.
+        dtype: Parameters' dtype: ``float32`` (under ``trainer.precision: bf16-mixed`` master weights) or ``bfloat16``.
+        lora: Train low-rank adapters instead of the weights; the reference is then the policy without them.
+        activation_checkpointing: Keep each block's input only and compute the rest again in the backward pass.
+        gradient_sync: Under sharding, reduce gradients over ranks in the ``last`` micro-batch of an update (little
+            traffic, but until then each rank holds whole gradients) or in ``every`` one (no rank ever does).
         ks: Values of k that validation reports.
     """
 
@@ -69,6 +74,9 @@ class PassKRLModule(PassAtKValidation):
         max_grad_norm: float = 1.0,
         token_budget: int = 16384,
         dtype: Literal["float32", "bfloat16"] = "float32",
+        lora: LoRA | None = None,
+        activation_checkpointing: bool = False,
+        gradient_sync: Literal["last", "every"] = "last",
         ks: Sequence[int] = (1, 2, 4, 8),
     ) -> None:
         super().__init__(ks)
@@ -87,6 +95,9 @@ class PassKRLModule(PassAtKValidation):
         self.max_grad_norm = max_grad_norm
         self.token_budget = token_budget
         self.dtype_name = dtype
+        self.lora = lora
+        self.activation_checkpointing = activation_checkpointing
+        self.gradient_sync = gradient_sync
         if num_minibatches < 1 or num_epochs < 1:
             raise ValueError(
                 f"`num_minibatches` and `num_epochs` must be at least 1, but got {num_minibatches} and {num_epochs}."
@@ -100,14 +111,18 @@ class PassKRLModule(PassAtKValidation):
     # --- set-up ------------------------------------------------------------------------------------------------------
 
     def configure_model(self) -> None:
-        """Load the policy, and the reference when the KL penalty needs one."""
+        """Load the policy, and the reference when the KL penalty needs one, sharded where the strategy shards."""
+        use_group(self.device_mesh["data_parallel"].get_group() if self.device_mesh is not None else None)
         if not self.policy_needed or hasattr(self, "policy"):
             return
         dtype = getattr(torch, self.dtype_name)
-        self.policy = load_policy(self.policy_path, dtype=dtype)
-        if self.kl_coef != 0:
-            reference = load_policy(self.policy_path, dtype=dtype).eval().requires_grad_(False)
-            object.__setattr__(self, "reference", reference)
+        compute_dtype = torch.bfloat16 if self.trainer.precision == "bf16-mixed" else None
+        self.policy = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype, self.lora)
+        if self.activation_checkpointing:
+            self.policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+        if self.kl_coef != 0 and self.lora is None:
+            reference = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype)
+            object.__setattr__(self, "reference", reference.eval().requires_grad_(False))
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The optimizer over the trainable parameters, and its schedule."""
@@ -178,7 +193,8 @@ class PassKRLModule(PassAtKValidation):
         micro_batches = self._pack(rollouts, keep & rows)
         for number, micro in enumerate(micro_batches):
             micro = micro.to(self.device)
-            with self._gradient_sync(last=number == len(micro_batches) - 1):
+            now = self.gradient_sync == "every" or number == len(micro_batches) - 1
+            with gradient_sync(self.policy, self.trainer.strategy, now):
                 loss, metrics = self._micro_loss(micro, rollouts, advantages, weights, old)
                 # Gradients are averaged over ranks, while the weights divide by global counts.
                 self.manual_backward(loss * world_size())
@@ -213,18 +229,22 @@ class PassKRLModule(PassAtKValidation):
         if self.entropy_coef != 0:
             loss = loss - self.entropy_coef * (token_weight * entropy).sum()
         if self.kl_coef != 0:
-            assert self.reference is not None
-            with torch.no_grad():
-                ref_logprobs, _ = self.reference(micro, temperature, with_entropy=False)
+            ref_logprobs = self._ref_logprobs(micro, temperature)
             kl = (token_weight * kl_estimate(logprobs, ref_logprobs, self.kl_estimator)).sum()
             loss, metrics["kl"] = loss + self.kl_coef * kl, kl.detach()
         return loss, metrics
+
+    @torch.no_grad()
+    def _ref_logprobs(self, micro: PackedBatch, temperature: float) -> Tensor:
+        """The initial policy's log-probs of the trained tokens, shape ``(T,)``."""
+        with adapter_off(self.policy):  # nothing to switch off without adapters
+            return (self.reference or self.policy)(micro, temperature, with_entropy=False)[0]
 
     def _optimizer_step(self) -> Tensor:
         """Clip, step, schedule; returns the gradient norm before clipping."""
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
         parameters = [p for p in self.policy.parameters() if p.requires_grad]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm or float("inf"))
+        norm = clip_gradients(parameters, self.max_grad_norm)
         optimizer.step()  # type: ignore[union-attr]
         optimizer.zero_grad()  # type: ignore[union-attr]
         scheduler.step()  # type: ignore[union-attr, call-arg]
@@ -260,20 +280,25 @@ class PassKRLModule(PassAtKValidation):
             )
 
         micro_batches = cut(1)
-        most = int(all_max(torch.tensor(len(micro_batches))))
+        most = int(all_max(torch.tensor(len(micro_batches)), "micro-batch counts"))
         return micro_batches if most == len(micro_batches) else cut(most)
 
     def _minibatches(self, rollouts: RolloutBatch) -> Iterator[Tensor]:
-        """Masks over completions, shape ``(N,)``: the step's prompts in ``num_minibatches`` equal parts."""
+        """Masks over completions, shape ``(N,)``: the prompts of all ranks in ``num_minibatches`` equal parts.
+
+        Prompt i of a step lies on rank i modulo the number of ranks, so the parts do not depend on that number.
+        """
         num_prompts = len(rollouts.prompt_ids)
-        part = torch.arange(num_prompts) * self.num_minibatches // max(1, num_prompts)
+        total = int(all_sum(torch.tensor(num_prompts), "the number of prompts"))
+        part = (torch.arange(num_prompts) * world_size() + rank()) * self.num_minibatches // max(1, total)
+        part = part.clamp(max=self.num_minibatches - 1)
         for number in range(self.num_minibatches):
             yield part[rollouts.group] == number
 
     def _token_weights(self, rollouts: RolloutBatch, rows: Tensor) -> Tensor:
         """Weight of each token of a completion, shape ``(N,)``; counts are over all ranks, dropped completions too."""
         lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)
-        total_tokens, total = all_sum(torch.stack([lengths[rows].sum(), rows.sum()])).tolist()
+        total_tokens, total = all_sum(torch.stack([lengths[rows].sum(), rows.sum()]), "token counts").tolist()
         return token_weights(
             lengths,
             self.aggregation,
@@ -281,9 +306,3 @@ class PassKRLModule(PassAtKValidation):
             total_completions=max(total, 1),
             max_tokens=rollouts.sampling.max_tokens,
         )
-
-    def _gradient_sync(self, last: bool) -> AbstractContextManager[None]:
-        """Synchronise gradients with the last micro-batch only."""
-        if last or world_size() == 1:
-            return nullcontext()
-        return self.trainer.strategy.block_backward_sync()  # type: ignore[attr-defined]

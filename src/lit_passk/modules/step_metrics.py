@@ -40,7 +40,8 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
     updates = max(float(sums["num_updates"]), 1.0)
     losses = {f"loss/{name}": float(value) / updates for name, value in sums.items() if name not in _LOCAL}
     mine |= losses
-    total = dict(zip(mine, all_sum(torch.tensor(list(mine.values()), dtype=torch.float64)).tolist(), strict=True))
+    values = all_sum(torch.tensor(list(mine.values()), dtype=torch.float64), "metrics")
+    total = dict(zip(mine, values.tolist(), strict=True))
     completions, prompts = max(total.pop("completions"), 1.0), max(total.pop("prompts"), 1.0)
     tokens = max(total["tokens"], 1.0)
     return {

@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 from torch.nn import ModuleDict
 
+from lit_passk.distributed import group
 from lit_passk.metrics import PassAtK
 from lit_passk.types import PromptBatch, RolloutBatch
 
@@ -50,7 +51,7 @@ class PassAtKValidation(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Make one metric for each validation task."""
         names = list(self.trainer.datamodule.val)  # type: ignore[attr-defined]
-        self.val_metrics = ModuleDict({name: PassAtK(ks=self.ks) for name in names})
+        self.val_metrics = ModuleDict({name: PassAtK(ks=self.ks, process_group=group()) for name in names})
 
     def validation_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Count the correct completions of each problem."""
