@@ -138,7 +138,7 @@ def test_bad_updates_are_refused(correct, problem_ids, message):
 def test_too_few_completions_name_both_numbers_and_the_problem():
     metric = PassAtK(ks=[1, 8])
     metric.update([torch.ones(8, dtype=torch.bool), torch.ones(5, dtype=torch.bool)], [0, 41])
-    with pytest.raises(ValueError, match=r"pass@8 needs n >= 8 .* problem 41 has n = 5"):
+    with pytest.raises(ValueError, match=r"k = 8 needs n >= 8 .* problem 41 has n = 5"):
         metric.compute()
 
 

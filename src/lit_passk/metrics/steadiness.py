@@ -1,0 +1,112 @@
+"""How reliably problems are solved: pass^k, G-Pass@k, mean@n and coverage, exact over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from lit_passk.functional.g_pass_at_k import g_pass_at_k, mg_pass_at_k
+from lit_passk.functional.pass_hat_k import pass_hat_k
+from lit_passk.functional.solve_rate import coverage, mean_at_n, threshold_count
+from lit_passk.metrics.problem_counts import ProblemCountMetric
+
+
+class PassHatK(ProblemCountMetric):
+    """pass^k: the chance that all of k completions are correct, averaged over problems.
+
+    ``compute`` returns ``pass^k`` for each k, float64 scalars.
+
+    Args:
+        ks: Numbers of completions that must all be correct.
+        kwargs: Options of ``torchmetrics.Metric``.
+
+    Example:
+        >>> import torch
+        >>> metric = PassHatK(ks=[1, 2])
+        >>> metric.update(torch.tensor([[True, True, False, False], [True, True, True, True]]))
+        >>> {name: round(float(value), 4) for name, value in metric.compute().items()}
+        {'pass^1': 0.75, 'pass^2': 0.5833}
+
+    """
+
+    def __init__(self, ks: Sequence[int] = (1, 2, 4, 8), **kwargs: Any) -> None:
+        super().__init__(ks, **kwargs)
+
+    def compute(self) -> dict[str, Tensor]:
+        """``pass^k`` of each k."""
+        _, correct, samples = self._checked()
+        return {f"pass^{k}": self._scalar(pass_hat_k(correct, samples, k).mean()) for k in self.ks}
+
+
+class GPassAtK(ProblemCountMetric):
+    """G-Pass@k(tau): the chance that a share tau of k completions is correct, and its mean mG-Pass@k.
+
+    ``compute`` returns ``g-pass@k/tau`` for each k and tau, and ``mg-pass@k`` for each k, float64 scalars.
+
+    Args:
+        ks: Numbers of completions, at least 2.
+        taus: Shares in [0, 1] that must be correct.
+        kwargs: Options of ``torchmetrics.Metric``.
+
+    Example:
+        >>> import torch
+        >>> metric = GPassAtK(ks=[4], taus=[0.5])
+        >>> metric.update(torch.tensor([[True] * 4 + [False] * 4]))
+        >>> {name: round(float(value), 4) for name, value in metric.compute().items()}
+        {'g-pass@4/0.5': 0.7571, 'mg-pass@4': 0.1286}
+
+    """
+
+    def __init__(
+        self, ks: Sequence[int] = (4, 8), taus: Sequence[float] = (0.25, 0.5, 0.75, 1.0), **kwargs: Any
+    ) -> None:
+        super().__init__(ks, least_k=2, **kwargs)
+        for tau in taus:
+            threshold_count(tau, 1)  # refuses what is no share
+        self.taus = sorted(set(taus))
+
+    def compute(self) -> dict[str, Tensor]:
+        """``g-pass@k/tau`` and ``mg-pass@k``."""
+        _, correct, samples = self._checked()
+        results = {}
+        for k in self.ks:
+            for tau in self.taus:
+                results[f"g-pass@{k}/{tau:g}"] = self._scalar(g_pass_at_k(correct, samples, k, tau).mean())
+            results[f"mg-pass@{k}"] = self._scalar(mg_pass_at_k(correct, samples, k).mean())
+        return results
+
+
+class SolveRate(ProblemCountMetric):
+    """mean@n, and the share of problems that are solved at least so often.
+
+    ``compute`` returns ``mean@n`` and ``coverage@tau`` for each threshold, float64 scalars. Every problem counts the
+    same, however many completions it has.
+
+    Args:
+        thresholds: Solve rates in [0, 1]; 0 counts problems that were ever solved.
+        kwargs: Options of ``torchmetrics.Metric``.
+
+    Example:
+        >>> import torch
+        >>> metric = SolveRate(thresholds=[0, 0.75])
+        >>> metric.update(torch.tensor([[True, False], [True, True], [False, False], [True, False]]))
+        >>> {name: float(value) for name, value in metric.compute().items()}
+        {'mean@n': 0.5, 'coverage@0': 0.75, 'coverage@0.75': 0.25}
+
+    """
+
+    def __init__(self, thresholds: Sequence[float] = (0.25, 0.5, 0.75, 1.0), **kwargs: Any) -> None:
+        super().__init__(ks=[1], **kwargs)
+        for threshold in thresholds:
+            threshold_count(threshold, 1)  # refuses what is no share
+        self.thresholds = sorted(set(thresholds))
+
+    def compute(self) -> dict[str, Tensor]:
+        """``mean@n`` and ``coverage@tau``."""
+        _, correct, samples = self._checked()
+        shares = {f"coverage@{tau:g}": coverage(correct, samples, tau).mean() for tau in self.thresholds}
+        return {"mean@n": self._scalar(mean_at_n(correct, samples).mean())} | {
+            name: self._scalar(value) for name, value in shares.items()
+        }

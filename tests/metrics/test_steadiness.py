@@ -1,0 +1,68 @@
+from itertools import combinations
+from math import ceil
+
+import pytest
+import torch
+
+from lit_passk.metrics import GPassAtK, PassHatK, SolveRate
+
+GROUPS = [
+    torch.tensor([True, False, True, True, False]),
+    torch.tensor([False, False, True, False]),
+    torch.tensor([True, True, True, True, True, True]),
+]
+
+
+def over_subsets(k, least):
+    """Chance that a subset of size k has at least so many right answers, by enumeration, averaged over problems."""
+    shares = []
+    for group in GROUPS:
+        subsets = list(combinations(group.tolist(), k))
+        shares.append(sum(sum(subset) >= least for subset in subsets) / len(subsets))
+    return sum(shares) / len(shares)
+
+
+def test_pass_hat_k_equals_enumeration_on_ragged_groups():
+    metric = PassHatK(ks=[1, 2, 4])
+    metric.update(GROUPS, [3, 1, 2])
+    assert {name: float(value) for name, value in metric.compute().items()} == pytest.approx(
+        {f"pass^{k}": over_subsets(k, k) for k in (1, 2, 4)}, abs=1e-12
+    )
+
+
+def test_g_pass_at_k_equals_enumeration_on_ragged_groups():
+    metric = GPassAtK(ks=[3, 4], taus=[0.5, 1.0])
+    metric.update(GROUPS, [3, 1, 2])
+    expected = {f"g-pass@{k}/{tau:g}": over_subsets(k, ceil(tau * k)) for k in (3, 4) for tau in (0.5, 1.0)}
+    for k in (3, 4):
+        expected[f"mg-pass@{k}"] = 2 / k * sum(over_subsets(k, i) for i in range(ceil(k / 2) + 1, k + 1))
+    assert {name: float(value) for name, value in metric.compute().items()} == pytest.approx(expected, abs=1e-12)
+
+
+def test_g_pass_at_k_gives_the_published_values():
+    metric = GPassAtK(ks=[16], taus=[0.5])
+    metric.update(torch.tensor([[True] * 24 + [False] * 24]))
+    assert [round(float(value), 4) for value in metric.compute().values()] == [0.6199, 0.0800]
+
+
+def test_solve_rate_adds_up_the_updates_of_a_problem():
+    metric = SolveRate(thresholds=[0.5, 1.0])
+    metric.update([GROUPS[0][:2], GROUPS[1], GROUPS[2]], [3, 1, 2])
+    metric.update([GROUPS[0][2:]], [3])
+    result = {name: float(value) for name, value in metric.compute().items()}
+    assert result == pytest.approx(
+        {"mean@n": (3 / 5 + 1 / 4 + 1) / 3, "coverage@0.5": 2 / 3, "coverage@1": 1 / 3}, abs=1e-15
+    )
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="k >= 2"):
+        GPassAtK(ks=[1])
+    with pytest.raises(ValueError, match="share in"):
+        GPassAtK(ks=[2], taus=[1.2])
+    with pytest.raises(ValueError, match="share in"):
+        SolveRate(thresholds=[-0.5])
+    metric = PassHatK(ks=[5])
+    metric.update(GROUPS, [3, 1, 2])
+    with pytest.raises(ValueError, match=r"PassHatK at k = 5 needs n >= 5 .* problem 1 has n = 4"):
+        metric.compute()
