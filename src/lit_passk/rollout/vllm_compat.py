@@ -109,7 +109,6 @@ def build_engine(engine_args: dict[str, Any]) -> LLMEngine:
     """
     vllm = import_vllm()
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    owns_process_group = not distributed
     with _nothing_changes():
         # In the same process, so that tensors reach vLLM without a copy and generators need no serialisation.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -121,7 +120,7 @@ def build_engine(engine_args: dict[str, Any]) -> LLMEngine:
             os.environ["LOCAL_RANK"] = str(torch.cuda.current_device() if torch.cuda.is_available() else 0)
             engine_args = {"distributed_executor_backend": "external_launcher"} | engine_args
         engine = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**engine_args))
-    engine.lit_passk_owns_process_group = owns_process_group
+    vars(engine)["owns_process_group"] = not distributed
     return engine
 
 
@@ -130,7 +129,7 @@ def close_engine(engine: LLMEngine) -> None:
     from vllm.distributed import parallel_state
 
     end_all = parallel_state.destroy_distributed_environment
-    if not engine.lit_passk_owns_process_group:
+    if not vars(engine)["owns_process_group"]:
         parallel_state.destroy_distributed_environment = lambda: None
     try:
         engine.engine_core.shutdown()
@@ -192,7 +191,7 @@ def completions(output: RequestOutput, version: int) -> list[Completion]:
         group.append(
             Completion(
                 token_ids=list(sample.token_ids),
-                logprobs=list(sample.logprobs.logprobs),
+                logprobs=list(sample.logprobs.logprobs),  # type: ignore[union-attr] # flat, as asked for
                 finish_reason=sample.finish_reason,
                 version=version,
             )
@@ -210,7 +209,8 @@ def step(engine: LLMEngine, version: int) -> list[tuple[str, list[Completion]]]:
     """Compute one token of every running completion; return the requests that finished. Random states are kept."""
     with isolate_rng():  # the CPU sampler draws from torch's global stream even when every request has a seed
         outputs = engine.step()
-    return [(output.request_id, completions(output, version)) for output in outputs if output.finished]
+    finished = [output for output in outputs if output.finished]
+    return [(output.request_id, completions(output, version)) for output in finished]  # type: ignore[arg-type]
 
 
 def abort(engine: LLMEngine, request_ids: list[str]) -> None:
