@@ -45,6 +45,9 @@ class Task(ABC):
     def score(self, problem: Problem, completion: str) -> Score:
         """Judge one completion, given as text without special tokens."""
 
+    def warm_up(self) -> None:  # noqa: B027 - most tasks have nothing to get ready
+        """Load what ``score`` loads on first use; called once with ``use_workers``, before the workers are forked."""
+
     def demonstration(self, index: int) -> str:
         """A completion worth imitating, for the cold start by supervised fine-tuning (``lit-passk sft``)."""
         raise NotImplementedError(

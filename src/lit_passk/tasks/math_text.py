@@ -1,0 +1,132 @@
+"""Final answers in text: where the last boxes are, which letter was chosen, how an answer is spelled plainly."""
+
+from __future__ import annotations
+
+import re
+
+_BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+_SEPARATOR = re.compile(
+    r"(?:\\(?:quad|qquad|[ ,;:!()\[\]])|\\text\s*\{\s*(?:,\s*)?(?:and|or)?\s*\}|\b(?:and|or)\b|[\s,;$&])*"
+)
+_CONCLUSION = re.compile(r"(?i:final answer is)(?:(?!(?i:final answer is)).){1,200}?I hope", re.DOTALL)
+_NEAR = 70
+_LINK = re.compile(r"\b(?:and|or)\b|,|;")
+_WRAPPER = re.compile(r"\\(?:boxed|fbox|text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox)\s*\{([^{}]*)\}")
+_SPACING = re.compile(r"\\(?:left|right)(?![a-zA-Z])|\\[!,;:]|\\(?:quad|qquad)(?![a-zA-Z])")
+_LETTER = re.compile(r"\(?([A-Z])(?:\)|[.:]|$)")
+_LONE_LETTER = re.compile(r"\(?([A-Z])\)?\.?")
+_SAID_LETTER = re.compile(r"(?i:answer|choice|option)(?i:\s+is)?\s*:?[\s*$]*\\?\(?\(?([A-H])\)?(?![\w'])")
+_LISTED_LETTER = re.compile(r"\(([A-H])\)")
+
+
+def final_text(completion: str) -> str:
+    """What comes after the thinking, or all of it when the thinking never ended."""
+    after = completion.rpartition("</think>")[2]
+    return after if after.strip() else completion
+
+
+def concluding_answer(text: str) -> str | None:
+    """The last "The final answer is ... I hope it is correct" of a text, the form of Minerva's prompt."""
+    found = _CONCLUSION.findall(text)
+    return found[-1] if found else None
+
+
+def boxes(text: str) -> list[tuple[int, int, str]]:
+    r"""Every closed ``\boxed{...}`` or ``\fbox{...}`` of a text, outermost ones: start, end and content.
+
+    One pass over the text, because a policy that fell into a loop writes thousands of boxes that never close.
+    """
+    found: list[tuple[int, int, str]] = []
+    open_braces: list[re.Match[str]] = []
+    for token in _BRACES.finditer(text):
+        if token[0].endswith("{") and token[0] != "\\{":
+            open_braces.append(token)
+        elif token[0] == "}" and open_braces:
+            opening = open_braces.pop()
+            if opening[0] != "{":
+                while found and found[-1][0] > opening.start():
+                    found.pop()
+                found.append((opening.start(), token.end(), text[opening.end() : token.start()].strip()))
+    return found
+
+
+def boxed_answers(text: str) -> list[str]:
+    r"""What the last box of a text can mean, the likeliest reading first; empty without a box that holds anything.
+
+    Boxes with nothing but separators between them are one answer in parts. Where a few words link them ("\boxed{1}
+    papers and \boxed{2} bins") the last one may be the answer, or all may.
+
+    Example:
+        >>> boxed_answers(r"First \boxed{3}. On second thoughts the sum must be \boxed{4}.")
+        ['4']
+        >>> boxed_answers(r"$\boxed{1}$ and $\boxed{-2}$")
+        ['1,-2']
+
+    """
+    found = [box for box in boxes(text) if box[2]]
+    if not found:
+        return []
+    together, linked = [found[-1]], [found[-1]]
+    for previous in reversed(found[:-1]):
+        between = text[previous[1] : linked[0][0]]
+        if linked[0] is together[0] and _SEPARATOR.fullmatch(between):
+            together.insert(0, previous)
+        elif len(between) >= _NEAR or not _LINK.search(between):
+            break
+        linked.insert(0, previous)
+    return list(dict.fromkeys((_join(together), _join(linked))))
+
+
+def letter(answer: str) -> str | None:
+    r"""The letter when an answer is one capital letter, however it is wrapped.
+
+    Example:
+        >>> letter(r"\text{(C)}"), letter("C"), letter("CD"), letter("c")
+        ('C', 'C', None, None)
+
+    """
+    match = _LONE_LETTER.fullmatch(plain(answer))
+    return match[1] if match else None
+
+
+def chosen_letter(text: str, boxed: str | None) -> str | None:
+    r"""The letter of a multiple-choice answer: in the box, or else in the text.
+
+    Example:
+        >>> chosen_letter("", r"\textbf{(C)}\ 12"), chosen_letter("So the answer is (B).", None)
+        ('C', 'B')
+
+    """
+    if boxed is not None:
+        match = _LETTER.match(plain(boxed))
+        return match[1] if match else None
+    said = _SAID_LETTER.findall(text) or _LISTED_LETTER.findall(text)
+    return said[-1] if said else None
+
+
+def plain(answer: str, keep_text: bool = False) -> str:
+    r"""One spelling for typographic variants of an answer; anything that could change its meaning stays.
+
+    Args:
+        answer: LaTeX or text.
+        keep_text: Leave ``\text{}`` and the case of words, for a parser that knows what to do with them.
+
+    Example:
+        >>> plain(r"\left( 3, \dfrac{\pi}{2} \right)."), plain(r"\text{ Evelyn}"), plain("1 1/2"), plain(r"10{,}000")
+        ('(3,\\frac{\\pi}{2})', 'evelyn', '1 1/2', '10,000')
+
+    """
+    answer = answer.replace("\N{MINUS SIGN}", "-").replace("{,}", ",").replace("\\$", "").replace("$", "")
+    answer = re.sub(r"\\[dt]frac(?![a-zA-Z])", r"\\frac", answer).replace("~", " ")
+    answer = answer.strip()
+    if answer.endswith(".") and not answer.endswith(".."):
+        answer = answer[:-1].rstrip()
+    if keep_text:
+        return answer
+    answer = _SPACING.sub(" ", _WRAPPER.sub(r" \1 ", answer)).replace("\\ ", " ").strip()
+    answer = re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", re.sub(r"\s+", " ", answer))
+    return answer.casefold() if len(answer) > 1 and answer.replace(" ", "").isalpha() else answer
+
+
+def _join(parts: list[tuple[int, int, str]]) -> str:
+    return ",".join(dict.fromkeys(content for _, _, content in parts))

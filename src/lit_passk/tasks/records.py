@@ -1,0 +1,171 @@
+"""Rows of a data set: a local JSONL or Parquet file, a folder of them, or a data set of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SUFFIXES = (".jsonl", ".parquet")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row and where it was read, for error messages."""
+
+    where: str
+    """For example ``gsm8k.jsonl line 3``."""
+    fields: Mapping[str, Any]
+
+    def text(self, columns: str | Sequence[str], purpose: str) -> str:
+        """The text of a column that may not be empty.
+
+        Args:
+            columns: Name of the column, or several names of which the first that exists is taken.
+            purpose: What the text is needed for, for the error message.
+
+        Raises:
+            ValueError: If no such column exists, or it holds no text or number.
+
+        Example:
+            >>> Record("a.jsonl line 1", {"question": "1 + 1?", "answer": 2.0}).text("answer", "the answer")
+            '2'
+
+        """
+        names = [columns] if isinstance(columns, str) else list(columns)
+        name = next((name for name in names if name in self.fields), None)
+        if name is None:
+            wanted = " or ".join(repr(name) for name in names)
+            existing = ", ".join(repr(name) for name in self.fields) or "none: the row is empty"
+            raise ValueError(f"{self.where} has no column {wanted} for {purpose}. Its columns are {existing}.")
+        text = _text(self.fields[name])
+        if text is None or not text.strip():
+            raise ValueError(f"{self.where} needs {purpose} in column {name!r}, but got {self.fields[name]!r}.")
+        return text
+
+
+def load_records(
+    path: str,
+    split: str | None = None,
+    subset: str | None = None,
+    expected_rows: int | Sequence[int] | None = None,
+) -> list[Record]:
+    """Read a whole data set.
+
+    Args:
+        path: A ``.jsonl`` or ``.parquet`` file, a folder of such files, or ``owner/name`` on the Hugging Face hub.
+        split: Of a hub data set; of a folder, the files whose names begin with it. A file has no splits.
+        subset: Configuration of a hub data set, such as ``main``.
+        expected_rows: Published number of rows, or several of them; another count warns.
+
+    Raises:
+        ValueError: If there is no such file, folder or split, or a row is empty or malformed; names file and line.
+        RuntimeError: If the package that reads the format is not installed.
+    """
+    local = Path(path).expanduser()
+    if local.is_dir():
+        records = [record for file in _files(local, split) for record in _read_file(file)]
+    elif local.exists():
+        records = list(_read_file(local))
+    elif _HUB_ID.fullmatch(path) and local.suffix not in SUFFIXES:
+        records = list(_read_hub(path, split, subset))
+    else:
+        raise ValueError(f"No data set at {path!r}: no such file or folder, and hub ids have the form owner/name.")
+    if not records:
+        raise ValueError(f"The data set {path!r} has no rows.")
+    counts = [expected_rows] if isinstance(expected_rows, int) else list(expected_rows or [])
+    if counts and len(records) not in counts:
+        wanted = " or ".join(map(str, counts))
+        warnings.warn(
+            f"{path!r} has {len(records)} rows, but the published data set has {wanted}: scores are not comparable.",
+            stacklevel=2,
+        )
+    return records
+
+
+def _files(folder: Path, split: str | None) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
+    chosen = [file for file in files if file.name.startswith(split or "")]
+    if not chosen:
+        found = ", ".join(file.name for file in files) or "none"
+        wanted = f" whose name begins with split={split!r}" if split else ""
+        raise ValueError(f"The folder {str(folder)!r} has no {' or '.join(SUFFIXES)} file{wanted}. Found: {found}.")
+    return chosen
+
+
+def _read_file(file: Path) -> Iterator[Record]:
+    if file.suffix == ".jsonl":
+        return _read_jsonl(file)
+    if file.suffix == ".parquet":
+        return _read_parquet(file)
+    raise ValueError(f"A data set must be a {' or '.join(SUFFIXES)} file, but got {str(file)!r}.")
+
+
+def _read_jsonl(file: Path) -> Iterator[Record]:
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            where = f"{file} line {number}"
+            if not line.strip():
+                raise ValueError(f"{where} is empty. Every line must hold one JSON object.")
+            try:
+                fields = json.loads(line)
+            except ValueError as error:  # malformed JSON, or bytes that are not UTF-8
+                raise ValueError(f"{where} is not valid JSON: {error}.") from None
+            if not isinstance(fields, dict):
+                raise ValueError(f"{where} must hold a JSON object, but got {type(fields).__name__}.")
+            yield Record(where, fields)
+
+
+def _read_parquet(file: Path) -> Iterator[Record]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise RuntimeError(
+            f"Reading {str(file)!r} needs pyarrow, which is not installed: pip install pyarrow."
+        ) from None
+    try:
+        rows = pyarrow.parquet.read_table(file).to_pylist()
+    except pyarrow.ArrowInvalid as error:
+        raise ValueError(f"{str(file)!r} is not a valid Parquet file: {error}.") from None
+    return (Record(f"{file} row {number}", fields) for number, fields in enumerate(rows, start=1))
+
+
+def _read_hub(path: str, split: str | None, subset: str | None) -> Iterator[Record]:
+    try:
+        import datasets
+    except ImportError:
+        raise RuntimeError(
+            f"{path!r} is no local file or folder, and reading it from the hub needs the datasets package, which is "
+            "not installed: pip install datasets."
+        ) from None
+    if split is None:
+        raise ValueError(f"The hub data set {path!r} needs a split: set `split`, for example to 'test'.")
+    try:
+        rows = datasets.load_dataset(path, subset, split=split)
+    except Exception as error:  # the hub raises dozens of types: no network, no such data set, no such split, ...
+        first_line = (str(error).splitlines() or [""])[0]
+        raise ValueError(
+            f"The hub data set {path!r} (subset={subset!r}, split={split!r}) could not be loaded: "
+            f"{type(error).__name__}: {first_line}"
+        ) from error
+    return (Record(f"{path}[{split}] row {number}", fields) for number, fields in enumerate(rows, start=1))
+
+
+def _text(value: Any) -> str | None:
+    """Text, numbers (whole ones without a point) and lists of them as text; None for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list | tuple):
+        parts = [_text(part) for part in value]
+        return None if None in parts else ", ".join(part for part in parts if part)
+    return None
