@@ -13,10 +13,11 @@ PACKAGE = Path(lit_passk.__file__).parent
 FLOORS = [
     {"types", "functional", "distributed"},
     {"advantages", "losses", "metrics", "tasks", "results", "contamination"},
-    {"rollout", "models", "attention", "data", "report", "sharding", "lora"},
+    {"rollout", "models", "attention", "data", "report", "sharding", "lora", "checkpoints", "strategy"},
     {"modules"},
-    {"callbacks", "checkpoints"},
-    {"cli", "doctor", "export", "plan"},
+    {"callbacks"},
+    {"lightning_cli", "export", "plan"},
+    {"cli"},
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

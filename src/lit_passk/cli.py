@@ -1,56 +1,26 @@
-"""The command line: ``lit-passk sft | fit | validate | test | predict``."""
+"""The command line, ``lit-passk COMMAND ...``: finds the command and runs it, loading no more than it needs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-
-import lit_passk.advantages
-import lit_passk.losses
-import lit_passk.tasks  # noqa: F401 - imported so that short class names resolve
-from lit_passk.callbacks import CompletionsTable, PassAtKCurve, RolloutCallback
-from lit_passk.data import DemonstrationDataModule, PromptDataModule
-from lit_passk.modules import PassKRLModule, SFTModule
-
-OVERVIEW = """Pass@k Training of language models.
-
-usage: lit-passk COMMAND [--config FILE] [--KEY VALUE ...]
-
-  sft       cold-start a small policy on a task's demonstrations; writes a Hugging Face folder
-  fit       train a policy by reinforcement learning with verifiable rewards
-  validate  measure pass@k of a policy on the tasks of `data.val`
-  test      the same, logged under test/
-  predict   write completions with their scores to JSONL
-
-`lit-passk COMMAND --help` lists every option, `--print_config` prints the configuration in force."""
-
-
-class LitPassKCLI(LightningCLI):
-    """LightningCLI with the rollout callback always there, under ``rollout``."""
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add ``rollout.*`` and share what two parts need."""
-        parser.add_lightning_class_args(RolloutCallback, "rollout")  # type: ignore[arg-type]
-        parser.add_lightning_class_args(CompletionsTable, "completions_table")  # type: ignore[arg-type]
-        parser.add_lightning_class_args(PassAtKCurve, "pass_at_k_curve")  # type: ignore[arg-type]
-        parser.link_arguments("model.policy", "data.tokenizer")
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
-        parser.link_arguments("seed_everything", "rollout.seed", compute_fn=int)
-        parser.set_defaults(TRAINER_DEFAULTS)
-
-
-TRAINER_DEFAULTS = {
-    "trainer.max_epochs": -1,
-    "trainer.num_sanity_val_steps": 0,
-    "trainer.check_val_every_n_epoch": None,  # `val_check_interval` then counts RL steps over epochs
-    "trainer.log_every_n_steps": 1,
-    # The data module shards by itself; Lightning's sampler would evaluate some problems twice.
-    "trainer.use_distributed_sampler": False,
-    # Weights that an engine takes over inside inference mode could never be trained again.
-    "trainer.inference_mode": False,
+LIGHTNING = {
+    "fit": "train a policy by reinforcement learning with verifiable rewards",
+    "validate": "measure pass@k of a policy on the tasks of `data.val`",
+    "test": "the same, logged under test/",
+    "predict": "write completions with their scores to JSON lines (`rollout.results`)",
+}
+OTHERS = {  # command: (module, function taking the options, what it does)
+    "sft": ("lightning_cli", "sft", "cold-start a small policy on a task's demonstrations; writes a Hugging Face folder"),
+    "report": ("report.main", "main", "tables, curves and a page to look through, from result files"),
+    "rescore": ("results.rescore", "main", "judge the completions of a result file again, without sampling"),
+    "export": ("export", "main", "write a Hugging Face folder from a checkpoint"),
+    "plan": ("plan", "main", "memory, time and traffic that a configuration needs, by arithmetic"),
+    "doctor": ("doctor", "main", "what is installed, what will run, and whether engine and policy agree"),
 }
 
 
@@ -59,45 +29,56 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Args:
         args: Command and options; None takes the process's own.
+
+    Raises:
+        SystemExit: With status 2 and one sentence on stderr, when the command refuses what it was given.
     """
     args = list(sys.argv[1:] if args is None else args)
     if not args or args[0] in ("-h", "--help"):
-        print(OVERVIEW)
+        print(overview())
         return
-    if args[0] == "sft":
-        sft(args[1:])
-        return
-    LitPassKCLI(
-        PassKRLModule,
-        PromptDataModule,
-        seed_everything_default=0,
-        save_config_kwargs={"overwrite": True},
-        parser_kwargs={"prog": "lit-passk"},
-        args=args,
+    command, options = args[0], args[1:]
+    if command not in LIGHTNING and command not in OTHERS:
+        sys.exit(f"lit-passk: error: there is no command {command!r}.\n\n{overview()}")
+    status: object = None
+    try:
+        if command in LIGHTNING:
+            import_module("lit_passk.lightning_cli").run(args)
+        else:
+            module, function, _ = OTHERS[command]
+            handler: Callable[[list[str]], object] = getattr(import_module(f"lit_passk.{module}"), function)
+            status = handler(options)
+    except (ValueError, RuntimeError) as error:
+        if not _is_ours(error):
+            raise
+        print(f"lit-passk: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    if isinstance(status, int) and status != 0:
+        sys.exit(status)
+
+
+def overview() -> str:
+    """One line a command."""
+    rows = [("sft", OTHERS["sft"][2]), *LIGHTNING.items(), *((n, o[2]) for n, o in OTHERS.items() if n != "sft")]
+    return "\n".join(
+        [
+            "Pass@k Training of language models.",
+            "",
+            "usage: lit-passk COMMAND [--config FILE] [--KEY VALUE ...]",
+            "",
+            *(f"  {name:9s} {what}" for name, what in rows),
+            "",
+            "`lit-passk COMMAND --help` lists every option; with `--print_config` a training or evaluation prints its",
+            "configuration instead of running.",
+        ]
     )
 
 
-class SFTCLI(LightningCLI):
-    """The cold start: fit, then write the policy to ``--out``."""
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add ``--out``."""
-        parser.add_argument("--out", type=str, required=True, help="Folder to write the policy to.")
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
-        parser.set_defaults({"trainer.max_epochs": -1, "trainer.log_every_n_steps": 10})
+def _is_ours(error: BaseException) -> bool:
+    """Whether the error was raised by this package: then its message is meant for the user, else it is a bug's trace."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(__file__).parent in Path(frames[-1].filename).parents
 
 
-def sft(args: list[str]) -> None:
-    """Run ``lit-passk sft``."""
-    cli = SFTCLI(
-        SFTModule,
-        DemonstrationDataModule,
-        run=False,
-        seed_everything_default=0,
-        save_config_callback=None,
-        parser_kwargs={"prog": "lit-passk sft"},
-        args=args,
-    )
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-    cli.model.export(cli.config.out)
-    print(f"wrote {Path(cli.config.out)}")
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lightning as L
@@ -20,14 +21,24 @@ if TYPE_CHECKING:
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a local folder or hub id, with one clear error when there is none."""
+    """Load the tokenizer of a policy's folder or hub id.
+
+    Raises:
+        ValueError: If there is none; for a folder that does not exist, with the command that makes the shipped one.
+    """
     from transformers import AutoTokenizer
 
+    hint = f"If it should be the maze cold start: `lit-passk sft --config configs/maze_sft_cpu.yaml --out {path}` makes it."
+    if path.startswith((".", "/", "~")) and not Path(path).is_dir():
+        raise ValueError(f"`model.policy` is {path!r}, but there is no such folder. {hint}")
     try:
         return AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
-        first_line = str(error).splitlines()[0]
-        raise ValueError(f"No tokenizer could be loaded from `model.policy` {path!r}: {first_line}") from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"`model.policy` is {path!r}, but no tokenizer could be loaded from there: {reason}"
+            + ("" if Path(path).is_dir() else f" {hint}")
+        ) from error
 
 
 class PromptLoader:
