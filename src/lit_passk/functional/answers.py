@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import torch
 
@@ -21,6 +22,7 @@ _DECIMAL = re.compile(r"^[+-]?(?=\.?\d)(?:\d{1,3}(?:,\d{3})+|\d*)(?:\.\d*)?$")
 _CHOICE = re.compile(r"^\(?([A-Za-z])\)?$")
 
 
+@lru_cache(maxsize=1 << 16)
 def normalize_answer(answer: str) -> str:
     r"""Bring a final answer into one spelling, so that equal answers vote together.
 

@@ -85,7 +85,7 @@ def settings_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) ->
         ['seed: 0 in the file, 1 in this run']
 
     """
-    left, right = dict(_flatten(stored)), dict(_flatten(given))
+    left, right = dict(flatten_settings(stored)), dict(flatten_settings(given))
     nothing = object()
     return [
         f"{name}: {_show(left, name)} in the file, {_show(right, name)} in this run"
@@ -165,10 +165,11 @@ def _decode_object(line: bytes, where: str) -> dict[str, Any]:
     return values
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as (dotted name, value) pairs."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
+            yield from flatten_settings(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 

@@ -1,0 +1,219 @@
+"""One self-contained HTML page to look through the problems of any number of runs.
+
+Nothing is fetched from a network: style, script, figure and math (KaTeX with its fonts, under ``assets/katex`` with its
+licences) are inside, and a content security policy in the page forbids the rest. Completions are model output: they
+are compressed JSON in the page and become text nodes, never markup.
+
+Made for 1,000 problems of 64 completions: the list works on a small index, each problem is a blob of its own that is
+unpacked when it is opened, and a completion is typeset when it scrolls into view. KaTeX in the browser was chosen over
+converting to MathML here, because that would typeset every formula of every completion in advance and would look as
+good as the reader's math fonts, which most Linux machines lack.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from lit_passk.functional.answers import normalize_answer
+from lit_passk.report.tables import Table
+from lit_passk.results import CompletionRecord, Results
+from lit_passk.results.record import flatten_settings
+
+_SCRIPTS = ("text.js", "list.js", "detail.js", "page.js")
+_MARK = re.compile(r"@@(TITLE|STYLE|OVERVIEW|INDEX|BLOBS|KATEX|SCRIPT)@@")
+
+
+def write_page(
+    path: str | PathLike[str],
+    runs: Sequence[tuple[str, Results]],
+    tables: Sequence[tuple[str, Table, Sequence[str]]],
+    figure_svg: str,
+    max_chars: int = 20_000,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: The file to write.
+        runs: Label and results of each run; a problem is one row whichever runs have it.
+        tables: Heading, table and notes, for the overview.
+        figure_svg: The pass@k curves.
+        max_chars: Longest completion shown; of a longer one the middle is left out, and the page says so.
+    """
+    problems = _problems(runs)
+    title = "pass@k report: " + ", ".join(label for label, _ in runs)
+    parts = {
+        "TITLE": lambda: html.escape(title),
+        "STYLE": lambda: _katex_style() + _asset("page.css"),
+        "OVERVIEW": lambda: _overview(runs, tables, figure_svg),
+        "INDEX": lambda: _pack(_index(runs, problems)),
+        "KATEX": lambda: _asset("katex/katex.min.js"),
+        "SCRIPT": lambda: "".join(map(_asset, _SCRIPTS)),
+    }
+    pieces = _MARK.split(_asset("page.html"))
+    with Path(path).open("w", encoding="utf-8") as stream:
+        for text, mark in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+            stream.write(text)
+            if mark == "BLOBS":
+                for number, groups in enumerate(problems.values()):
+                    blob = _pack([_run_blob(group, max_chars) for group in groups])
+                    stream.write(f'<script type="text/plain" id="p{number}">{blob}</script>\n')
+            elif mark:
+                stream.write(parts[mark]())
+
+
+Groups = list[list[CompletionRecord]]
+"""The completions of one problem by each run, empty for a run without any."""
+
+
+def _problems(runs: Sequence[tuple[str, Results]]) -> dict[tuple[str, str], Groups]:
+    """(benchmark, problem) to its completions by each run, in order of first appearance."""
+    problems: dict[tuple[str, str], Groups] = {}
+    for number, (_, results) in enumerate(runs):
+        for benchmark, groups in results.groups().items():
+            for problem_id, group in groups.items():
+                problems.setdefault((benchmark, problem_id), [[] for _ in runs])[number] = group
+    return problems
+
+
+def _index(runs: Sequence[tuple[str, Results]], problems: dict[tuple[str, str], Groups]) -> dict[str, Any]:
+    benchmarks = list(dict.fromkeys(benchmark for benchmark, _ in problems))
+    rows = []
+    for (benchmark, problem_id), groups in problems.items():
+        first = next(group[0] for group in groups if group)
+        rows.append(
+            {
+                "id": problem_id,
+                "benchmark": benchmarks.index(benchmark),
+                "prompt": first.prompt,
+                "reference": first.reference,
+                "cells": [_cell(group) for group in groups],
+            }
+        )
+    return {"runs": [{"label": label} for label, _ in runs], "benchmarks": benchmarks, "problems": rows}
+
+
+def _cell(group: Sequence[CompletionRecord]) -> list[float] | None:
+    """What the list shows of one run on one problem; ``readCell`` in list.js reads it."""
+    if not group:
+        return None
+    return [
+        len(group),
+        sum(record.correct for record in group if record.error is None),
+        sum(record.error is not None for record in group),
+        sum(record.truncated for record in group),
+        round(sum(record.num_tokens for record in group) / len(group)),
+        len({normalize_answer(record.answer) for record in group if record.answer is not None}),
+    ]
+
+
+def _run_blob(group: Sequence[CompletionRecord], max_chars: int) -> dict[str, Any] | None:
+    """The answers of one run to one problem, most common first, and its completions; detail.js reads it."""
+    if not group:
+        return None
+    spellings: dict[str, list[CompletionRecord]] = {}
+    for record in group:
+        if record.answer is not None:
+            spellings.setdefault(normalize_answer(record.answer), []).append(record)
+    ranked = sorted(spellings, key=lambda spelling: -len(spellings[spelling]))
+    answers = [
+        [
+            spellings[spelling][0].answer,
+            len(spellings[spelling]),
+            sum(record.correct for record in spellings[spelling] if record.error is None),
+        ]
+        for spelling in ranked
+    ]
+    place = {spelling: number for number, spelling in enumerate(ranked)}
+    return {"answers": answers, "completions": [_completion(record, place, max_chars) for record in group]}
+
+
+def _completion(record: CompletionRecord, place: dict[str, int], max_chars: int) -> list[Any]:
+    """One completion; ``readCompletion`` in detail.js reads it."""
+    text, left = _clip(record.completion, max_chars)
+    return [
+        record.sample,
+        2 if record.error is not None else int(record.correct),
+        record.truncated,
+        record.num_tokens,
+        None if record.mean_logprob is None else round(record.mean_logprob, 4),
+        record.reward,
+        -1 if record.answer is None else place[normalize_answer(record.answer)],
+        record.error,
+        text,
+        left,
+    ]
+
+
+def _clip(text: str, max_chars: int) -> tuple[str, int]:
+    """Head and tail of a long text around a NUL, and how many characters were left out."""
+    text = text.replace("\0", "\N{SYMBOL FOR NULL}")
+    if len(text) <= max_chars:
+        return text, 0
+    head = max_chars // 2
+    return text[:head] + "\0" + text[len(text) - (max_chars - head) :], len(text) - max_chars
+
+
+def _overview(
+    runs: Sequence[tuple[str, Results]], tables: Sequence[tuple[str, Table, Sequence[str]]], figure_svg: str
+) -> str:
+    return "".join(_overview_parts(runs, tables, figure_svg))
+
+
+def _overview_parts(
+    runs: Sequence[tuple[str, Results]], tables: Sequence[tuple[str, Table, Sequence[str]]], figure_svg: str
+) -> Iterator[str]:
+    for heading, table, notes in tables:
+        header = "".join(f"<th>{html.escape(cell)}</th>" for cell in table[0])
+        rows = "".join(f"<tr>{''.join(map(_table_cell, row))}</tr>" for row in table[1:])
+        lines = "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
+        yield f"<section><h2>{html.escape(heading)}</h2><table><tr>{header}</tr>{rows}</table>{lines}</section>"
+    image = base64.b64encode(figure_svg.encode()).decode()
+    yield f'<section><img alt="pass@k curves" src="data:image/svg+xml;base64,{image}"></section>'
+    yield "<section><h2>Runs</h2><dl>"
+    for label, results in runs:
+        settings = {**dict(flatten_settings(results.settings)), **results.versions}
+        described = ", ".join(f"{name} {value}" for name, value in settings.items())
+        yield f"<dt>{html.escape(label)}</dt><dd>{html.escape(f'{results.path.name}: {described}')}</dd>"
+    yield "</dl></section>"
+
+
+def _table_cell(text: str) -> str:
+    value, bracket, interval = text.partition(" [")
+    small = f"<small>{html.escape(interval.removesuffix(']').replace(', ', ' – '))}</small>" if bracket else ""
+    return f"<td>{html.escape(value)}{small}</td>"
+
+
+def _pack(value: Any) -> str:
+    """JSON, deflated, in base64: what ``inflate`` in page.js undoes."""
+    packer = zlib.compressobj(level=6, wbits=-15)
+    # Half a surrogate pair, which byte-level decoding may leave behind, stays an escape.
+    data = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return base64.b64encode(packer.compress(data) + packer.flush()).decode()
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("lit_passk.report").joinpath("assets", *name.split("/")).read_text("utf-8")
+
+
+@cache
+def _katex_style() -> str:
+    """KaTeX's style sheet with its fonts inside, WOFF2 only: every browser that runs the page reads that."""
+    folder = files("lit_passk.report").joinpath("assets", "katex")
+
+    def embed(match: re.Match[str]) -> str:
+        font = base64.b64encode(folder.joinpath("fonts", f"{match[1]}.woff2").read_bytes()).decode()
+        return f'src:url(data:font/woff2;base64,{font}) format("woff2")'
+
+    style = folder.joinpath("katex.min.css").read_text("utf-8")
+    return re.sub(r"src:url\(fonts/([\w-]+)\.woff2\)[^}]*?format\(\"truetype\"\)", embed, style)

@@ -1,0 +1,145 @@
+"""pass@k curves with confidence bands, without pyplot and its global state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil, log2, sqrt
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+
+Curve = Mapping[int, tuple[float, float, float]]
+"""k to (pass@k, lower bound, upper bound)."""
+
+# Okabe & Ito's palette without its yellow, which is too light for a line on white; told apart by all common kinds of
+# colour blindness. Past seven curves the dashes change.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+_INK = "#333333"
+
+
+def plot_pass_at_k(curves: Mapping[str, Curve], title: str | None = None) -> Figure:
+    """Draw pass@k over k, one curve a run, each labelled at its right end.
+
+    Args:
+        curves: Label to curve; any number of either. A bound that is NaN draws no band.
+        title: Heading, such as the benchmark's name.
+
+    Returns:
+        A figure with an Agg canvas: ``figure.savefig(path)``, or ``SummaryWriter.add_figure``.
+
+    Raises:
+        ValueError: If there is no curve, or an empty one.
+
+    Example:
+        >>> figure = plot_pass_at_k({"base": {1: (0.1, 0.08, 0.12), 8: (0.5, 0.45, 0.55)}}, title="maze")
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['base']
+
+    """
+    return plot_benchmarks({title or "": curves})
+
+
+def plot_benchmarks(benchmarks: Mapping[str, Mapping[str, Curve]]) -> Figure:
+    """Draw one panel of pass@k curves for each benchmark; a run has the same colour in all of them.
+
+    Args:
+        benchmarks: Benchmark to label to curve.
+
+    Raises:
+        ValueError: If there is no curve, or an empty one.
+    """
+    labels = list(dict.fromkeys(label for curves in benchmarks.values() for label in curves))
+    if not labels or any(len(curve) == 0 for curves in benchmarks.values() for curve in curves.values()):
+        raise ValueError("A plot of pass@k needs at least one curve with at least one k, but got an empty one.")
+    columns = min(ceil(sqrt(len(benchmarks))), 3)
+    rows = ceil(len(benchmarks) / columns)
+    most = max(len(curves) for curves in benchmarks.values())
+    height = max(3.9, 0.9 + 0.21 * most)
+    figure = Figure(figsize=(6.4 * columns, height * rows), dpi=144, layout="constrained")
+    FigureCanvasAgg(figure)
+    styles = {label: (_COLORS[i % 7], _DASHES[i // 7 % 4]) for i, label in enumerate(labels)}
+    for index, (title, curves) in enumerate(benchmarks.items()):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        _draw(axes, curves, styles, height)
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=_INK)
+    return figure
+
+
+def _draw(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tuple], inches: float) -> None:
+    band = 0.14 if len(curves) <= 6 else 0.06
+    for label, curve in curves.items():
+        ks = sorted(curve)
+        values, lows, highs = zip(*(curve[k] for k in ks), strict=True)
+        color, dashes = styles[label]
+        axes.fill_between(ks, lows, highs, color=color, alpha=band, linewidth=0)
+        axes.plot(ks, values, color=color, linestyle=dashes, linewidth=1.8, marker="o", markersize=3.2)
+    _scale(axes, sorted({k for curve in curves.values() for k in curve}))
+    _label_ends(axes, curves, styles, inches)
+
+
+def _scale(axes: Axes, ks: list[int]) -> None:
+    axes.set_xscale("log", base=2)
+    # Ticks at powers of two, thinned where there are many, and at the last k.
+    powers = [2**power for power in range(int(log2(ks[-1])) + 1) if 2**power >= ks[0]] or [ks[0]]
+    powers = powers[:: ceil(len(powers) / 9)]
+    if log2(ks[-1] / powers[-1]) > 0.4:
+        powers.append(ks[-1])
+    axes.xaxis.set_major_locator(FixedLocator(powers))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:.0f}"))
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None))
+    axes.set_xlabel("k", color=_INK)
+    axes.set_ylabel("pass@k", color=_INK)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#999999")
+    axes.tick_params(colors=_INK, labelsize=9)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -0.02), min(high, 1.02))
+
+
+def _label_ends(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tuple], inches: float) -> None:
+    """Write each label right of its curve's end, moved apart where two would overlap."""
+    low, high = axes.get_ylim()
+    gap = (high - low) * 0.19 / (inches - 0.8)  # one line of text
+    ends = {label: (max(curve), curve[max(curve)][0]) for label, curve in curves.items()}
+    order = sorted(ends, key=lambda label: ends[label][1])
+    heights = _spread([ends[label][1] for label in order], gap, low, high)
+    for label, height in zip(order, heights, strict=True):
+        axes.annotate(
+            label,
+            xy=ends[label],
+            xytext=(1.03, (height - low) / (high - low)),
+            textcoords="axes fraction",
+            color=styles[label][0],
+            fontsize=9,
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": styles[label][0],
+                "lw": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 3,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def _spread(values: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Move ascending values at least ``gap`` apart, as little as may be (blocks of neighbours keep their mean)."""
+    blocks: list[tuple[float, int]] = []  # (centre, size)
+    for value in values:
+        centre, size = value, 1
+        while blocks and centre - size * gap / 2 < blocks[-1][0] + blocks[-1][1] * gap / 2:
+            other, count = blocks.pop()
+            centre, size = (centre * size + other * count) / (size + count), size + count
+        half = size * gap / 2
+        blocks.append((max(min(centre, high - half + gap / 2), low + half - gap / 2), size))
+    return [centre + (i - (size - 1) / 2) * gap for centre, size in blocks for i in range(size)]

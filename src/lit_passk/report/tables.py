@@ -1,0 +1,142 @@
+"""Summaries as text: an aligned table for the terminal, Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from io import StringIO
+
+from lit_passk.report.compare import Comparison
+from lit_passk.report.summary import Interval, Summary
+
+Table = list[list[str]]
+"""Rows of cells, the header first."""
+_PERCENT = ("truncated", "unscorable")
+_SHOWN = ("maj@n", "truncated", "unscorable", "mean length")
+
+
+def chosen_ks(summaries: Sequence[Summary], most: int = 4) -> list[int]:
+    """Values of k that every summary has: 1, the largest, and some between, evenly spread.
+
+    Example:
+        >>> chosen_ks([])
+        []
+
+    """
+    shared = sorted(set.intersection(*(set(summary.pass_at_k) for summary in summaries))) if summaries else []
+    if len(shared) <= most:
+        return shared
+    return [shared[round(i * (len(shared) - 1) / (most - 1))] for i in range(most)]
+
+
+def summary_table(summaries: Sequence[Summary], ks: Sequence[int] | None = None) -> Table:
+    """One row a run and benchmark: settings, pass@k with intervals, the most asked-for others."""
+    columns = chosen_ks(summaries) if ks is None else list(ks)
+    header = ["run", "benchmark", "problems", "n", "T", "top-p", "max tokens"]
+    return [
+        [*header, *(f"pass@{k}" for k in columns), *_SHOWN],
+        *(
+            [
+                summary.run,
+                summary.benchmark,
+                _problems(summary),
+                _span(summary.num_samples),
+                *(str(summary.setting("sampling", name)) for name in ("temperature", "top_p", "max_tokens")),
+                *(percent_interval(summary.pass_at_k.get(k)) for k in columns),
+                *(_value(name, summary.others.get(name, math.nan)) for name in _SHOWN),
+            ]
+            for summary in summaries
+        ),
+    ]
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> Table:
+    """One row a benchmark and k: the difference in percentage points."""
+    return [
+        ["benchmark", "problems", "k", "difference", "interval", "verdict"],
+        *(
+            [
+                comparison.benchmark,
+                str(comparison.num_problems),
+                str(difference.k),
+                f"{100 * difference.value:+.1f}",
+                f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}",
+                ("better" if difference.value > 0 else "worse") if difference.clear else "not told apart",
+            ]
+            for comparison in comparisons
+            for difference in comparison.differences
+        ),
+    ]
+
+
+def as_text(table: Table) -> str:
+    """Columns aligned by spaces."""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def as_markdown(table: Table) -> str:
+    """A Markdown table."""
+    safe = [[cell.replace("|", "\\|") for cell in row] for row in table]
+    rows = [safe[0], ["---"] * len(safe[0]), *safe[1:]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def as_csv(summaries: Sequence[Summary]) -> str:
+    """Every number of every summary, one a row, for other programs."""
+    stream = StringIO()
+    names, sampling = ("policy", "seed"), ("temperature", "top_p", "top_k", "max_tokens")
+    about_names = ("problems", "unjudged", "n_min", "n_max", *names, *sampling)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["run", "benchmark", "metric", "value", "low", "high", *about_names])
+    for summary in summaries:
+        about = [summary.num_problems, summary.num_unjudged, *summary.num_samples]
+        about += [summary.setting(name) for name in names] + [summary.setting("sampling", name) for name in sampling]
+        numbers: dict[str, Sequence[float | str]] = {f"pass@{k}": value for k, value in summary.pass_at_k.items()}
+        numbers |= {name: (value, "", "") for name, value in summary.others.items() if not math.isnan(value)}
+        for name, values in numbers.items():
+            writer.writerow([summary.run, summary.benchmark, name, *values, *about])
+    return stream.getvalue()
+
+
+def percent_interval(interval: Interval | None) -> str:
+    """``41.2 [38.0, 44.9]``, in percent."""
+    if interval is None:
+        return "-"
+    value, low, high = (100 * number for number in interval)
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def notes(summaries: Sequence[Summary], confidence: float) -> list[str]:
+    """What a reader of the table has to know."""
+    meaning = (
+        f"pass@k in percent, unbiased, with {100 * confidence:g} % intervals of a two-level bootstrap (problems, then "
+        "samples). n: scored completions of a problem, and the largest k there is an estimate for. maj@n: majority of "
+        "all of them, ties by lot."
+    )
+    left_out = [
+        f"{summary.run}, {summary.benchmark}: {summary.num_unjudged} of {summary.num_problems} problems have no "
+        "completion that could be scored and are left out."
+        for summary in summaries
+        if summary.num_unjudged
+    ]
+    return [meaning, *left_out]
+
+
+def _problems(summary: Summary) -> str:
+    return str(summary.num_problems - summary.num_unjudged) + ("*" if summary.num_unjudged else "")
+
+
+def _span(samples: tuple[int, int]) -> str:
+    fewest, most = samples
+    return str(fewest) if fewest == most else f"{fewest}-{most}"
+
+
+def _value(name: str, value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    if name in _PERCENT:
+        return f"{100 * value:.1f}%"
+    return f"{value:.0f}" if name == "mean length" else f"{100 * value:.1f}"
