@@ -147,6 +147,8 @@ class RolloutBatch:
     """The P groups as they were sampled and judged, for tables and files."""
     sampling: Sampling = Sampling()
     """How they were sampled: the loss needs the temperature."""
+    exact: bool = True
+    """Whether engine and policy both compute in float32; else their probabilities differ by rounding."""
     version: int = 0
     """Version of the weights that sampled them."""
     num_unscored: int = 0

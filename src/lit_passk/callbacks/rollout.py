@@ -133,9 +133,12 @@ class RolloutCallback(L.Callback):
         step = pl_module.rl_step
         seeds = [derive_seed(self.seed, "train", step, batch.name, index) for index in batch.indices]
         rollouts = self.roll_out(trainer, pl_module, batch, self.sampling, seeds)
+        self.engine.sleep()
+        dtype = self._coarser_dtype(pl_module)
+        rollouts = replace(rollouts, exact=dtype == torch.float32)
         if self.parity.is_due(step):
             sample = collate_rollouts(rollouts.groups[:1], rollouts.sampling, rollouts.version)
-            logged = self.parity.check(sample, pl_module.completion_logprobs(sample), pl_module.policy.model.dtype)
+            logged = self.parity.check(sample, pl_module.completion_logprobs(sample), dtype)
             pl_module.log_dict(logged)
         pl_module.rollouts = rollouts
         pl_module.log("time/rollout", time.perf_counter() - begin)
@@ -162,6 +165,11 @@ class RolloutCallback(L.Callback):
     on_test_batch_start = on_validation_batch_start
     on_predict_batch_start = on_validation_batch_start
 
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Free the engine's memory for training."""
+        if trainer.state.fn == TrainerFn.FITTING and self._scorer is not None:
+            self.engine.sleep()
+
     def roll_out(
         self,
         trainer: L.Trainer,
@@ -184,6 +192,7 @@ class RolloutCallback(L.Callback):
             self._start(pl_module, data)
         assert self._scorer is not None
         assert sampling.n is not None
+        self.engine.wake()
         self._sync(pl_module)
         groups: dict[int, ScoredGroup] = {}
         with self._progress(trainer, batch.name, len(batch.problems) * sampling.n) as bar:
@@ -205,6 +214,12 @@ class RolloutCallback(L.Callback):
         """Give the engine the policy's weights, unless it has them."""
         if self.engine.version != pl_module.rl_step:
             self.engine.load_weights(full_tensors(pl_module.policy.model), pl_module.rl_step)
+
+    def _coarser_dtype(self, pl_module: PassKRLModule) -> torch.dtype:
+        """The coarser of the precisions in which the engine and the policy compute."""
+        mixed = "bf16" in str(pl_module.trainer.precision)
+        policy = torch.bfloat16 if mixed else pl_module.policy.model.dtype
+        return policy if policy != torch.float32 else self.engine.dtype
 
     def _progress(self, trainer: L.Trainer, name: str, total: int) -> tqdm:
         shown = trainer.is_global_zero and trainer.progress_bar_callback is not None

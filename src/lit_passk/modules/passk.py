@@ -18,14 +18,16 @@ from lit_passk.lora import LoRA, adapter_off
 from lit_passk.losses import ClippedLoss, LossInputs, PolicyLoss
 from lit_passk.models import CausalPolicy
 from lit_passk.modules.advantage import compute_advantages
+from lit_passk.modules.resumable import Resumable
 from lit_passk.modules.schedules import WarmupLR
-from lit_passk.modules.step_metrics import step_metrics
+from lit_passk.modules.step_metrics import CORRECTION_SUMS, step_metrics
 from lit_passk.modules.validation import PassAtKValidation
+from lit_passk.rollout.correction import RolloutCorrection
 from lit_passk.sharding import clip_gradients, gradient_sync, load_on_ranks
 from lit_passk.types import PromptBatch, RolloutBatch
 
 
-class PassKRLModule(PassAtKValidation):
+class PassKRLModule(Resumable, PassAtKValidation):
     """Trains a policy on the rollouts of one step at a time; validates by pass@k.
 
     One Lightning batch is one RL step: a callback puts a ``RolloutBatch`` on ``rollouts`` before ``training_step`` or
@@ -49,6 +51,8 @@ class PassKRLModule(PassAtKValidation):
         max_grad_norm: Gradients are scaled down to this norm; 0 switches it off.
         token_budget: Most tokens of one forward pass; bounds the memory.
         dtype: Parameters' dtype: ``float32`` (under ``trainer.precision: bf16-mixed`` master weights) or ``bfloat16``.
+        correction: Importance weights for completions of an engine that disagrees a little with the policy; ``auto``
+            uses none when both compute in float32, else ``RolloutCorrection()``.
         lora: Train low-rank adapters instead of the weights; the reference is then the policy without them.
         activation_checkpointing: Keep each block's input only and compute the rest again in the backward pass.
         gradient_sync: Under sharding, reduce gradients over ranks in the ``last`` micro-batch of an update (little
@@ -74,6 +78,7 @@ class PassKRLModule(PassAtKValidation):
         max_grad_norm: float = 1.0,
         token_budget: int = 16384,
         dtype: Literal["float32", "bfloat16"] = "float32",
+        correction: RolloutCorrection | Literal["auto", "off"] = "auto",
         lora: LoRA | None = None,
         activation_checkpointing: bool = False,
         gradient_sync: Literal["last", "every"] = "last",
@@ -95,6 +100,7 @@ class PassKRLModule(PassAtKValidation):
         self.max_grad_norm = max_grad_norm
         self.token_budget = token_budget
         self.dtype_name = dtype
+        self.correction = correction
         self.lora = lora
         self.activation_checkpointing = activation_checkpointing
         self.gradient_sync = gradient_sync
@@ -102,10 +108,9 @@ class PassKRLModule(PassAtKValidation):
             raise ValueError(
                 f"`num_minibatches` and `num_epochs` must be at least 1, but got {num_minibatches} and {num_epochs}."
             )
-        self.rl_step = 0
-        """RL steps done so far; also the version of the policy's weights."""
         self.policy_needed = True
         """False skips loading the policy: set before ``configure_model`` when an engine evaluates by itself."""
+        self.strict_loading = lora is None  # the frozen weights are the policy's own, and in no checkpoint
         object.__setattr__(self, "reference", None)  # unregistered: it belongs in no checkpoint and no optimizer
 
     # --- set-up ------------------------------------------------------------------------------------------------------
@@ -134,14 +139,6 @@ class PassKRLModule(PassAtKValidation):
         self.policy.train()
         if self.reference is not None:
             self.reference.to(self.device)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the number of RL steps done."""
-        checkpoint["rl_step"] = self.rl_step
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the number of RL steps done."""
-        self.rl_step = checkpoint["rl_step"]
 
     @property
     def updates_per_step(self) -> int:
@@ -216,16 +213,19 @@ class PassKRLModule(PassAtKValidation):
         temperature = rollouts.sampling.temperature
         logprobs, entropy = self.policy(micro, temperature, with_entropy=self.entropy_coef != 0)
         token_weight = weights.to(self.device)[micro.completion]
+        old_logprobs = logprobs.detach() if old is None else micro.gather(old)
+        importance, stats = self._importance(micro, rollouts, old_logprobs)
         output = self.loss(
             LossInputs(
                 logprobs=logprobs,
-                old_logprobs=logprobs.detach() if old is None else micro.gather(old),
+                old_logprobs=old_logprobs,
                 advantages=advantages.to(self.device)[micro.completion],
                 weights=token_weight,
                 completion=micro.completion,
+                importance=importance,
             )
         )
-        loss, metrics = output.loss, dict(output.metrics)
+        loss, metrics = output.loss, {**output.metrics, **stats}
         if self.entropy_coef != 0:
             loss = loss - self.entropy_coef * (token_weight * entropy).sum()
         if self.kl_coef != 0:
@@ -233,6 +233,17 @@ class PassKRLModule(PassAtKValidation):
             kl = (token_weight * kl_estimate(logprobs, ref_logprobs, self.kl_estimator)).sum()
             loss, metrics["kl"] = loss + self.kl_coef * kl, kl.detach()
         return loss, metrics
+
+    def _importance(
+        self, micro: PackedBatch, rollouts: RolloutBatch, old_logprobs: Tensor
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """Importance weights ``(T,)`` against the engine's own log-probs, and sums for the log; None when not needed."""
+        if self.correction == "off" or (self.correction == "auto" and rollouts.exact):
+            return None, {}
+        correction = RolloutCorrection() if self.correction == "auto" else self.correction
+        assert isinstance(correction, RolloutCorrection)
+        weights, stats = correction(old_logprobs, micro.gather(rollouts.rollout_logprobs), micro.completion)
+        return weights, dict(zip(CORRECTION_SUMS, stats, strict=True))
 
     @torch.no_grad()
     def _ref_logprobs(self, micro: PackedBatch, temperature: float) -> Tensor:

@@ -6,7 +6,11 @@ import torch
 from torch import Tensor
 
 from lit_passk.distributed import all_sum
+from lit_passk.rollout.correction import correction_metrics
 from lit_passk.types import RolloutBatch
+
+CORRECTION_SUMS = ("corrected", "correction_weight", "correction_weight_squared", "correction_clipped")
+"""Names of the four sums that ``RolloutCorrection`` returns."""
 
 
 def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Tensor]) -> dict[str, float]:
@@ -38,8 +42,10 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
         "entropy": -sum(float(lp.sum(dtype=torch.float64)) for lp in rollouts.rollout_logprobs),
     }
     updates = max(float(sums["num_updates"]), 1.0)
-    losses = {f"loss/{name}": float(value) / updates for name, value in sums.items() if name not in _LOCAL}
-    mine |= losses
+    corrections = {name: float(sums[name]) for name in CORRECTION_SUMS if name in sums}
+    apart = {*CORRECTION_SUMS, "num_updates", "grad_norm"}
+    losses = {f"loss/{name}": float(value) / updates for name, value in sums.items() if name not in apart}
+    mine |= corrections | losses
     values = all_sum(torch.tensor(list(mine.values()), dtype=torch.float64), "metrics")
     total = dict(zip(mine, values.tolist(), strict=True))
     completions, prompts = max(total.pop("completions"), 1.0), max(total.pop("prompts"), 1.0)
@@ -55,7 +61,5 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
         "entropy": total["entropy"] / tokens,
         "grad_norm": float(sums["grad_norm"]) / updates,
         **{name: total[name] for name in losses},
+        **correction_metrics(torch.tensor([total[name] for name in corrections] or [0.0] * 4, dtype=torch.float64)),
     }
-
-
-_LOCAL = ("num_updates", "grad_norm")

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from lit_passk.types import Completion, Sampling
@@ -23,6 +24,9 @@ class RolloutEngine(ABC):
 
     needs_policy: bool = True
     """False when the engine loads its own weights from the policy's path, so that evaluation builds no second copy."""
+
+    dtype: torch.dtype = torch.float32
+    """Precision of the weights in use; known after ``start``."""
 
     version: int = -1
     """Version of the weights in use; -1 before ``start``."""

@@ -42,6 +42,7 @@ class TransformersEngine(RolloutEngine):
             raise RuntimeError("TransformersEngine samples with the live policy, but was given none.")
         self._eos_token_ids = list(eos_token_ids)
         self.version = -1  # a copy has no weights before `load_weights`
+        self.dtype = policy.dtype
         self._owns_model = any(isinstance(p, DTensor) for p in policy.parameters())
         self._model = _unsharded_copy(policy) if self._owns_model else policy
 

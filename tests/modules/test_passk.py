@@ -1,0 +1,207 @@
+"""The training step against a plain padded computation that shares no code with it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from helpers.scripted import scripted_rollouts, train
+from transformers import AutoModelForCausalLM
+
+from lit_passk.advantages import DrGRPO, PassKAnalytic
+from lit_passk.modules import PassKRLModule
+from lit_passk.rollout.correction import RolloutCorrection
+from lit_passk.types import Sampling
+
+REWARDS = [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]]
+
+
+def sgd(parameters):
+    return torch.optim.SGD(parameters, lr=1.0)
+
+
+def constant(optimizer):
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+
+
+def make(policy, **settings):
+    defaults = {"advantage": PassKAnalytic(k=2), "optimizer": sgd, "lr_scheduler": constant, "max_grad_norm": 0.0}
+    return PassKRLModule(policy, **{**defaults, **settings})
+
+
+def plain_logprobs(model, rollouts):
+    """Per-token log-probs (requiring grad) and entropies of every completion, one forward pass each, float64."""
+    logprobs, entropies = [], []
+    for n, completion in enumerate(rollouts.completion_ids):
+        prompt = rollouts.prompt_ids[rollouts.group[n]]
+        logits = model(torch.cat([prompt, completion])[None]).logits[0, len(prompt) - 1 : -1]
+        full = (logits / rollouts.sampling.temperature).log_softmax(-1)
+        logprobs.append(full.gather(1, completion[:, None])[:, 0])
+        entropies.append(-(full.exp() * full).sum(-1))
+    return logprobs, entropies
+
+
+def plain_gradient(policy, rollouts, advantages, aggregation="token", kl=0.0, entropy=0.0, weights=None):
+    """Gradient of the policy-gradient loss, written down from its definition in float64."""
+    model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float64, attn_implementation="eager").eval()
+    logprobs, entropies = plain_logprobs(model, rollouts)
+    lengths = [len(c) for c in rollouts.completion_ids]
+    loss = 0.0
+    for n, (lp, ent) in enumerate(zip(logprobs, entropies, strict=True)):
+        token = -advantages[n] * (lp - lp.detach()).exp() * (1.0 if weights is None else weights[n])
+        token = token + kl * 0.5 * (lp - lp.detach()) ** 2 - entropy * ent  # k2 at the reference: no gradient
+        scale = {
+            "token": 1 / sum(lengths),
+            "sequence": 1 / (len(lengths) * lengths[n]),
+            "constant": 1 / (len(lengths) * rollouts.sampling.max_tokens),
+        }[aggregation]
+        loss = loss + scale * token.sum()
+    loss.backward()
+    return {name: p.grad for name, p in model.named_parameters()}
+
+
+def gradient_of(module, policy):
+    """What an SGD step of size 1 without momentum has taken off the weights."""
+    before = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float64)
+    after = dict(module.policy.model.named_parameters())
+    return {name: p.detach() - after[name].detach().double() for name, p in before.named_parameters()}
+
+
+def assert_same(found, expected):
+    scale = max(float(g.abs().max()) for g in expected.values())
+    assert scale > 1e-3  # the comparison is about something
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, atol=2e-6 * max(scale, 1), rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("aggregation", ["token", "sequence", "constant"])
+@pytest.mark.parametrize("token_budget", [10_000, 25])  # one micro-batch, and many
+def test_gradient_equals_the_plain_one(maze_policy, aggregation, token_budget):
+    rollouts = scripted_rollouts(REWARDS)
+    module = make(maze_policy, aggregation=aggregation, token_budget=token_budget)
+    logged = train(module, rollouts)
+    advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
+    expected = plain_gradient(maze_policy, rollouts, advantages, aggregation)
+    assert_same(gradient_of(module, maze_policy), expected)
+    norm = sum(float((g**2).sum()) for g in expected.values()) ** 0.5
+    assert logged["train/grad_norm"] == pytest.approx(norm, rel=1e-4)
+    assert logged["train/signal"] == pytest.approx(2 / 5)  # with k = 2 a group of one wrong answer is silent too
+    assert logged["train/solved"] == pytest.approx(4 / 5)
+    assert logged["train/reward"] == pytest.approx(10 / 20)
+
+
+def test_temperature_and_entropy_bonus(maze_policy):
+    rollouts = scripted_rollouts(REWARDS, sampling=Sampling(temperature=0.6, max_tokens=7))
+    module = make(maze_policy, entropy_coef=0.3)
+    train(module, rollouts)
+    advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
+    assert_same(gradient_of(module, maze_policy), plain_gradient(maze_policy, rollouts, advantages, entropy=0.3))
+
+
+def test_unscored_completions_leave_their_group(maze_policy):
+    rewards = [[1, 0, None, 0], [1, 1, 0, 0], [None, None, 0, 1]]
+    rollouts = scripted_rollouts(rewards)
+    module = make(maze_policy, advantage=DrGRPO())
+    logged = train(module, rollouts)
+    advantages = torch.tensor([2, -1, -1, 1.5, 1.5, -1.5, -1.5, -1.5, 1.5]) / 3
+    assert len(rollouts.completion_ids) == 9
+    assert_same(gradient_of(module, maze_policy), plain_gradient(maze_policy, rollouts, advantages))
+    assert logged["train/unscored"] == 3
+
+
+def test_a_group_that_shrank_below_k_is_silent(maze_policy):
+    rollouts = scripted_rollouts([[1, None, None, None], [1, 0, 0, 0]])
+    module = make(maze_policy, advantage=PassKAnalytic(k=2))
+    logged = train(module, rollouts)
+    assert logged["train/signal"] == 0.5
+
+
+def test_no_signal_changes_nothing(maze_policy):
+    module = make(maze_policy)
+    logged = train(module, scripted_rollouts([[1, 1, 1, 1], [0, 0, 0, 0]]))
+    assert all(float(g.abs().max()) == 0 for g in gradient_of(module, maze_policy).values())
+    assert logged["train/grad_norm"] == 0
+    assert module.rl_step == 1
+
+
+def test_kl_at_the_reference_has_no_gradient_and_then_pulls_back(maze_policy):
+    silent = scripted_rollouts([[0, 0, 0, 0]])
+    module = make(
+        maze_policy, kl_coef=0.5, kl_estimator="k2", optimizer=lambda p: torch.optim.SGD(p, lr=0.02), max_grad_norm=1.0
+    )
+    logged = train(module, silent)
+    assert logged["train/loss/kl"] == pytest.approx(0, abs=1e-6)
+    assert all(float(g.abs().max()) < 1e-5 for g in gradient_of(module, maze_policy).values())
+    assert module.reference is not None
+    assert not any("reference" in name for name in module.state_dict())
+
+    with torch.no_grad():  # away from the reference
+        for p in module.policy.parameters():
+            p.add_(0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
+    first = train(module, silent)["train/loss/kl"]
+    for _ in range(5):
+        last = train(module, silent)["train/loss/kl"]
+    assert 0 < last < first
+
+
+def test_no_reference_is_built_without_kl(maze_policy):
+    module = make(maze_policy)
+    train(module, scripted_rollouts(REWARDS))
+    assert module.reference is None
+
+
+def test_several_updates_use_the_log_probs_before_the_first(maze_policy):
+    """Two epochs of two mini-batches equal four hand-made updates with frozen old log-probs."""
+    rollouts = scripted_rollouts([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]])
+    module = make(maze_policy, num_epochs=2, num_minibatches=2)
+    train(module, rollouts)
+
+    model = AutoModelForCausalLM.from_pretrained(maze_policy, dtype=torch.float64, attn_implementation="eager").eval()
+    advantages = PassKAnalytic(k=2)(rollouts.rewards.reshape(4, 4)).flatten()
+    with torch.no_grad():
+        old, _ = plain_logprobs(model, rollouts)
+    optimizer = sgd(model.parameters())
+    for rows in [range(8), range(8, 16)] * 2:
+        new, _ = plain_logprobs(model, rollouts)
+        total = sum(len(rollouts.completion_ids[n]) for n in rows)
+        loss = 0.0
+        for n in rows:
+            ratio = (new[n] - old[n]).exp()
+            loss = loss - torch.minimum(ratio * advantages[n], ratio.clamp(0.8, 1.28) * advantages[n]).sum() / total
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    after = dict(module.policy.model.named_parameters())
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(after[name].double(), p, atol=5e-6, rtol=1e-4, msg=name)
+
+
+def test_gradients_are_clipped_to_the_norm(maze_policy):
+    module = make(maze_policy, max_grad_norm=1e-2)
+    train(module, scripted_rollouts(REWARDS))
+    norm = sum(float((g**2).sum()) for g in gradient_of(module, maze_policy).values()) ** 0.5
+    assert norm == pytest.approx(1e-2, rel=1e-3)
+
+
+def test_rollout_correction_weights_the_tokens(maze_policy):
+    rollouts = scripted_rollouts(REWARDS)
+    module = make(maze_policy, correction=RolloutCorrection(cap=2.0))
+    logged = train(module, rollouts)
+    model = AutoModelForCausalLM.from_pretrained(maze_policy, dtype=torch.float64).eval()
+    with torch.no_grad():
+        logprobs, _ = plain_logprobs(model, rollouts)
+    weights = [(lp - r.double()).exp().clamp(max=2) for lp, r in zip(logprobs, rollouts.rollout_logprobs, strict=True)]
+    advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
+    assert_same(gradient_of(module, maze_policy), plain_gradient(maze_policy, rollouts, advantages, weights=weights))
+    assert 0 < logged["train/rollout_correction/ess"] < 1
+
+
+def test_missing_rollouts_are_an_error(maze_policy):
+    module = make(maze_policy)
+    with pytest.raises(RuntimeError, match="RolloutCallback"):
+        module.take_rollouts()
+
+
+@pytest.mark.parametrize("settings", [{"num_epochs": 0}, {"num_minibatches": 0}, {"ks": []}, {"ks": [0]}])
+def test_bad_settings(settings):
+    with pytest.raises(ValueError, match="at least 1"):
+        PassKRLModule("x", **settings)
