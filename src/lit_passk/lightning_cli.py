@@ -5,15 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from jsonargparse import Namespace
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_info
 
 import lit_passk.advantages
 import lit_passk.losses
 import lit_passk.tasks  # noqa: F401 - imported so that short class names resolve
-from lit_passk.callbacks import CompletionsTable, PassAtKCurve, RolloutCallback
+from lit_passk.callbacks import CompletionsTable, PassAtKCurve, ResumeCheckpoint, RolloutCallback, last_checkpoint
+from lit_passk.checkpoints import CheckpointFiles
 from lit_passk.data import DemonstrationDataModule, PromptDataModule
 from lit_passk.modules import PassKRLModule, SFTModule
+
 
 class LitPassKCLI(LightningCLI):
     """LightningCLI with the rollout callback always there, under ``rollout``."""
@@ -23,10 +30,46 @@ class LitPassKCLI(LightningCLI):
         parser.add_lightning_class_args(RolloutCallback, "rollout")  # type: ignore[arg-type]
         parser.add_lightning_class_args(CompletionsTable, "completions_table")  # type: ignore[arg-type]
         parser.add_lightning_class_args(PassAtKCurve, "pass_at_k_curve")  # type: ignore[arg-type]
+        parser.add_lightning_class_args(ResumeCheckpoint, "checkpoint")  # type: ignore[arg-type]
         parser.link_arguments("model.policy", "data.tokenizer")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "rollout.seed", compute_fn=int)
         parser.set_defaults(TRAINER_DEFAULTS)
+
+    def before_instantiate_classes(self) -> None:
+        """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's."""
+        strategy = self.config[self.subcommand].trainer.strategy
+        if isinstance(strategy, Namespace) and strategy.class_path.endswith(".ModelParallelStrategy"):
+            strategy.class_path = "lit_passk.strategy.ShardedStrategy"
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """As Lightning does, with checkpoints that are whole or do not exist."""
+        if self.config_init[self.subcommand].trainer.enable_checkpointing is False:
+            self._parser(self.subcommand).callback_keys.remove("checkpoint")
+        trainer = super().instantiate_trainer(**kwargs)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = CheckpointFiles()
+        self.model.config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=True)
+        return trainer
+
+    def before_fit(self) -> None:
+        """Find the checkpoint that ``--ckpt_path last`` means; without any the run starts anew."""
+        options = self.config_init[self.subcommand]
+        if options.ckpt_path == "last":
+            options.ckpt_path = last_checkpoint(self.trainer.default_root_dir)
+            rank_zero_info(f"ckpt_path last: {options.ckpt_path or 'there is none, so the run starts anew'}")
+
+    def before_validate(self) -> None:
+        """Find the checkpoint that ``--ckpt_path last`` means."""
+        self.before_fit()
+        if self.config[self.subcommand].ckpt_path == "last" and self.config_init[self.subcommand].ckpt_path is None:
+            raise ValueError(
+                f"`--ckpt_path last` found no whole checkpoint under {self.trainer.default_root_dir}: set "
+                "`trainer.default_root_dir` to the folder of the run."
+            )
+
+    before_test = before_validate
+    before_predict = before_validate
 
 
 TRAINER_DEFAULTS = {

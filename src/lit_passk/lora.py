@@ -6,13 +6,16 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from lit_passk.functional.random import derive_seed
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
 
 ADAPTER = "default"
 
@@ -43,20 +46,27 @@ def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
         RuntimeError: If ``peft`` is not installed.
     """
     try:
-        from peft import LoraConfig, inject_adapter_in_model
+        from peft import inject_adapter_in_model
     except ImportError as error:
         raise RuntimeError("`model.lora` needs peft. Run `pip install 'lit-passk[lora]'`.") from error
-    config = LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        target_modules=lora.target_modules,
-        fan_in_fan_out=model.config.model_type == "gpt2",  # its layers store their weights transposed
-    )
-    inject_adapter_in_model(config, model, adapter_name=ADAPTER)
+    inject_adapter_in_model(peft_config(lora, model.config.model_type), model, adapter_name=ADAPTER)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(is_adapter(name))
         if is_adapter(name):
             parameter.data = parameter.data.float()
+
+
+def peft_config(lora: LoRA, model_type: str, **kwargs: Any) -> LoraConfig:
+    """The same in ``peft``'s terms."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules=lora.target_modules,
+        fan_in_fan_out=model_type == "gpt2",  # its layers store their weights transposed
+        **kwargs,
+    )
 
 
 def is_adapter(name: str) -> bool:

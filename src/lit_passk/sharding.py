@@ -45,7 +45,7 @@ def load_sharded_policy(
     Raises:
         ValueError: If the checkpoint lacks a weight of the model.
     """
-    with _parameters_on_meta():
+    with parameters_on_meta():
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path), dtype=dtype)
         if lora is not None:
             add_adapter(model, lora)
@@ -146,7 +146,7 @@ def _tensor_files(path: str) -> dict[str, str]:
 
 
 @contextmanager
-def _parameters_on_meta() -> Iterator[None]:
+def parameters_on_meta() -> Iterator[None]:
     """Parameters made inside have a shape and no values, while buffers (rotary frequencies) are real."""
     register = nn.Module.register_parameter
 

@@ -2,6 +2,7 @@
 
 from lit_passk.callbacks.completions_table import CompletionsTable
 from lit_passk.callbacks.pass_at_k_curve import PassAtKCurve
+from lit_passk.callbacks.resume import ResumeCheckpoint, last_checkpoint
 from lit_passk.callbacks.rollout import RolloutCallback
 
-__all__ = ["CompletionsTable", "PassAtKCurve", "RolloutCallback"]
+__all__ = ["CompletionsTable", "PassAtKCurve", "ResumeCheckpoint", "RolloutCallback", "last_checkpoint"]

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import lightning as L
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from tqdm.auto import tqdm
 
 from lit_passk.callbacks.results_file import ResultsFile
