@@ -222,12 +222,15 @@ def _create_block_mask(visible: Any, size: int, device: torch.device) -> BlockMa
 
 def _flex(query: Tensor, key: Tensor, value: Tensor, mask: BlockMask, scale: float, softcap: float | None) -> Tensor:
     """FlexAttention, compiled on CUDA; output of shape ``(1, S, heads, head_dim)``."""
+    cap = None
+    if softcap is not None:
+        limit = softcap
 
-    def cap(score: Tensor, *_: Tensor) -> Tensor:
-        return torch.tanh(score / softcap) * softcap
+        def cap(score: Tensor, *_: Tensor) -> Tensor:
+            return torch.tanh(score / limit) * limit
 
     run = _compiled_flex() if query.is_cuda else flex_attention
-    out = run(query, key, value, None if softcap is None else cap, mask, scale, query.shape[1] != key.shape[1])
+    out = run(query, key, value, cap, mask, scale, query.shape[1] != key.shape[1])
     return out.transpose(1, 2).contiguous()
 
 

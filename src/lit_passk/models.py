@@ -2,84 +2,138 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lit_passk.attention import ATTENTION, PackedLayout
-from lit_passk.functional.logprobs import token_logprobs
+from lit_passk.functional.logprobs import Chunk, logits_to_logprobs, token_logprobs
 from lit_passk.functional.packing import PackedBatch
 
 log = logging.getLogger(__name__)
 
 PACKABLE = frozenset(
-    {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "gpt2", "smollm3", "olmo2", "phi3"}
+    {"gemma", "gemma2", "gemma3_text", "gpt2", "llama", "mistral", "olmo2", "qwen2", "qwen3", "smollm3"}
 )
-"""Model types whose tokens meet in attention only, and whose attention goes through transformers' interface."""
+"""Model types (of the text part) proven equal to their padded computation, by ``tests/test_models.py``."""
+
+CHUNKS = {"cpu": Chunk(512, 4096)}
+"""Pieces in which logits are recomputed: on a CPU they should fit its cache."""
 
 
 class CausalPolicy(nn.Module):
     """Root module of the policy: everything FSDP2 must unshard happens inside its forward.
 
     Args:
-        model: A Hugging Face causal language model; stays reachable as ``model``.
+        model: A Hugging Face causal language model; stays reachable as ``model``. Its attention is replaced by
+            ``packed_attention``, which without a packed micro-batch computes what the model did before.
+        kept_logits_mib: Logits of a micro-batch up to this size are kept for the backward pass; beyond it they are
+            computed twice, in pieces.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, kept_logits_mib: int = 256) -> None:
         super().__init__()
         self.model = model
-        self.packs = model.config.model_type in PACKABLE
+        self.kept_logits_mib = kept_logits_mib
+        config = model.config.get_text_config()
+        self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self.packs = config.model_type in PACKABLE
         if self.packs:
             model.set_attn_implementation(ATTENTION)
         else:
             log.warning(
-                "Models of type %r are not known to be packable: every completion is computed with its own padded copy "
-                "of the prompt, which is slower.",
-                model.config.model_type,
+                "Models of type %r are not known to be packable: every completion is computed in a padded row with its "
+                "own copy of the prompt, and all logits at once, which costs time and memory.",
+                config.model_type,
             )
 
     def forward(self, batch: PackedBatch, temperature: float = 1.0, with_entropy: bool = True) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies of a micro-batch's trained tokens.
 
         Args:
-            batch: The micro-batch, on the policy's device.
+            batch: The micro-batch, on the policy's device. An empty one takes part in every collective and gives
+                zero gradients.
             temperature: Divides the logits, as in sampling.
             with_entropy: False returns zeros for the entropy.
 
         Returns:
             Two tensors of shape ``(T,)``, float32, both differentiable.
         """
-        decoder, head = self.model.get_decoder(), self.model.get_output_embeddings()
-        # A four-dimensional mask is taken as it is by every model, so none is built; the attention ignores it.
-        unused = batch.input_ids.new_zeros((1, 1, 1, 1), dtype=torch.bool)
-        hidden = decoder(
+        if not self.packs:
+            return self._padded(batch, temperature, with_entropy)
+        hidden = self.model.get_decoder()(
             input_ids=batch.input_ids[None],
             position_ids=batch.position_ids[None],
-            attention_mask=unused,
+            # Models take a four-dimensional mask as it is, so none is built. Our attention reads the layout instead.
+            attention_mask=torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device),
             use_cache=False,
             packed_layout=PackedLayout(batch),
         ).last_hidden_state[0]
+        head = self.model.get_output_embeddings()
+        hidden = hidden.index_select(0, batch.source)
+        if type(head) is not nn.Linear:  # an adapter around it: its weight alone would be the wrong matrix
+            logits = head(hidden)
+            if self.softcap is not None:
+                logits = torch.tanh(logits / self.softcap) * self.softcap
+            return logits_to_logprobs(logits, batch.target, temperature, with_entropy)
+        keeps = 4 * len(hidden) * len(head.weight) <= self.kept_logits_mib * 2**20
         return token_logprobs(
-            hidden[batch.source],
+            hidden,
             head.weight,
             batch.target,
-            bias=getattr(head, "bias", None),
+            bias=head.bias,
             temperature=temperature,
-            softcap=getattr(self.model.config, "final_logit_softcapping", None),
+            softcap=self.softcap,
             with_entropy=with_entropy,
+            chunk=None if keeps else CHUNKS.get(hidden.device.type, Chunk(4096, 16384)),
         )
+
+    def _padded(self, batch: PackedBatch, temperature: float, with_entropy: bool) -> tuple[Tensor, Tensor]:
+        """The same by whole padded rows and the model's own logits, whatever the model does inside."""
+        rows, mask, source = batch.padded()
+        logits = self.model(input_ids=rows, attention_mask=mask.long(), use_cache=False).logits
+        return logits_to_logprobs(logits.flatten(0, 1)[source], batch.target, temperature, with_entropy)
+
+    @property
+    def pair_cost(self) -> float:
+        """Cost of one token attending to one other, in units of a token's matrix products; for ``pack``."""
+        config = self.model.config.get_text_config()
+        width = config.num_attention_heads * (
+            getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        )
+        blocks = decoder_blocks(self.model)
+        per_token = sum(p.numel() for block in blocks for p in block.parameters() if p.ndim > 1)
+        return 2 * width * len(blocks) / max(1, per_token)
+
+    def checkpoint_activations(self) -> None:
+        """Keep only the inputs of decoder blocks for the backward pass and compute the rest again (about +33 %)."""
+        self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+    def compile_blocks(self) -> None:
+        """Compile each decoder block, attention excepted: fuses its element-wise operations."""
+        for block in decoder_blocks(self.model):
+            block.compile(dynamic=True)
 
 
 def decoder_blocks(model: nn.Module) -> list[nn.Module]:
-    """The transformer blocks of a policy: what FSDP2 shards and what activation checkpointing wraps."""
-    for module in model.modules():
-        if isinstance(module, nn.ModuleList) and len(module) and all(type(m) is type(module[0]) for m in module):
-            return list(module)
-    raise ValueError(f"{type(model).__name__} has no list of equal blocks to shard. Pass a decoder-only model.")
+    """The transformer blocks of a policy: what FSDP2 shards and what activation checkpointing wraps.
+
+    Raises:
+        ValueError: If the model has none.
+    """
+    blocks: list[nn.Module] = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    if not blocks:
+        blocks = next((list(m) for m in model.modules() if isinstance(m, nn.ModuleList) and len(m)), [])
+    if not blocks:
+        raise ValueError(f"{type(model).__name__} has no list of blocks to shard. Pass a decoder-only language model.")
+    return blocks
 
 
 def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: Any) -> CausalPolicy:
@@ -91,15 +145,18 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
         **kwargs: Handed to ``from_pretrained``.
 
     Raises:
-        ValueError: If a local path does not exist.
+        ValueError: If there is no such folder and the hub gives no such model.
     """
-    path = str(path)
-    if _looks_local(path) and not Path(path).is_dir():
+    keep_freed_memory()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(str(Path(path).expanduser()), dtype=dtype, **kwargs)
+    except OSError as error:
+        if Path(path).expanduser().is_dir():
+            raise  # a folder that lacks something: the message says what
         raise ValueError(
-            f"No model at {path!r}. Give a folder in Hugging Face format or a hub id; "
-            f"`lit-passk sft --config configs/maze_sft_cpu.yaml --out {path}` makes the shipped maze cold start."
-        )
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **kwargs)
+            f"No model at {str(path)!r}: neither a folder nor a model the hub gives us. `lit-passk sft --config "
+            f"configs/maze_sft_cpu.yaml --out {path}` makes the shipped maze cold start."
+        ) from error
     return CausalPolicy(model).train()
 
 
@@ -107,8 +164,17 @@ def policy_from_config(config: PreTrainedConfig | dict[str, Any], dtype: torch.d
     """Build a policy with random weights from a configuration (a mapping names its ``model_type``)."""
     if not isinstance(config, PreTrainedConfig):
         config = AutoConfig.for_model(**config)
+    keep_freed_memory()
     return CausalPolicy(AutoModelForCausalLM.from_config(config, dtype=dtype)).train()
 
 
-def _looks_local(path: str) -> bool:
-    return path.startswith((".", "/", "~")) or path.count("/") != 1 or Path(path.split("/")[0]).is_dir()
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory for the next micro-batch instead of returning it to the system.
+
+    Getting it back page by page cost 8 to 20 % of a training step on the CPU. The process's peak is what it was.
+    """
+    if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        return
+    trim_threshold, mmap_threshold = -1, -3
+    libc.mallopt(mmap_threshold, 2**30)
+    libc.mallopt(trim_threshold, 2**31 - 1)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -50,8 +51,14 @@ class PackedBatch:
 
     def to(self, device: torch.device | str) -> PackedBatch:
         """Copy the tensors to ``device``."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return PackedBatch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device),
+            position_ids=self.position_ids.to(device),
+            source=self.source.to(device),
+            target=self.target.to(device),
+            completion=self.completion.to(device),
+        )
 
     def gather(self, per_completion: Sequence[Tensor]) -> Tensor:
         """Line up per-token data with the trained tokens.
@@ -137,7 +144,7 @@ def pack(
     if token_budget < 1:
         raise ValueError(f"pack needs token_budget >= 1, but got {token_budget}.")
     owner = group.tolist()
-    if any(a > b for a, b in zip(owner, owner[1:], strict=False)):
+    if any(a > b for a, b in pairwise(owner)):
         raise ValueError("pack needs the completions of a group side by side: `group` must be ascending.")
     kept = range(len(owner)) if keep is None else keep.nonzero()[:, 0].tolist()
     step = _Step(prompt_ids, completion_ids, owner, pair_cost)

@@ -43,16 +43,17 @@ class Rows:
             out.masked_fill_(self.padding[..., None, None], 0)
         return out.transpose(1, 2)
 
-    def put(self, into: Tensor, x: Tensor) -> None:
-        """Write ``(B, heads, L[, head_dim])`` to the runs."""
+    def put(self, into: Tensor, x: Tensor, add: bool = False) -> None:
+        """Write ``(B, heads, L[, head_dim])`` to the runs, or add it to what is there."""
         x = x.transpose(1, 2)
         if self.index is None:
-            into[self.run] = x[0]
-        else:
-            index, x = self.index.flatten(), x.flatten(0, 1)
-            if self.real is not None:
-                index, x = index[self.real], x[self.real]
-            into[index] = x
+            rows = into[self.run]
+            rows.add_(x[0]) if add else rows.copy_(x[0])
+            return
+        index, x = self.index.flatten(), x.flatten(0, 1)
+        if self.real is not None:
+            index, x = index[self.real], x[self.real]
+        into[index] = x + into[index] if add else x
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,25 @@ class Call:
     query: Rows
     key: Rows
     causal: bool
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        """Output ``(B, heads, L, head_dim)`` and log-sum-exp ``(B, heads, L)``."""
+        return _forward(self.query.take(q), self.key.take(k), self.key.take(v), 0.0, self.causal, scale=scale)
+
+    def differentiate(self, grad: Tensor, saved: Sequence[Tensor], scale: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of queries, keys and values, each ``(B, heads, L, head_dim)``."""
+        q, k, v, out, lse = saved
+        return _backward(
+            self.query.take(grad, zero_padding=True),  # so that padded queries leave keys and values alone
+            self.query.take(q),
+            self.key.take(k),
+            self.key.take(v),
+            self.query.take(out),
+            self.query.take(lse),
+            0.0,
+            self.causal,
+            scale=scale,
+        )
 
 
 class SharedPromptPlan:
@@ -119,14 +139,18 @@ def shared_prompt_attention(q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptP
 class _SharedPromptAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptPlan, scale: float) -> Tensor:
-        out, lse = _attend(plan.within, q, k, v, scale)
-        if plan.across:
-            at = plan.num_prompt_rows
-            far, far_lse = _attend(plan.across, q, k, v, scale)
-            merged = torch.logaddexp(lse[at:], far_lse[at:])
-            out[at:] *= (lse[at:] - merged).exp_()[..., None]
-            out[at:] += far[at:] * (far_lse[at:] - merged).exp_()[..., None]
-            lse[at:] = merged
+        out, lse = torch.empty_like(q), q.new_empty(q.shape[:2], dtype=torch.promote_types(q.dtype, torch.float32))
+        for call in plan.within:
+            part, part_lse = call.attend(q, k, v, scale)
+            call.query.put(out, part)
+            call.query.put(lse, part_lse)
+        for call in plan.across:
+            far, far_lse = call.attend(q, k, v, scale)
+            near, near_lse = call.query.take(out), call.query.take(lse)
+            merged = torch.logaddexp(near_lse, far_lse)
+            near = near * (near_lse - merged).exp_()[..., None] + far * (far_lse - merged).exp_()[..., None]
+            call.query.put(out, near)
+            call.query.put(lse, merged)
         ctx.save_for_backward(q, k, v, out, lse)
         ctx.plan, ctx.scale = plan, scale
         return out
@@ -134,48 +158,12 @@ class _SharedPromptAttention(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        saved, at = ctx.saved_tensors, ctx.plan.num_prompt_rows
-        dq, dk, dv = _differentiate(ctx.plan.within, grad, saved, ctx.scale)
-        if ctx.plan.across:
-            far_dq, far_dk, far_dv = _differentiate(ctx.plan.across, grad, saved, ctx.scale)
-            dq[at:] += far_dq[at:]
-            dk[:at] += far_dk[:at]
-            dv[:at] += far_dv[:at]
-        return dq, dk, dv, None, None
-
-
-def _attend(calls: Sequence[Call], q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Outputs ``(S, heads, head_dim)`` and log-sum-exps ``(S, heads)``; rows that no call asks for are undefined."""
-    out, lse = torch.empty_like(q), q.new_empty(q.shape[:2], dtype=torch.promote_types(q.dtype, torch.float32))
-    for call in calls:
-        part, part_lse = _forward(call.query.take(q), call.key.take(k), call.key.take(v), 0.0, call.causal, scale=scale)
-        call.query.put(out, part)
-        call.query.put(lse, part_lse)
-    return out, lse
-
-
-def _differentiate(
-    calls: Sequence[Call], grad: Tensor, saved: Sequence[Tensor], scale: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What these calls add to the gradients of queries, keys and values, each ``(S, heads, head_dim)``."""
-    q, k, v, out, lse = saved
-    dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-    for call in calls:
-        # Zero upstream gradients keep padded queries out of the gradients of keys and values.
-        parts = _backward(
-            call.query.take(grad, zero_padding=True),
-            call.query.take(q),
-            call.key.take(k),
-            call.key.take(v),
-            call.query.take(out),
-            call.query.take(lse),
-            0.0,
-            call.causal,
-            scale=scale,
-        )
-        for rows, into, part in zip((call.query, call.key, call.key), (dq, dk, dv), parts, strict=True):
-            rows.put(into, part)
-    return dq, dk, dv
+        grads = [torch.empty_like(x) for x in ctx.saved_tensors[:3]]
+        for call in (*ctx.plan.within, *ctx.plan.across):
+            parts = call.differentiate(grad, ctx.saved_tensors, ctx.scale)
+            for rows, into, part in zip((call.query, call.key, call.key), grads, parts, strict=True):
+                rows.put(into, part, add=not call.causal)  # every row is in one causal call, and that came first
+        return *grads, None, None
 
 
 def _runs(lengths: Sequence[int], start: int) -> list[slice]:

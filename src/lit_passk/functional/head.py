@@ -1,0 +1,207 @@
+"""The autograd function behind ``token_logprobs``: a linear layer, log-sum-exp and entropy, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Chunk(NamedTuple):
+    """How much of the logits exists at a time when they are recomputed in the backward pass."""
+
+    tokens: int
+    vocab: int
+
+
+class Settings(NamedTuple):
+    temperature: float
+    softcap: float | None
+    with_entropy: bool
+    chunk: Chunk | None
+    dtype: torch.dtype
+    """What the operands of the matrix products are rounded to."""
+
+
+class Head(torch.autograd.Function):
+    """Vocabulary blocks outside, token blocks inside; a block of logits becomes its exponentials at once.
+
+    For a block v of the vocabulary, ``top`` is the largest scaled logit z of a row and ``E = exp(z - top)``. Row sums
+    of E and of ``E (z - top)`` give log-sum-exp and entropy; E alone gives the backward pass.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, s: Settings
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(hidden.device.type, enabled=False):
+            blocks = _Blocks(hidden, weight, bias, s)
+            tops, sums, dots = (blocks.rows.new_zeros((len(blocks.columns), len(hidden))) for _ in range(3))
+            chosen = blocks.rows.new_zeros(len(hidden))
+            kept = []
+            for number, (v, matrix) in enumerate(blocks.matrices()):
+                for t in blocks.row_slices:
+                    z = blocks.logits(t, v, matrix)
+                    chosen[t] += _at_target(z, target[t], v)
+                    e, tops[number, t], sums[number, t], dots[number, t] = _call(_exponentials, z, s.with_entropy)
+                    if s.chunk is None:
+                        kept.append(e)
+            top = tops.amax(0)
+            log_sum = (sums * (tops - top).exp()).sum(0).log()
+            lse = top + log_sum
+            # The mean of lse - z, every term of which is positive: nothing cancels.
+            entropy = -((tops - lse).exp() * (dots + (tops - lse) * sums)).sum(0) * s.with_entropy
+        ctx.save_for_backward(hidden, weight, bias, target, tops, lse, entropy, *kept)
+        ctx.settings = s
+        ctx.set_materialize_grads(False)
+        if not s.with_entropy:
+            ctx.mark_non_differentiable(entropy)
+        return (chosen - top) - log_sum, entropy
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_logprob: Tensor | None, grad_entropy: Tensor | None) -> tuple[Tensor | None, ...]:
+        hidden, weight, bias, target, tops, lse, entropy, *kept = ctx.saved_tensors
+        s: Settings = ctx.settings
+        need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
+        with torch.autocast(hidden.device.type, enabled=False):
+            blocks = _Blocks(hidden, weight, bias, s)
+            rows = blocks.rows
+            upstream = (lse.new_zeros(len(lse)) if grad_logprob is None else grad_logprob.to(lse.dtype)) / s.temperature
+            grad_hidden = rows.new_zeros(hidden.shape) if need_hidden else None
+            grad_weight = rows.new_empty(weight.shape) if need_weight else None
+            grad_bias = rows.new_zeros(len(weight)) if need_bias else None
+            for number, (v, matrix) in enumerate(blocks.matrices()):
+                for t in blocks.row_slices:
+                    e = kept[number] if kept else (blocks.logits(t, v, matrix) - tops[number, t, None]).exp_()
+                    share = (tops[number, t] - lse[t]).exp()  # E times this is the probability
+                    slope, offset = -share * upstream[t], None
+                    if grad_entropy is not None:
+                        # d entropy / d z = -p (log p + entropy)
+                        offset = -share * grad_entropy[t].to(lse.dtype) / s.temperature
+                        slope = slope + offset * (tops[number, t] - lse[t] + entropy[t])
+                    d = _call(_block_gradient, e, slope, offset)
+                    _add_at_target(d, upstream[t], target[t], v)
+                    if s.softcap is not None:
+                        capped = (e.clamp_min(_TINY).log() + tops[number, t, None]) * (s.temperature / s.softcap)
+                        d = d * (1 - capped * capped)
+                    if grad_bias is not None:
+                        grad_bias[v] += d.sum(0)
+                    d = blocks.operand(d)
+                    if grad_hidden is not None:
+                        _add_product(grad_hidden[t], d, matrix, first=False)
+                    if grad_weight is not None:
+                        _add_product(grad_weight[v], d.t(), blocks.hidden[t], first=t.start == 0)
+        return (
+            None if grad_hidden is None else grad_hidden.to(hidden.dtype),
+            None if grad_weight is None else grad_weight.to(weight.dtype),
+            None if grad_bias is None or bias is None else grad_bias.to(bias.dtype),
+            None,
+            None,
+        )
+
+
+_TINY = torch.finfo(torch.float32).tiny
+_BLOCK_BYTES = {"cpu": 2**23}
+"""Size of a block of logits that is kept: on a CPU it should stay in the cache until its sums are taken."""
+
+
+class _Blocks:
+    """Cuts the logits into blocks and makes them one at a time."""
+
+    def __init__(self, hidden: Tensor, weight: Tensor, bias: Tensor | None, s: Settings) -> None:
+        self.settings, self.weight, self.bias = s, weight, bias
+        self.hidden = self.operand(hidden)
+        self.rows = hidden.new_empty(0, dtype=torch.float64 if s.dtype == torch.float64 else torch.float32)
+        num_rows, num_columns = max(1, len(hidden)), len(weight)
+        if s.chunk is None:
+            row_step = num_rows
+            column_step = max(1024, _BLOCK_BYTES.get(hidden.device.type, 2**28) // (4 * num_rows))
+        else:
+            row_step, column_step = s.chunk
+        self.row_slices = [slice(at, min(at + row_step, num_rows)) for at in range(0, num_rows, row_step)]
+        self.columns = [slice(at, min(at + column_step, num_columns)) for at in range(0, num_columns, column_step)]
+
+    def operand(self, x: Tensor) -> Tensor:
+        """Round to the products' dtype; a CPU then multiplies in float32, which is exact and no slower there."""
+        x = x.to(self.settings.dtype)
+        return x.float() if x.device.type == "cpu" and x.itemsize < 4 else x
+
+    def matrices(self) -> Iterator[tuple[slice, Tensor]]:
+        """Each block of columns with its part of the weight, shape ``(columns, H)``."""
+        return ((v, self.operand(self.weight[v])) for v in self.columns)
+
+    def logits(self, t: slice, v: slice, matrix: Tensor) -> Tensor:
+        """Logits over temperature, shape ``(rows, columns)``, float32."""
+        z = _product(self.hidden[t], matrix.t())
+        if self.bias is not None:
+            z += self.bias[v]
+        if self.settings.softcap is not None:
+            z = z.div_(self.settings.softcap).tanh_().mul_(self.settings.softcap)
+        return z if self.settings.temperature == 1 else z.div_(self.settings.temperature)
+
+
+def _exponentials(z: Tensor, with_dot: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """``exp(z - top)``, its row maxima ``top``, row sums and row sums of ``exp(z - top) (z - top)``; spoils z."""
+    top = z.amax(1)
+    z.sub_(top[:, None])
+    if not with_dot:
+        z.exp_()
+        return z, top, z.sum(1), torch.zeros_like(top)
+    e = z.exp()
+    return e, top, e.sum(1), z.mul_(e).sum(1)
+
+
+def _block_gradient(e: Tensor, slope: Tensor, offset: Tensor | None) -> Tensor:
+    """``E (slope + offset log E)`` row by row, 0 where E has underflowed."""
+    if offset is None:
+        return e * slope[:, None]
+    return e.clamp_min(_TINY).log_().mul_(offset[:, None]).add_(slope[:, None]).mul_(e)
+
+
+def _at_target(z: Tensor, target: Tensor, v: slice) -> Tensor:
+    """A row's logit of its target, 0 when that lies in another block. No synchronisation with the device."""
+    inside = (target >= v.start) & (target < v.stop)
+    return torch.where(inside, z.gather(1, (target - v.start).clamp(0, z.shape[1] - 1)[:, None])[:, 0], 0)
+
+
+def _add_at_target(d: Tensor, value: Tensor, target: Tensor, v: slice) -> None:
+    """Add to a row's entry of its target, when that lies in this block."""
+    inside = (target >= v.start) & (target < v.stop)
+    column = (target - v.start).clamp(0, d.shape[1] - 1)[:, None]
+    d.scatter_add_(1, column, torch.where(inside, value, 0)[:, None])
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    return torch.mm(a, b) if a.itemsize >= 4 else torch.mm(a, b, out_dtype=torch.float32)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor, first: bool) -> None:
+    """Add a matrix product to a float32 total, or write it there the first time."""
+    if a.itemsize < 4:
+        product = _product(a, b)
+        total.copy_(product) if first else total.add_(product)
+    elif first:
+        torch.mm(a, b, out=total)
+    else:
+        total.addmm_(a, b)
+
+
+def product_dtype(hidden: Tensor, weight: Tensor) -> torch.dtype:
+    """Autocast's dtype when that is on, else the weight's."""
+    device = hidden.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
+
+_compiled: dict[Any, Any] = {}
+
+
+def _call(function: Any, e: Tensor, *args: Any) -> Any:
+    """Fuse the element-wise passes over a block on a GPU, where they are bound by memory."""
+    if e.device.type != "cuda":
+        return function(e, *args)
+    if function not in _compiled:
+        _compiled[function] = torch.compile(function, dynamic=True)
+    return _compiled[function](e, *args)
