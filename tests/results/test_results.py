@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from lit_passk.results import CompletionRecord, ResultWriter, load_results, rescore, run_settings
+from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results, rescore, run_settings
 from lit_passk.results.record import encode_record
+from lit_passk.rollout.scoring import Scorer
 from lit_passk.tasks.base import Task
-from lit_passk.types import Problem, Sampling, Score
+from lit_passk.types import Completion, Problem, Sampling, Score, ScoredGroup
 
 SETTINGS = run_settings("org/model", Sampling(temperature=0.6, n=4), seed=1)
 
@@ -231,6 +232,32 @@ class Times(Task):
         return Score(reward=float(answer == problem.answer), correct=answer == problem.answer, answer=answer)
 
 
+class TimesInWorkers(Times):
+    use_workers = True
+
+
+def test_records_of_a_scored_group():
+    scored = ScoredGroup(
+        problem=Times()[3],
+        index=3,
+        prompt_ids=[1, 2],
+        completions=[
+            Completion(token_ids=[5, 6], logprobs=[-0.5, -1.5], finish_reason="stop"),
+            Completion(token_ids=[], logprobs=[], finish_reason="length"),
+        ],
+        texts=["{3}", ""],
+        scores=[Score(reward=1.0, correct=True, answer="3"), Score(reward=0.0, correct=False, error="no verdict")],
+        seed=70,
+    )
+    first, second = group_records("times", scored, samples=[4, 5])
+    assert (first.problem_id, first.prompt, first.reference) == ("p3", "question p3", "3")
+    assert (first.sample, first.seed, first.num_tokens, first.mean_logprob) == (4, 70, 2, -1.0)
+    assert (first.completion, first.answer, first.correct, first.truncated) == ("{3}", "3", True, False)
+    assert (second.sample, second.seed, second.mean_logprob) == (5, 71, None)
+    assert (second.error, second.truncated) == ("no verdict", True)
+    assert [record.sample for record in group_records("times", scored)] == [0, 1]
+
+
 def test_rescore_judges_again_and_keeps_the_samples(tmp_path):
     path = tmp_path / "run.jsonl"
     with ResultWriter(path, SETTINGS) as writer:
@@ -249,6 +276,17 @@ def test_rescore_judges_again_and_keeps_the_samples(tmp_path):
     with ResultWriter(summary.path, SETTINGS) as writer:
         assert writer.missing("times", "p2", 5) == [4]
     assert rescore(summary.path, {"times": Times()}, out=tmp_path / "again.jsonl").num_changed == 0
+
+
+def test_rescore_in_worker_processes(tmp_path):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p2", range(4)))
+    tasks = {"times": TimesInWorkers()}
+    with Scorer(tasks, num_workers=1) as scorer:
+        in_workers = rescore(path, tasks, out=tmp_path / "a.jsonl", submit=scorer.submit)
+    inline = rescore(path, tasks, out=tmp_path / "b.jsonl")
+    assert load_results(in_workers.path).records == load_results(inline.path).records
 
 
 def test_rescore_fails_whole(tmp_path):

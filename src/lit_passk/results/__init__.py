@@ -5,7 +5,7 @@ completions again.
 """
 
 from lit_passk.results.reader import Results, load_results
-from lit_passk.results.record import CompletionRecord, run_settings
+from lit_passk.results.record import CompletionRecord, group_records, run_settings
 from lit_passk.results.rescore import RescoreSummary, rescore
 from lit_passk.results.writer import ResultWriter
 
@@ -14,6 +14,7 @@ __all__ = [
     "RescoreSummary",
     "ResultWriter",
     "Results",
+    "group_records",
     "load_results",
     "rescore",
     "run_settings",

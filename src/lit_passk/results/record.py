@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib import metadata
 from typing import Any
 
-from lit_passk.types import Sampling
+from lit_passk.types import Sampling, ScoredGroup
 
 FORMAT = "lit-passk-results"
 VERSION = 1
@@ -75,6 +75,38 @@ def run_settings(policy: str, sampling: Sampling, seed: int, **more: Any) -> dic
     """
     kept = {name: value for name, value in asdict(sampling).items() if name != "n"}
     return {"policy": policy, "sampling": kept, "seed": seed, **more}
+
+
+def group_records(benchmark: str, group: ScoredGroup, samples: Sequence[int] | None = None) -> list[CompletionRecord]:
+    """The records of a scored group.
+
+    Args:
+        benchmark: Name of the benchmark.
+        group: One problem's completions and verdicts.
+        samples: Which samples of the problem they are; 0, 1, 2, ... by default.
+    """
+    numbers = range(len(group.texts)) if samples is None else samples
+    return [
+        CompletionRecord(
+            benchmark=benchmark,
+            problem_id=group.problem.id,
+            sample=sample,
+            prompt=group.problem.prompt,
+            reference=group.problem.answer,
+            completion=text,
+            answer=score.answer,
+            reward=score.reward,
+            correct=score.correct,
+            truncated=completion.finish_reason == "length",
+            error=score.error,
+            num_tokens=len(completion.token_ids),
+            mean_logprob=sum(completion.logprobs) / len(completion.logprobs) if len(completion.logprobs) else None,
+            seed=group.seed + position,
+        )
+        for position, (sample, text, completion, score) in enumerate(
+            zip(numbers, group.texts, group.completions, group.scores, strict=True)
+        )
+    ]
 
 
 def settings_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:

@@ -6,9 +6,11 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import TypeAlias
 
 from lit_passk.results.reader import Results, load_results
 from lit_passk.results.record import FORMAT, VERSION, CompletionRecord, encode_line, encode_record, installed_versions
@@ -17,8 +19,8 @@ from lit_passk.types import Problem, Score
 
 log = logging.getLogger(__name__)
 
-ScoreAll = Callable[[Task, Sequence[tuple[Problem, str]]], Iterable[Score]]
-"""Scores the (problem, completion) pairs of a task, in their order."""
+Submit: TypeAlias = "Callable[[str, Problem, str], Future[Score]]"
+"""Has one completion of a benchmark judged; ``lit_passk.rollout.scoring.Scorer.submit`` is one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,16 +34,11 @@ class RescoreSummary:
     """Completions whose verdict (correct, wrong, unscorable) is another than before."""
 
 
-def score_inline(task: Task, pairs: Sequence[tuple[Problem, str]]) -> Iterable[Score]:
-    """Score one pair after the other in this process, without a time limit."""
-    return (task.score(problem, completion) for problem, completion in pairs)
-
-
 def rescore(
     path: str | PathLike[str],
     task: Task | Mapping[str, Task],
     out: str | PathLike[str] | None = None,
-    score_all: ScoreAll = score_inline,
+    submit: Submit | None = None,
 ) -> RescoreSummary:
     """Judge every completion of a result file by the task's present verifier and answer keys.
 
@@ -51,7 +48,8 @@ def rescore(
         path: The result file; it is not changed.
         task: The task its problems are from; a mapping from benchmark name to task for a file of several.
         out: The new file; ``<name>.rescored.jsonl`` beside the old one by default. It is replaced if it exists.
-        score_all: How to score many pairs; pass a pool of worker processes for verifiers that may hang.
+        submit: Judges in worker processes under a time limit, for verifiers that may hang: ``Scorer(tasks).submit``
+            with tasks under the names of the benchmarks. None judges in this process.
 
     Raises:
         ValueError: If a benchmark has no task, a problem is not in its task, or ``out`` is the old file itself.
@@ -66,7 +64,13 @@ def rescore(
         one = _task_of(benchmark, task, results)
         rows = [row for row, record in enumerate(results.records) if record.benchmark == benchmark]
         pairs = _pairs(one, [results.records[row] for row in rows], results.path)
-        for row, (problem, _), score in zip(rows, pairs, score_all(one, pairs), strict=True):
+        scores: Iterable[Score]
+        if submit is None:
+            scores = (one.score(problem, completion) for problem, completion in pairs)
+        else:
+            futures = [submit(benchmark, problem, completion) for problem, completion in pairs]
+            scores = (future.result() for future in futures)
+        for row, (problem, _), score in zip(rows, pairs, scores, strict=True):
             records[row] = _judged(results.records[row], problem, score)
     _write_atomically(target, results, records)
     changed = sum(
