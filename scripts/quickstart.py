@@ -87,7 +87,6 @@ def train(folder: Path, arm: str, steps: int, *overrides: str) -> Step:
     command = [*CLI, "fit", "--config", "configs/maze_cpu.yaml", "--model.policy", str(folder / "cold_start")]
     command += ["--trainer.max_steps", str(steps), "--trainer.limit_val_batches", "0"]
     command += ["--trainer.logger.init_args.save_dir", str(out), "--trainer.default_root_dir", str(out)]
-    command += ["--trainer.callbacks.init_args.dirpath", str(out / "checkpoints")]
     return Step(f"{ARMS[arm]}", [*command, *overrides], out / "checkpoints" / f"step={steps}.ckpt")
 
 
@@ -120,7 +119,7 @@ def main() -> None:
 
     cold = [*CLI, "sft", "--config", "configs/maze_sft_cpu.yaml", "--out", str(folder / "cold_start"), *seed]
     run([Step("cold start", cold, folder / "cold_start")])
-    every = ["--trainer.callbacks.init_args.every_n_train_steps", str(half)]
+    every = ["--checkpoint.every", str(half)]
     run(
         [train(folder, "pass1", args.steps, *pass1, *every, *seed)],
         [train(folder, "passk", args.steps, *every, *seed)],

@@ -22,13 +22,13 @@ class ResumeCheckpoint(Checkpoint):
 
     Args:
         every: RL steps from one checkpoint to the next.
-        keep: How many of the newest to keep.
+        keep: How many of the newest to keep; None keeps all.
     """
 
     best_model_path = ""  # Lightning asks the first checkpoint callback; "" makes it say that there is none
 
-    def __init__(self, every: int = 50, keep: int = 1) -> None:
-        if every < 1 or keep < 1:
+    def __init__(self, every: int = 50, keep: int | None = 1) -> None:
+        if every < 1 or (keep is not None and keep < 1):
             raise ValueError(f"`checkpoint.every` and `checkpoint.keep` must be 1 or more, but got {every} and {keep}.")
         self.every = every
         self.keep = keep
@@ -56,17 +56,17 @@ class ResumeCheckpoint(Checkpoint):
         return {"saved": [str(path) for path in self._saved]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state."""
-        self._saved = [Path(path) for path in state_dict["saved"]]
+        """Go on from a saved state; the checkpoints of another run, branched off from here, stay untouched."""
+        self._saved = [path for path in map(Path, state_dict["saved"]) if path.parent == self.folder]
 
     def _save(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:
         if getattr(trainer, "fast_dev_run", False) or pl_module.rl_step == self._last_step:
             return
         self._last_step = pl_module.rl_step
-        path = self.folder / f"step={pl_module.rl_step:06d}.ckpt"
+        path = self.folder / f"step={pl_module.rl_step}.ckpt"
         self._saved = [*(p for p in self._saved if p != path), path]
         trainer.save_checkpoint(path)
-        while len(self._saved) > self.keep:  # the new one is whole by now
+        while self.keep is not None and len(self._saved) > self.keep:  # the new one is whole by now
             trainer.strategy.remove_checkpoint(self._saved.pop(0))
 
 

@@ -124,7 +124,7 @@ class PassKRLModule(Resumable, PassAtKValidation):
         compute_dtype = torch.bfloat16 if self.trainer.precision == "bf16-mixed" else None
         self.policy = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype, self.lora)
         if self.activation_checkpointing:
-            self.policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.policy.checkpoint_activations()
         if self.kl_coef != 0 and self.lora is None:
             reference = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype)
             object.__setattr__(self, "reference", reference.eval().requires_grad_(False))
