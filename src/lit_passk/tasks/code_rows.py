@@ -1,0 +1,227 @@
+"""One row of a code benchmark as a problem: HumanEval, MBPP, APPS, CodeContests as published, or a neutral form.
+
+Each kind of row is known by its columns, so that one file may mix them. The tests become the problem's answer, as JSON:
+
+- ``{"style": "stdio", "cases": [{"input", "output"}], "tolerance": null or [absolute, relative]}``
+- ``{"style": "functional", "names": [function], "owner": class, "cases": [[args, [accepted, ...]]]}``
+- ``{"style": "assert", "before", "modules", "names", "tests", "owner", "prompt"?, "entry_point"?}``: ``names`` are the
+  functions and classes that the tests take from the program, ``modules`` those of the standard library that they use
+  without importing them, ``before`` trusted source they need, ``prompt`` the beginning that a completion may continue.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lit_passk.tasks.records import Record
+from lit_passk.types import Problem
+
+STDIO_INSTRUCTION = (
+    "Write a Python program that reads from standard input and writes to standard output. "
+    "Put the whole program in one ```python block."
+)
+FUNCTION_INSTRUCTION = "Write it in Python. Put the whole code in one ```python block."
+_PYTHON3 = 3  # of the languages of CodeContests
+_APPS_TOLERANCE = [1e-8, 1e-5]  # numpy.allclose, which its checker uses
+_CODE_CONTESTS_TOLERANCE = [1e-5, 0.0]
+
+
+def code_problem(record: Record, index: int, instruction: str | None = None) -> Problem | None:
+    """Make a problem of a row.
+
+    Args:
+        record: The row.
+        index: Its position, which names a problem without an id.
+        instruction: What follows the question; None takes the one for the kind of problem.
+
+    Returns:
+        The problem, or None for one that cannot be scored: no tests, or input and output in files.
+
+    Raises:
+        ValueError: If the row is of no known kind or is malformed; names file and line.
+    """
+    fields = record.fields
+    reader = next((read for columns, read in _READERS if all(column in fields for column in columns)), None)
+    if reader is None:
+        wanted = "; ".join(" and ".join(columns) for columns, _ in _READERS)
+        raise ValueError(f"{record.where} needs the columns of a code benchmark ({wanted}), but has {sorted(fields)}.")
+    try:
+        question, default, tests, solutions = reader(record)
+    except (KeyError, TypeError, SyntaxError, json.JSONDecodeError) as error:
+        raise ValueError(f"{record.where} is malformed: {type(error).__name__}: {error}.") from error
+    if tests is None:
+        return None
+    instruction = default if instruction is None else instruction
+    identity = next((fields[name] for name in ("id", "task_id", "problem_id", "name") if name in fields), index)
+    return Problem(
+        id=str(identity),
+        prompt=f"{question}\n\n{instruction}" if instruction else question,
+        answer=json.dumps(tests),
+        metadata={"difficulty": fields.get("difficulty"), "solutions": solutions},
+    )
+
+
+_Row = tuple[str, str, dict[str, Any] | None, list[str]]
+"""Question, default instruction, tests (None: cannot be scored), reference solutions in Python."""
+
+
+def _neutral(record: Record) -> _Row:
+    """``tests`` says its own type; see ``shared`` collections: problem, tests, reference_solutions."""
+    fields, tests = record.fields, record.fields["tests"]
+    solutions = list(fields.get("reference_solutions") or [])
+    question = record.text("problem", "the question")
+    if tests["type"] == "assert":
+        return _continued(question, tests["entry_point"], tests["code"], tests.get("call"), solutions)
+    if tests["type"] == "stdio":
+        tolerance = _tolerance(tests.get("checker", "tokens"), record.where)
+        return question, STDIO_INSTRUCTION, _stdio(tests["cases"], tolerance), solutions
+    if tests["type"] == "functional":
+        cases = [(case["args"], [case["expected"]]) for case in tests["cases"]]
+        normal = _functional(tests["entry_point"], tests.get("in_class"), cases)
+        return question + _starter(fields, tests["entry_point"]), FUNCTION_INSTRUCTION, normal, solutions
+    raise ValueError(f"{record.where} has tests of type {tests['type']!r}; known are stdio, functional and assert.")
+
+
+def _tolerance(checker: str, where: str) -> list[float] | None:
+    if checker == "tokens":
+        return None
+    if match := re.fullmatch(r"tokens_float_(\d+(?:\.\d+)?(?:e-?\d+)?)", checker):
+        return [float(match[1])] * 2
+    raise ValueError(f"{where} has the checker {checker!r}; known are tokens and tokens_float_TOLERANCE.")
+
+
+def _humaneval(record: Record) -> _Row:
+    fields = record.fields
+    entry_point = fields["entry_point"]
+    solution = fields.get("canonical_solution")
+    solutions = [] if solution is None else [fields["prompt"] + solution]
+    return _continued(fields["prompt"], entry_point, fields["test"], f"check({entry_point})", solutions)
+
+
+def _continued(prompt: str, entry_point: str, code: str, call: str | None, solutions: list[str]) -> _Row:
+    """Tests of a function whose beginning is the question; helpers defined there are the tests' own, too."""
+    source = f"{code}\n{call or ''}\n"
+    tests = _assert(source, prompt, [entry_point])
+    return prompt, "", {**tests, "prompt": prompt, "entry_point": entry_point}, solutions
+
+
+def _mbpp(record: Record) -> _Row:
+    fields = record.fields
+    asserts = list(fields["test_list"])
+    question = record.text(("text", "prompt"), "the question")
+    source = "\n".join([fields.get("test_setup_code") or "", *asserts])
+    before = "\n".join(fields.get("test_imports") or [])
+    solutions = [fields["code"]] if fields.get("code") else []
+    shown = f"{question}\nYour code should pass these tests:\n\n" + "\n".join(asserts)
+    return shown, FUNCTION_INSTRUCTION, _assert(source, before, []) if asserts else None, solutions
+
+
+def _apps(record: Record) -> _Row:
+    fields = record.fields
+    solutions = _parsed(fields.get("solutions")) or []
+    question = record.text(("question", "problem"), "the question")
+    tests = _parsed(fields["input_output"])
+    if not tests or not tests.get("inputs"):
+        return question, "", None, solutions
+    pairs = list(zip(tests["inputs"], tests["outputs"], strict=True))
+    if name := tests.get("fn_name"):
+        # Its checker takes the expected value as it is, or the only one of a list.
+        cases = [(args, [value, value[0]] if isinstance(value, list) and value else [value]) for args, value in pairs]
+        normal = _functional(name, "Solution", cases)
+        return question + _starter(fields, name), FUNCTION_INSTRUCTION, normal, solutions
+    texts = [{"input": _lines(given), "output": _lines(wanted)} for given, wanted in pairs]
+    return question, STDIO_INSTRUCTION, _stdio(texts, _APPS_TOLERANCE), solutions
+
+
+def _code_contests(record: Record) -> _Row:
+    fields = record.fields
+    question = record.text("description", "the question")
+    given = _records(fields.get("solutions"), "language", "solution")
+    solutions = [text for language, text in given if language in (_PYTHON3, "PYTHON3")]
+    kinds = ("public_tests", "private_tests", "generated_tests")
+    pairs = [pair for kind in kinds for pair in _records(fields.get(kind), "input", "output")]
+    in_files = fields.get("input_file") or fields.get("output_file")
+    cases = [{"input": given, "output": wanted} for given, wanted in pairs]
+    tests = _stdio(cases, _CODE_CONTESTS_TOLERANCE) if cases and not in_files else None
+    return question, STDIO_INSTRUCTION, tests, solutions
+
+
+_READERS: tuple[tuple[tuple[str, ...], Callable[[Record], _Row]], ...] = (
+    (("tests", "problem"), _neutral),
+    (("test_list",), _mbpp),
+    (("prompt", "test", "entry_point"), _humaneval),
+    (("description", "public_tests"), _code_contests),
+    (("input_output",), _apps),
+)
+
+
+def _stdio(cases: list[dict[str, str]], tolerance: list[float] | None) -> dict[str, Any]:
+    cases = [{"input": case["input"], "output": case["output"]} for case in cases]
+    return {"style": "stdio", "cases": cases, "tolerance": tolerance}
+
+
+def _functional(name: str, owner: str | None, cases: list[tuple[list[Any], list[Any]]]) -> dict[str, Any]:
+    return {"style": "functional", "names": [name], "owner": owner or "Solution", "cases": cases}
+
+
+def _assert(source: str, before: str, names: list[str]) -> dict[str, Any]:
+    """Decide what each name in the tests refers to, once and without running anything."""
+    tree, preamble = ast.parse(source), ast.parse(before)
+    used = _names(tree, ast.Load)
+    unknown = used - _names(tree, ast.Store) - set(names)
+    trusted = unknown & _names(preamble, ast.Store)
+    free = unknown - trusted - set(dir(builtins))
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    modules = (free & sys.stdlib_module_names) - called
+    names = [*names, *sorted(free - modules)]
+    if not names:  # the function has the name of a builtin: MBPP asks for a `sum`
+        names = sorted(called & set(dir(builtins)))
+    return {
+        "style": "assert",
+        "before": before if trusted or not free.isdisjoint(trusted) else "",
+        "modules": sorted(modules),
+        "names": names,
+        "tests": source,
+        "owner": "Solution",
+    }
+
+
+def _names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    """Names that are read (Load) or bound (Store) anywhere in a source; scopes do not matter for tests."""
+    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, context)}
+    if context is ast.Store:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.arg):
+                found.add(node.arg)
+            elif isinstance(node, ast.alias):
+                found.add((node.asname or node.name).partition(".")[0])
+    return found
+
+
+def _starter(fields: Mapping[str, Any], name: str) -> str:
+    if starter := str(fields.get("starter_code") or "").strip():
+        return f"\n\n```python\n{starter}\n```"
+    return f"\n\nThe function must be called `{name}`."
+
+
+def _parsed(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value.strip() else value or None
+
+
+def _lines(value: Any) -> str:
+    return value if isinstance(value, str) else "\n".join(map(str, value))
+
+
+def _records(value: Any, first: str, second: str) -> list[tuple[Any, Any]]:
+    """Pairs of a column that holds a list of structs or, from other readers, a struct of lists."""
+    if isinstance(value, Mapping):
+        return list(zip(value[first], value[second], strict=True))
+    return [(item[first], item[second]) for item in value or []]

@@ -1,0 +1,350 @@
+"""A sandbox for programs nobody trusts: bubblewrap around a bare Python, fed over pipes.
+
+Inside there is no network, no file but the Python installation and system libraries (read-only) and a small ``/tmp`` of
+its own, no other process, no privilege, no way to a new namespace. Limits on CPU, memory, processes and files are the
+kernel's; wall time and output are watched from outside. When the sandbox is closed, everything in it is gone.
+
+bubblewrap (0.8 or newer) needs no root. Started as root, it is run as another user: the kernel counts processes for
+any user but root.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import secrets
+import select
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lit_passk.tasks.seccomp import seccomp_filter
+
+PYTHON = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+FLAGS = ("-S", "-s", "-P", "-B", "-X", "utf8")  # no site-packages, nothing from the working folder, no bytecode written
+BOOTSTRAP = """
+import sys, marshal
+sys.stdout.write("up\\n")
+sys.stdout.flush()
+control = sys.stdin.buffer
+modules, job = marshal.load(control)
+for name, code in modules:
+    module = sys.modules[name] = type(sys)(name)
+    exec(code, module.__dict__)
+module.main(job, control)
+"""
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/tmp",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",  # the order of a set must not change a verdict
+    "MALLOC_ARENA_MAX": "1",  # every further arena would reserve 64 MiB of the memory limit
+}
+START_SECONDS = 60.0
+"""How long a sandbox may take to start, on a machine under load."""
+
+
+class SandboxError(RuntimeError):
+    """The sandbox itself failed; it says nothing about the program."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a program may use.
+
+    Args:
+        seconds: CPU time of one test (one input, one call, or one piece of test code), rounded up to whole seconds. A
+            program that does nothing, asleep or waiting, is given up after twice as long by the clock.
+        total_seconds: Time by the clock for all tests of a completion, on a busy machine as on an idle one.
+        memory_mb: Address space of each process, MiB. With ``processes``, it bounds what a program can hold in all.
+        processes: Processes and threads at a time.
+        output_mb: What a program may print in one test, MiB.
+        files_mb: Size of its ``/tmp``, MiB.
+    """
+
+    seconds: float = 4.0
+    total_seconds: float = 60.0
+    memory_mb: int = 1024
+    processes: int = 4
+    output_mb: int = 16
+    files_mb: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "total_seconds", "memory_mb", "processes", "output_mb", "files_mb"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"Limits needs {name} > 0, but got {getattr(self, name)}.")
+
+    @property
+    def patience(self) -> float:
+        """Seconds by the clock after which to look whether a program does anything."""
+        return 2 * self.seconds
+
+    def for_process(self, num_tests: int = 1) -> dict[str, int]:
+        """The limits a process sets for itself, in the units of setrlimit; two processes are the sandbox's own."""
+        cpu = min(num_tests * self.seconds, max(self.seconds, self.total_seconds))
+        return {
+            "cpu": -int(-cpu // 1),
+            "memory": self.memory_mb << 20,
+            "processes": self.processes + 2,
+            "file": self.files_mb << 20,
+        }
+
+
+class Sandbox:
+    """One running Python, in a sandbox unless ``unsafe`` says otherwise, that waits for a job.
+
+    Args:
+        limits: Size of ``/tmp``; the other limits are in the job.
+        role: ``program`` or ``checker``, a module of ``lit_passk.tasks.sandboxed``.
+        pass_fds: File descriptors it inherits, under the same numbers.
+        unsafe: Start Python as an ordinary process with the rights of the caller.
+
+    Raises:
+        SandboxError: If it cannot be started.
+    """
+
+    def __init__(
+        self, limits: Limits, role: str = "program", pass_fds: Sequence[int] = (), unsafe: bool = False
+    ) -> None:
+        self.role = role
+        self.lines = b""
+        self.ended = False
+        self.killed = False
+        self.folder = tempfile.TemporaryDirectory(prefix="lit-passk-") if unsafe else None
+        filter_read, filter_write = os.pipe()
+        self.info, info_write = os.pipe()
+        command = [PYTHON, *FLAGS, "-c", BOOTSTRAP]
+        try:
+            if not unsafe:
+                os.write(filter_write, seccomp_filter())
+                command = [*_bubblewrap(filter_read, info_write, limits), *command]
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                pass_fds=[*pass_fds, filter_read, info_write],
+                env=ENVIRONMENT,
+                cwd=self.folder.name if self.folder else "/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(self.info)
+            self._remove_folder()
+            raise SandboxError(f"cannot start {command[0]}: {error}") from error
+        finally:
+            for fd in (filter_read, filter_write, info_write):
+                os.close(fd)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
+
+    def start(self, job: Mapping[str, Any]) -> None:
+        """Hand over a job, which ``main`` of the role gets; holds what marshal can write.
+
+        Only once Python runs inside: from then on the sandbox cannot outlive this process, however that ends.
+        """
+        self._expect("up")
+        self.send((_modules(self.role), dict(job)), START_SECONDS)
+
+    def ready(self) -> None:
+        """Wait until the job is about to run; raises SandboxError with the reason if it never is."""
+        self._expect("ready")
+
+    def _expect(self, word: str) -> None:
+        if self.line(time.monotonic() + START_SECONDS) != word:
+            self.kill()
+            os.set_blocking(self.stderr.fileno(), False)
+            reason = (self.stderr.read() or b"").decode(errors="replace").strip()
+            raise SandboxError(reason[-2000:] or f"it did not start, exit status {self.process.returncode}")
+
+    def send(self, message: Any, seconds: float) -> None:
+        """Hand over a message; raises SandboxError when it is not read in time."""
+        view = memoryview(marshal.dumps(message))
+        deadline = time.monotonic() + seconds
+        os.set_blocking(self.stdin.fileno(), False)
+        poll = select.poll()
+        poll.register(self.stdin, select.POLLOUT)
+        try:
+            while view:
+                if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                    raise SandboxError("it does not read what it is sent")
+                view = view[os.write(self.stdin.fileno(), view) :]
+        except OSError as error:
+            raise SandboxError(f"it does not read what it is sent: {error.strerror}") from None
+
+    def line(self, deadline: float) -> str | None:
+        """The next line it reports, None at its end or at ``deadline`` (of the monotonic clock)."""
+        poll = select.poll()
+        poll.register(self.stdout, select.POLLIN)
+        while b"\n" not in self.lines:
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                return None
+            data = os.read(self.stdout.fileno(), 4096)
+            if not data:
+                self.ended = True
+                return None
+            self.lines += data
+        line, _, self.lines = self.lines.partition(b"\n")
+        return line.decode(errors="replace")
+
+    def kill(self) -> None:
+        """End everything inside and wait until it has ended."""
+        if self.killed:
+            return
+        self.killed = True
+        if self.folder is not None:
+            os.killpg(self.process.pid, 9)
+        elif self.process.poll() is None:
+            # Killing the first process of a PID namespace ends all of it before bubblewrap's own process can be reaped.
+            os.kill(self._first_process() or self.process.pid, 9)
+        self.process.wait()
+
+    def _first_process(self) -> int | None:
+        os.set_blocking(self.info, False)
+        try:
+            return json.loads(os.read(self.info, 4096))["child-pid"]
+        except (BlockingIOError, ValueError, KeyError):
+            return None
+
+    def _remove_folder(self) -> None:
+        if self.folder is not None:
+            self.folder.cleanup()
+
+    def close(self) -> None:
+        """End it and free what belongs to it."""
+        self.kill()
+        for stream in (self.stdin, self.stdout, self.stderr):
+            stream.close()
+        os.close(self.info)
+        self._remove_folder()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def asleep(*sandboxes: Sandbox) -> bool:
+    """Whether nothing inside is running or would run if the machine were less busy, at two looks at it."""
+    roots = {sandbox.process.pid for sandbox in sandboxes}
+    if _running(roots):
+        return False
+    time.sleep(0.05)
+    return not _running(roots)
+
+
+def _running(roots: set[int]) -> bool:
+    """Whether any thread of these processes and their descendants has a use for a processor."""
+    parents = {
+        int(entry.name): int(fields[1])
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and (fields := _stat(entry))
+    }
+    family, children = set(roots), set(roots)
+    while children:
+        children = {pid for pid, parent in parents.items() if parent in children}
+        family |= children
+    threads = [thread for pid in family for thread in Path(f"/proc/{pid}/task").glob("*")]
+    return any(fields[0] in "RD" for thread in threads if (fields := _stat(thread)))
+
+
+def _stat(process: Path) -> list[str]:
+    """State, parent and further fields of a process or thread; none if it has ended."""
+    try:
+        return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+@lru_cache(maxsize=2)
+def _modules(role: str) -> list[tuple[str, Any]]:
+    """The code to hand over, in the order in which it is executed."""
+    names = ["wire", "program"] if role == "program" else ["wire", "program", "checker"]
+    sources = [(name, (Path(__file__).parent / "sandboxed" / f"{name}.py").read_text()) for name in names]
+    return [
+        (f"lit_passk.tasks.sandboxed.{name}", compile(source, name, "exec", dont_inherit=True, optimize=2))
+        for name, source in sources
+    ]
+
+
+@lru_cache(maxsize=1)
+def _binary() -> str:
+    path = shutil.which("bwrap")
+    if path is None:
+        raise RuntimeError(
+            "Code can only be scored in a sandbox, and bubblewrap is not installed. Install it "
+            "(`apt-get install bubblewrap`); `unsafe_no_sandbox: true` would run the programs with your own rights."
+        )
+    options = subprocess.run([path, "--help"], capture_output=True, text=True, check=False).stdout
+    if missing := [option for option in ("--disable-userns", "--size", "--seccomp") if option not in options]:
+        raise RuntimeError(f"The code sandbox needs bubblewrap >= 0.8, but {path} does not know {', '.join(missing)}.")
+    return path
+
+
+def _bubblewrap(filter_fd: int, info_fd: int, limits: Limits) -> list[str]:
+    """The command line that a command to be run inside is appended to."""
+    prefix, drop_root = sys.base_prefix, []
+    if os.geteuid() == 0:
+        user = str(_unused_user())
+        drop_root = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"]
+        if not _reachable(prefix):
+            # The other user may not look up this Python's path: mount it where it may, seen by this process tree only.
+            mount = 'mount --bind "$0" /mnt && exec "$@"'
+            drop_root = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, prefix, *drop_root]
+            prefix = "/mnt"
+    return [
+        *drop_root,
+        *(_binary(), "--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL"),
+        *("--die-with-parent", "--new-session", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox"),
+        *("--seccomp", str(filter_fd), "--info-fd", str(info_fd)),
+        *_system_mounts(prefix),
+        *("--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/urandom", "/dev/urandom"),
+        *("--size", str(limits.files_mb << 20), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/tmp", "--"),
+    ]
+
+
+@lru_cache(maxsize=2)
+def _system_mounts(prefix: str) -> list[str]:
+    """Show Python and the system's libraries, without the packages installed for either."""
+    mounts = ["--ro-bind", "/usr/lib", "/usr/lib"]
+    for folder in ("/lib", "/lib64", "/usr/lib64"):
+        if os.path.islink(folder):
+            mounts += ["--symlink", os.readlink(folder), folder]
+        elif os.path.isdir(folder):
+            mounts += ["--ro-bind", folder, folder]
+    if sys.base_prefix == "/usr":
+        mounts += ["--ro-bind", PYTHON, PYTHON]
+    else:
+        mounts += ["--ro-bind", prefix, sys.base_prefix]
+    for name in ("purelib", "platlib"):
+        packages = sysconfig.get_path(name, vars={"base": sys.base_prefix, "platbase": sys.base_prefix})
+        if os.path.isdir(packages) and packages not in mounts:
+            mounts += ["--size", "4096", "--tmpfs", packages, "--remount-ro", packages]
+    return mounts
+
+
+def _reachable(path: str) -> bool:
+    """Whether any user may look up ``path``."""
+    return all(os.stat(folder).st_mode & stat.S_IXOTH for folder in (path, *map(str, Path(path).parents)))
+
+
+def _unused_user() -> int:
+    """A user id nobody has: another one for each sandbox, so that older kernels do not count their processes together."""
+    extents = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    top = min(max(first + count for first, _, count in extents), 1 << 31)
+    return top - 2 - secrets.randbelow(min(1 << 20, max(1, top // 4)))
