@@ -17,7 +17,7 @@ LIGHTNING = {
 OTHERS = {  # command: (module, function taking the options, what it does)
     "sft": ("lightning_cli", "sft", "cold-start a small policy on a task's demonstrations; writes a Hugging Face folder"),
     "report": ("report.main", "main", "tables, curves and a page to look through, from result files"),
-    "rescore": ("results.rescore", "main", "judge the completions of a result file again, without sampling"),
+    "rescore": ("rollout.rescoring", "main", "judge the completions of a result file again, without sampling"),
     "export": ("export", "main", "write a Hugging Face folder from a checkpoint"),
     "plan": ("plan", "main", "memory, time and traffic that a configuration needs, by arithmetic"),
     "doctor": ("doctor", "main", "what is installed, what will run, and whether engine and policy agree"),

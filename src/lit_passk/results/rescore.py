@@ -32,6 +32,7 @@ class RescoreSummary:
     num_completions: int
     num_changed: int
     """Completions whose verdict (correct, wrong, unscorable) is another than before."""
+    num_unscorable: int
 
 
 def rescore(
@@ -77,7 +78,8 @@ def rescore(
         (old.correct, old.error is None) != (new.correct, new.error is None)
         for old, new in zip(results.records, records, strict=True)
     )
-    return RescoreSummary(path=target, num_completions=len(records), num_changed=changed)
+    unscorable = sum(record.error is not None for record in records)
+    return RescoreSummary(path=target, num_completions=len(records), num_changed=changed, num_unscorable=unscorable)
 
 
 def _task_of(benchmark: str, task: Task | Mapping[str, Task], results: Results) -> Task:
