@@ -17,12 +17,12 @@ def test_integer_boundaries_are_rl_steps():
     assert ks == [8, 8, 4, 4, 4, 1, 1]
 
 
-@pytest.mark.parametrize("tenths", range(1, 10))
-def test_a_fraction_switches_at_its_exact_step(tenths):
-    """0.7 * 10 is 7.000000000000001 in floating point; the switch is at step 7 all the same."""
-    schedule = Schedule([PassKAnalytic(4), GRPO()], [tenths / 10])
-    for max_steps in (10, 100, 1000):
-        first = tenths * max_steps // 10
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_a_fraction_switches_at_its_exact_step(percent):
+    """0.07 * 100 is 7.000000000000001 in floating point; the switch is at step 7 all the same."""
+    schedule = Schedule([PassKAnalytic(4), GRPO()], [percent / 100])
+    for max_steps in (100, 1000, 100_000):
+        first = percent * max_steps // 100
         assert names(schedule, [first - 1, first], max_steps) == ["PassKAnalytic", "GRPO"]
 
 

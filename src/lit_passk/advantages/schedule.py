@@ -95,5 +95,5 @@ class Schedule(AdvantageStrategy):
                 f"Schedule cannot place the fraction {boundary} of a run of unknown length. Set the number of RL steps "
                 "of the run, or give the boundary as an RL step."
             )
-        # Rounded first: 0.7 * 10 is a little more than 7, and the next integer would be a step late.
+        # Rounded first: 0.07 * 100 is a little more than 7, and the next integer would be a step late.
         return math.ceil(round(boundary * max_steps, 6))
