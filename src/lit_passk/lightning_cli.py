@@ -13,9 +13,15 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_info
 
+# Imported so that their short names work in YAML files; none of them imports vLLM.
 import lit_passk.advantages
 import lit_passk.losses
-import lit_passk.tasks  # noqa: F401 - imported so that short class names resolve
+import lit_passk.rollout.transformers_engine
+import lit_passk.rollout.vllm_engine
+import lit_passk.tasks.arithmetic
+import lit_passk.tasks.math
+import lit_passk.tasks.maze
+import lit_passk.tasks.reasoning_gym  # noqa: F401
 from lit_passk.callbacks import CompletionsTable, PassAtKCurve, ResumeCheckpoint, RolloutCallback, last_checkpoint
 from lit_passk.checkpoints import CheckpointFiles
 from lit_passk.data import DemonstrationDataModule, PromptDataModule
