@@ -1,0 +1,95 @@
+"""Tasks whose scoring does what the completion says, in worker processes that have to import this file."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lit_passk.tasks.base import Task
+from lit_passk.types import Problem, Score
+
+HEAVY = ("torch", "lightning", "transformers", "vllm")
+
+
+class Obedient(Task):
+    """``score`` obeys the first word of the completion; by default it hands the completion back as the answer."""
+
+    use_workers = True
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Problem:
+        return Problem(id="the-problem", prompt="", answer="")
+
+    def score(self, problem: Problem, completion: str) -> Score:
+        word, _, rest = completion.partition(" ")
+        answer = getattr(self, f"do_{word}", lambda _: completion)(rest)
+        return answer if word == "return" else Score(reward=1.0, correct=True, answer=str(answer))
+
+    def do_return(self, rest: str) -> str:
+        return "no score"
+
+    def do_sleep(self, rest: str) -> None:
+        time.sleep(float(rest))
+
+    def do_backtrack(self, rest: str) -> None:
+        re.match(r"(a+)+$", "a" * 64 + "b")  # for years, in C, without letting go of the interpreter
+
+    def do_signal(self, rest: str) -> str:
+        os.kill(os.getpid(), signal.Signals[rest])
+        return "still here"
+
+    def do_crash(self, rest: str) -> None:
+        ctypes.string_at(0)
+
+    def do_exit(self, rest: str) -> None:
+        os._exit(int(rest))
+
+    def do_quit(self, rest: str) -> None:
+        sys.exit(int(rest))
+
+    def do_raise(self, rest: str) -> None:
+        raise KeyError(rest)
+
+    def do_allocate(self, rest: str) -> int:
+        return len(bytearray(int(rest)))
+
+    def do_pids(self, rest: str) -> str:
+        return f"{os.getpid()} {os.getppid()}"
+
+    def do_modules(self, rest: str) -> list[str]:
+        return [name for name in HEAVY if name in sys.modules]
+
+    def do_spawn(self, rest: str) -> None:
+        child = subprocess.Popen(["sleep", "1000"])
+        Path(rest).write_text(str(child.pid))
+        child.wait()
+
+
+class Counted(Obedient):
+    """Notes in a file how often it was unpickled, warmed up and scored with."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def note(self, line: str) -> None:
+        with open(self.file, "a") as file:
+            file.write(line + "\n")
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self.note("unpickled")
+
+    def warm_up(self) -> None:
+        self.note("warmed up")
+
+
+class Inline(Obedient):
+    use_workers = False

@@ -1,0 +1,150 @@
+"""Data sets are read whole or refused with one sentence that says where."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import sys
+import warnings
+
+import pytest
+
+from lit_passk.tasks.records import Record, load_records
+
+
+def write(path, *lines):
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return str(path)
+
+
+def test_a_file_is_read_in_order(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"q": "é", "a": 1}', '{"q": "two", "a": [1, 2.0, "x"]}')
+    records = load_records(path)
+    assert [record.fields["q"] for record in records] == ["é", "two"]
+    assert [record.where for record in records] == [f"{path} line 1", f"{path} line 2"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ('{"q": "two"', "is not valid JSON: Expecting ',' delimiter"),
+        ("", "is empty"),
+        ("   ", "is empty"),
+        ("[1, 2]", "must hold a JSON object, but got list"),
+        ('"text"', "must hold a JSON object, but got str"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path, bad, message):
+    path = write(tmp_path / "a.jsonl", '{"q": "one"}', bad, '{"q": "three"}')
+    with pytest.raises(ValueError, match=message) as refusal:
+        load_records(path)
+    assert str(refusal.value).startswith(f"{path} line 2 ")
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"q": "one"}\n{"q": "\xff"}\n')
+    with pytest.raises(ValueError, match="line 2 is not valid JSON"):
+        load_records(str(path))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("x^2", "x^2"), (27, "27"), (27.0, "27"), (0.5, "0.5"), (["1", "2"], "1, 2"), (["$3$"], "$3$")],
+)
+def test_numbers_and_lists_are_read_as_text(value, text):
+    assert Record("here", {"a": value}).text("a", "the answer") == text
+
+
+@pytest.mark.parametrize("value", ["", "  ", None, True, {"x": 1}, [], [None]])
+def test_an_empty_value_is_refused(value):
+    with pytest.raises(ValueError, match="here needs the answer in column 'a', but got"):
+        Record("here", {"a": value}).text("a", "the answer")
+
+
+def test_the_first_column_that_exists_is_taken():
+    record = Record("here", {"question": "Q", "answer": "A"})
+    assert record.text(("problem", "question"), "the question") == "Q"
+    with pytest.raises(ValueError, match=r"here has no column 'x' or 'y' for z. Its columns are 'question', 'answer'."):
+        record.text(["x", "y"], "z")
+    with pytest.raises(ValueError, match="Its columns are none: the row is empty"):
+        Record("here", {}).text("x", "z")
+
+
+def test_a_folder_is_read_by_split(tmp_path):
+    write(tmp_path / "test-0.jsonl", '{"q": 1}')
+    write(tmp_path / "test-1.jsonl", '{"q": 2}')
+    write(tmp_path / "train.jsonl", '{"q": 3}')
+    write(tmp_path / "notes.txt", "no data")
+    assert [record.fields["q"] for record in load_records(str(tmp_path), split="test")] == [1, 2]
+    assert [record.fields["q"] for record in load_records(str(tmp_path))] == [1, 2, 3]
+    with pytest.raises(ValueError, match=r"no .*split='val'. Found: test-0.jsonl, test-1.jsonl, train.jsonl"):
+        load_records(str(tmp_path), split="val")
+
+
+@pytest.mark.parametrize("path", ["no/such/file.jsonl", "nowhere", "a/b/c", "./owner/name.parquet"])
+def test_a_path_that_does_not_exist_is_named(path):
+    with pytest.raises(ValueError, match=f"No data set at '{path}'"):
+        load_records(path)
+
+
+def test_other_formats_and_empty_files_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"must be a .jsonl or .parquet file"):
+        load_records(write(tmp_path / "a.csv", "q,a"))
+    with pytest.raises(ValueError, match="has no rows"):
+        load_records(write(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize("expected", [2, [1, 2], None])
+def test_the_published_number_of_rows_is_no_news(tmp_path, expected):
+    path = write(tmp_path / "a.jsonl", '{"q": 1}', '{"q": 2}')
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(load_records(path, expected_rows=expected)) == 2
+
+
+@pytest.mark.parametrize(("expected", "published"), [(3, "3"), ([3, 4], "3 or 4")])
+def test_another_number_of_rows_warns(tmp_path, expected, published):
+    path = write(tmp_path / "a.jsonl", '{"q": 1}', '{"q": 2}')
+    with pytest.warns(UserWarning, match=f"has 2 rows, but the published data set has {published}:"):
+        load_records(path, expected_rows=expected)
+
+
+@pytest.mark.parametrize(("package", "path"), [("pyarrow", "{folder}/a.parquet"), ("datasets", "owner/name")])
+def test_a_missing_package_is_named(tmp_path, monkeypatch, package, path):
+    (tmp_path / "a.parquet").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, package, None)  # what `import` finds when there is none
+    with pytest.raises(RuntimeError, match=f"not installed: pip install {package}"):
+        load_records(path.format(folder=tmp_path), split="test")
+
+
+def test_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [{"q": "one", "a": ["1", "2"]}, {"q": "two", "a": ["3"]}]
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    records = load_records(str(path))
+    assert [record.fields for record in records] == rows
+    assert records[1].where == f"{path} row 2"
+    assert records[0].text("a", "the answer") == "1, 2"
+    path.write_bytes(b"not parquet")
+    with pytest.raises(ValueError, match="is not a valid Parquet file"):
+        load_records(str(path))
+
+
+def test_a_hub_data_set_that_does_not_load_is_one_sentence():
+    pytest.importorskip("datasets", reason="the datasets package is not installed")
+    with pytest.raises(ValueError, match="needs a split"):
+        load_records("lit-passk-tests/no-such-data-set")
+    with pytest.raises(ValueError, match=r"no-such-data-set' \(subset='main', split='test'\) could not be loaded: "):
+        load_records("lit-passk-tests/no-such-data-set", split="test", subset="main")
+
+
+def test_reading_does_not_import_what_it_does_not_need(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.jsonl", json.dumps({"q": 1}))
+    imported = []
+    original = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", lambda name, *rest: imported.append(name) or original(name, *rest))
+    load_records(path)
+    assert not {"pyarrow", "datasets"} & {name.partition(".")[0] for name in imported}
