@@ -17,10 +17,14 @@ class Chunk(NamedTuple):
 
 
 class Settings(NamedTuple):
+    """What ``token_logprobs`` was asked for."""
+
     temperature: float
     softcap: float | None
     with_entropy: bool
     chunk: Chunk | None
+    keep: bool
+    """Whether to keep the blocks for the backward pass."""
     dtype: torch.dtype
     """What the operands of the matrix products are rounded to."""
 
@@ -36,6 +40,7 @@ class Head(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, s: Settings
     ) -> tuple[Tensor, Tensor]:
+        """See ``token_logprobs``."""
         with torch.autocast(hidden.device.type, enabled=False):
             blocks = _Blocks(hidden, weight, bias, s)
             tops, sums, dots = (blocks.rows.new_zeros((len(blocks.columns), len(hidden))) for _ in range(3))
@@ -46,7 +51,7 @@ class Head(torch.autograd.Function):
                     z = blocks.logits(t, v, matrix)
                     chosen[t] += _at_target(z, target[t], v)
                     e, tops[number, t], sums[number, t], dots[number, t] = _call(_exponentials, z, s.with_entropy)
-                    if s.chunk is None:
+                    if s.keep:
                         kept.append(e)
             top = tops.amax(0)
             log_sum = (sums * (tops - top).exp()).sum(0).log()
@@ -63,6 +68,7 @@ class Head(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_logprob: Tensor | None, grad_entropy: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Gradients of hidden states, weight and bias."""
         hidden, weight, bias, target, tops, lse, entropy, *kept = ctx.saved_tensors
         s: Settings = ctx.settings
         need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
@@ -89,7 +95,7 @@ class Head(torch.autograd.Function):
                         d = d * (1 - capped * capped)
                     if grad_bias is not None:
                         grad_bias[v] += d.sum(0)
-                    d = blocks.operand(d)
+                    d = d.to(matrix.dtype)
                     if grad_hidden is not None:
                         _add_product(grad_hidden[t], d, matrix, first=False)
                     if grad_weight is not None:
@@ -125,9 +131,9 @@ class _Blocks:
         self.columns = [slice(at, min(at + column_step, num_columns)) for at in range(0, num_columns, column_step)]
 
     def operand(self, x: Tensor) -> Tensor:
-        """Round to the products' dtype; a CPU then multiplies in float32, which is exact and no slower there."""
+        """Round to the products' dtype. Only CUDA multiplies halves into float32; elsewhere float32 is exact."""
         x = x.to(self.settings.dtype)
-        return x.float() if x.device.type == "cpu" and x.itemsize < 4 else x
+        return x.float() if x.itemsize < 4 and not x.is_cuda else x
 
     def matrices(self) -> Iterator[tuple[slice, Tensor]]:
         """Each block of columns with its part of the weight, shape ``(columns, H)``."""

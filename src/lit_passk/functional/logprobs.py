@@ -77,7 +77,9 @@ def token_logprobs(
     """
     if not temperature > 0:
         raise ValueError(f"token_logprobs needs temperature > 0, but got {temperature}. Greedy sampling has no ratio.")
-    settings = Settings(temperature, softcap, with_entropy, chunk, product_dtype(hidden, weight))
+    differentiates = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    keep = chunk is None and differentiates
+    settings = Settings(temperature, softcap, with_entropy, chunk, keep, product_dtype(hidden, weight))
     logprob, entropy = Head.apply(hidden, weight, bias, target, settings)
     return logprob, entropy
 

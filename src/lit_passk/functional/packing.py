@@ -149,12 +149,13 @@ def pack(
     kept = range(len(owner)) if keep is None else keep.nonzero()[:, 0].tolist()
     step = _Step(prompt_ids, completion_ids, owner, pair_cost)
     pieces = step.pieces(kept, token_budget)
-    fewest = max(1, -(-sum(step.size([piece]) for piece in pieces) // token_budget))
-    wanted = max(fewest, num_batches or 0)
-    for count in range(-(-wanted // world_size) * world_size, len(pieces) + wanted + world_size, world_size):
-        spread = step.spread(pieces, count)
-        if all(len(content) == 1 or step.size(content) <= token_budget for content in spread):
-            break
+    fewest = min(len(pieces), -(-step.size(pieces) // token_budget))
+    counts = range(world_size * max(1, -(-fewest // world_size)), len(pieces) + 2 * world_size, world_size)
+    spread = next(s for s in (step.spread(pieces, count) for count in counts) if step.fits(s, token_budget))
+    wanted = world_size * -(-(num_batches or 1) // world_size)
+    if wanted > len(spread):
+        wider = step.spread(pieces, wanted)
+        spread = wider if step.fits(wider, token_budget) else spread + [[]] * (wanted - len(spread))
     spread.sort(key=step.cost, reverse=True)
     return [step.build(content) for content in spread]
 
@@ -178,17 +179,21 @@ class _Step:
             groups.setdefault(self.owner[i], []).append(i)
         pieces: list[Piece] = []
         for prompt, rows in groups.items():
-            if self.size([(prompt, rows)]) <= token_budget:
-                pieces.append((prompt, rows))
-                continue
-            room = max(1, token_budget - self.prompt_lengths[prompt])
-            for parts in range(max(2, -(-sum(self.lengths[i] - 1 for i in rows) // room)), len(rows) + 1):
-                cut = self.spread([(prompt, [i]) for i in rows], parts)
-                merged = [(prompt, [i for _, one in content for i in one]) for content in cut if content]
-                if all(len(one) == 1 or self.size([(p, one)]) <= token_budget for p, one in merged):
+            room = token_budget - self.prompt_lengths[prompt]
+            pieces += [(prompt, [i]) for i in rows if self.lengths[i] - 1 > room]
+            rest = [i for i in rows if self.lengths[i] - 1 <= room]
+            fewest = -(-sum(self.lengths[i] - 1 for i in rest) // max(1, room))
+            for parts in range(max(1, fewest), len(rest) + 1):
+                cut = [content for content in self.spread([(prompt, [i]) for i in rest], parts) if content]
+                merged = [(prompt, [i for _, (i,) in content]) for content in cut]
+                if all(self.size([piece]) <= token_budget for piece in merged):
+                    pieces += merged
                     break
-            pieces += merged if len(rows) > 1 else [(prompt, rows)]
         return pieces
+
+    def fits(self, spread: Sequence[Sequence[Piece]], token_budget: int) -> bool:
+        """Whether every micro-batch keeps to the budget, or is a single piece, which can get no smaller."""
+        return all(len(content) <= 1 or self.size(content) <= token_budget for content in spread)
 
     def size(self, content: Sequence[Piece]) -> int:
         """Tokens a micro-batch of these pieces feeds to the model, at most."""
