@@ -119,7 +119,7 @@ class VLLMEngine(RolloutEngine):
         llm = self._started()
         if self._asleep or self.version < 0:
             raise RuntimeError("VLLMEngine has no weights: call `wake()` and `load_weights(...)` after `sleep()`.")
-        self._check_request(prompt_ids, sampling, seeds)
+        vllm_compat.check_request(prompt_ids, sampling, seeds, vllm_compat.max_model_len(llm))
         if self._kv_cache_asleep:
             llm.wake_up(tags=["kv_cache"])
             self._kv_cache_asleep = False
@@ -162,7 +162,7 @@ class VLLMEngine(RolloutEngine):
         try:
             for index, (prompt, sampling, seed) in enumerate(zip(prompt_ids, samplings, seeds, strict=True)):
                 # A greedy group is one completion n times, and vLLM refuses to compute it n times.
-                num_samples = _group_size(sampling) if sampling.temperature > 0 else 1
+                num_samples = vllm_compat.group_size(sampling) if sampling.temperature > 0 else 1
                 params = vllm_compat.sampling_params(sampling, self._eos_token_ids, num_samples, seed)
                 request_id = f"{self._num_calls}-{index}"
                 vllm_compat.add_request(llm, request_id, prompt, params)
@@ -170,7 +170,7 @@ class VLLMEngine(RolloutEngine):
             while pending:
                 for request_id, group in vllm_compat.step(llm, self.version):
                     index = pending.pop(request_id)
-                    yield index, group if len(group) > 1 else group * _group_size(samplings[index])
+                    yield index, group if len(group) > 1 else group * vllm_compat.group_size(samplings[index])
         finally:
             if pending and self._llm is not None:
                 vllm_compat.abort(llm, list(pending))
@@ -241,29 +241,3 @@ class VLLMEngine(RolloutEngine):
         elif self.sleep_level > 0:
             args["enable_sleep_mode"] = True
         return args | self.engine_args
-
-    def _check_request(self, prompt_ids: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> None:
-        _group_size(sampling)
-        if len(seeds) != len(prompt_ids):
-            raise ValueError(f"`generate` needs one seed a prompt, but got {len(seeds)} for {len(prompt_ids)} prompts.")
-        if any(seed < 0 for seed in seeds):
-            raise ValueError(f"`generate` needs seeds >= 0 (vLLM reads -1 as no seed at all), but got {min(seeds)}.")
-        if 0 < sampling.temperature < vllm_compat.MIN_TEMPERATURE or sampling.temperature > vllm_compat.MAX_TEMPERATURE:
-            raise ValueError(
-                f"vLLM samples at temperature 0 or {vllm_compat.MIN_TEMPERATURE} to {vllm_compat.MAX_TEMPERATURE}, "
-                f"but got {sampling.temperature}."
-            )
-        longest = max((len(prompt) for prompt in prompt_ids), default=0)
-        limit = vllm_compat.max_model_len(self._started())
-        if longest + sampling.max_tokens > limit:
-            raise ValueError(
-                f"A prompt of {longest} tokens and a completion of max_tokens={sampling.max_tokens} do not fit in "
-                f"{limit} tokens. Lower `sampling.max_tokens`, drop longer prompts, or raise the engine's "
-                "`max_model_len` as far as the model allows."
-            )
-
-
-def _group_size(sampling: Sampling) -> int:
-    if sampling.n is None:
-        raise ValueError("`generate` needs `sampling.n`, the completions a prompt, but got None.")
-    return sampling.n
