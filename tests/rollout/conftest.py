@@ -1,4 +1,7 @@
-"""One real vLLM engine for the whole session: starting it takes longer than the tests."""
+"""One real vLLM engine a module, because starting it takes longer than its tests.
+
+Closed before the next module: while it lives, the process has a process group of size 1.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ def tied_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_policy(tiny_policy(tied=True), tmp_path_factory.mktemp("tied"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vllm_engine(tied_folder: str):
     pytest.importorskip("vllm", reason="vLLM is not installed")
     from lit_passk.rollout.vllm_engine import VLLMEngine
