@@ -75,4 +75,4 @@ class PassKBootstrap(PassKStrategy):
         num_groups = group_size if self.num_groups is None else self.num_groups
         seed = derive_seed(self.seed, step, prompt_id)
         keys = uniform(seed + torch.arange(num_groups * group_size), counter=0)
-        return keys.reshape(num_groups, group_size).argsort(dim=1)[:, : self.k]
+        return keys.reshape(num_groups, group_size).topk(self.k, dim=1).indices
