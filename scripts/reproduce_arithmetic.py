@@ -33,58 +33,50 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/arithmetic"), help="folder for everything that is made")
     args = parser.parse_args()
-    out, policy = ROOT / args.out, ROOT / "runs/smollm2"
+    out, start = ROOT / args.out, ROOT / "runs/smollm2"
+    policies = {"start": start} | {arm: out / arm / "policy" for arm in ARMS}
     out.mkdir(parents=True, exist_ok=True)
-    seed = f"--seed_everything={args.seed}"
 
-    run({policy / "config.json": [sys.executable, "scripts/prepare_smollm2.py", f"--out={policy}"]}, out)
-    # What is common to both trainings is measured while they run elsewhere; it takes a tenth of their time.
-    trainings = {
-        out / arm / "checkpoints": [*CLI, "fit", CONFIG, seed, *options, f"--model.policy={policy}"]
-        + [
-            f"--trainer.max_steps={args.steps}",
-            f"--trainer.default_root_dir={out / arm}",
-            "--trainer.limit_val_batches=0",
-        ]
-        for arm, options in ARMS.items()
-    }
-    run(trainings, out)
-    exports = {
-        out / arm / "policy": [*CLI, "export", f"--ckpt_path={out / arm}", f"--out={out / arm / 'policy'}"]
-        for arm in ARMS
-    }
-    run(exports, out)
-    policies = {"start": policy} | {arm: out / arm / "policy" for arm in ARMS}
-    measurements = {
-        out / f"{name}.jsonl": [*CLI, "validate", CONFIG, seed, f"--model.policy={folder}"]
-        + [f"--rollout.val_sampling.n={args.samples}", f"--rollout.results={out / f'{name}.jsonl'}"]
-        + [f"--trainer.default_root_dir={out / name}", "--data.val.products.num_problems=null"]
-        for name, folder in policies.items()
-    }
-    for made, command in measurements.items():
-        run({made: command}, out, threads=2)
-    files = [str(path) for path in measurements]
-    subprocess.run(
-        [*CLI, "report", *files, "--compare", f"--out={out / 'report'}", "-k", "1", "16"], check=True, cwd=ROOT
-    )
+    if not start.exists():
+        run({"prepare": [sys.executable, "scripts/prepare_smollm2.py", f"--out={start}"]}, out)
+    todo = [arm for arm in ARMS if not policies[arm].exists()]
+    run({f"fit_{arm}": fit(arm, start, out / arm, args) for arm in todo}, out)
+    run({f"export_{arm}": [*CLI, "export", f"--ckpt_path={out / arm}", f"--out={policies[arm]}"] for arm in todo}, out)
+    for name, policy in policies.items():  # continues its file: nothing is sampled twice
+        run({f"measure_{name}": measure(policy, out / f"{name}.jsonl", args)}, out, threads=2)
+    for baseline, arm in (("start", "pass1"), ("start", "passk"), ("pass1", "passk")):
+        files = [str(out / f"{name}.jsonl") for name in (baseline, arm)]
+        subprocess.run([*CLI, "report", *files, "--compare", "--k", "1", "4", "16"], check=True, cwd=ROOT)
 
 
-def run(commands: dict[Path, list[str]], out: Path, threads: int = 1) -> None:
-    """Run commands side by side, each unless what it makes is there; stop when one fails."""
+def fit(arm: str, start: Path, folder: Path, args: argparse.Namespace) -> list[str]:
+    """Return the command that trains one arm, or goes on with it."""
+    command = [*CLI, "fit", CONFIG, *ARMS[arm], f"--seed_everything={args.seed}", f"--model.policy={start}"]
+    command += [f"--trainer.max_steps={args.steps}", f"--trainer.default_root_dir={folder}"]
+    command += ["--trainer.limit_val_batches=0"]  # measured below, with more samples
+    return [*command, "--ckpt_path=last"] if (folder / "checkpoints").exists() else command
+
+
+def measure(policy: Path, results: Path, args: argparse.Namespace) -> list[str]:
+    """Return the command that samples every held-out problem."""
+    command = [*CLI, "validate", CONFIG, f"--seed_everything={args.seed}", f"--model.policy={policy}"]
+    command += [f"--rollout.val_sampling.n={args.samples}", f"--rollout.results={results}"]
+    return [*command, f"--trainer.default_root_dir={results.with_suffix('')}"]
+
+
+def run(commands: dict[str, list[str]], out: Path, threads: int = 1) -> None:
+    """Run commands side by side, their output in log files; stop when one fails."""
     begin, running = time.monotonic(), []
-    for made, command in commands.items():
-        if made.exists():
-            continue
-        log = out / f"{made.parent.name if made.name == 'checkpoints' else made.stem}.log"
-        print(f"$ {shlex.join(command)}   > {log}", flush=True)
+    for name, command in commands.items():
+        log = out / f"{name}.log"
+        print(f"$ {shlex.join(command)}", flush=True)
         environ = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
         with log.open("ab") as file:
             running.append((subprocess.Popen(command, cwd=ROOT, env=environ, stdout=file, stderr=file), log))
     for process, log in running:
         if process.wait():
             sys.exit(f"Failed with exit status {process.returncode}: see {log}")
-    if running:
-        print(f"  {time.monotonic() - begin:.0f} s", flush=True)
+    print(f"  {time.monotonic() - begin:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
