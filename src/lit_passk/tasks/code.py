@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class CodeTask(Task):
     """A data set of programming problems, scored by running what the policy wrote against all of a problem's tests.
 
-    Programs run in a sandbox (see ``lit_passk.tasks.sandbox``) that needs bubblewrap; the verdict is made outside of it.
+    Programs run in a sandbox (``lit_passk.tasks.sandbox``) that needs bubblewrap; the verdict is made outside of it.
     The program is the last Python block of a completion or, without one, all of it. Where the question is the beginning
     of a function (HumanEval), a completion may be its body or define the function anew.
 
@@ -73,7 +73,8 @@ class CodeTask(Task):
         if difficulty:
             records = _of_difficulty(records, difficulty, path, expected_rows)
         found = [code_problem(record, index, instruction) for index, record in enumerate(records)]
-        self.problems = [problem for problem in found if problem is not None]
+        self.problems = [row[0] for row in found if row is not None]
+        self.solutions = [row[1] for row in found if row is not None]
         if without_tests := len(found) - len(self.problems):
             warnings.warn(f"{without_tests} problems of {path!r} cannot be scored and are left out.", stacklevel=2)
         _check_ids(self.problems, path)
@@ -106,10 +107,10 @@ class CodeTask(Task):
 
     def demonstration(self, index: int) -> str:
         """The data set's own first solution, in a Python block."""
-        solutions = self.problems[index].metadata["solutions"]
-        if not solutions:
+        solution = self.solutions[index]
+        if solution is None:
             raise ValueError(f"Problem {self.problems[index].id!r} has no reference solution in Python.")
-        return f"```python\n{solutions[0].rstrip()}\n```"
+        return f"```python\n{solution.rstrip()}\n```"
 
 
 def _renamed(record: Record, columns: Mapping[str, str]) -> Record:

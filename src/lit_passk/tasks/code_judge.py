@@ -17,7 +17,8 @@ from functools import lru_cache
 from io import FileIO
 from typing import Any, NamedTuple
 
-from lit_passk.tasks.sandbox import START_SECONDS, Limits, Sandbox, SandboxError, asleep
+from lit_passk.tasks.processes import asleep
+from lit_passk.tasks.sandbox import START_SECONDS, Limits, Sandbox, SandboxError
 
 Unit = tuple[str, str]
 """Name and text of a piece of source; a program's units are executed one after the other in one namespace."""
@@ -111,7 +112,7 @@ def _collect(sandbox: Sandbox, output: int, limits: Limits, end: float) -> tuple
     poll.register(sandbox.stdout, select.POLLIN)
     while True:
         ready = [fd for fd, _ in poll.poll(min(limits.patience, max(0.0, end - time.monotonic())) * 1000)]
-        if time.monotonic() >= end or (not ready and asleep(sandbox)):
+        if time.monotonic() >= end or (not ready and asleep([sandbox.process.pid])):
             return b"", "out of time"
         ended = sandbox.stdout.fileno() in ready
         status = sandbox.line(end) if ended else None
@@ -137,7 +138,7 @@ def _available(fd: int) -> Iterator[bytes]:
 
 
 def same_output(printed: str, expected: str, tolerance: Sequence[float] | None) -> Verdict:
-    """Compare two outputs word by word, whatever white space separates the words.
+    r"""Compare two outputs word by word, whatever white space separates the words.
 
     Args:
         printed: What the program printed.
@@ -146,7 +147,7 @@ def same_output(printed: str, expected: str, tolerance: Sequence[float] | None) 
             whole numbers must be equal, and case is ignored. None compares the words as they are.
 
     Example:
-        >>> same_output("1  2.0000001 yes", "1 2.0\\nYES\\n", tolerance=(1e-6, 1e-6)).passed
+        >>> same_output("1  2.0000001 yes", "1 2.0\nYES\n", tolerance=(1e-6, 1e-6)).passed
         True
         >>> same_output("1000000008", "1000000007", tolerance=(1e-6, 1e-6)).passed
         False
@@ -195,8 +196,8 @@ def judge_calls(
     }
     program = stack.enter_context(Sandbox(limits, "program", job["channel"], unsafe))
     checker = stack.enter_context(Sandbox(limits, "checker", check["channel"], unsafe))
-    for end in (requests, requests_write, answers, answers_write):
-        end.close()  # so that each side notices when the other one is gone
+    for pipe in (requests, requests_write, answers, answers_write):
+        pipe.close()  # so that each side notices when the other one is gone
     program.start(job)
     checker.start(check)
     program.ready()
@@ -207,7 +208,7 @@ def judge_calls(
         verdict = checker.line(min(end, time.monotonic() + limits.patience))
         if verdict is None and checker.ended:
             return _lost(checker)
-        if verdict is None and asleep(program, checker):
+        if verdict is None and asleep([program.process.pid, checker.process.pid]):
             break
     kind, _, reason = (verdict or "fail out of time").partition(" ")
     if kind == "error":

@@ -32,8 +32,8 @@ _APPS_TOLERANCE = [1e-8, 1e-5]  # numpy.allclose, which its checker uses
 _CODE_CONTESTS_TOLERANCE = [1e-5, 0.0]
 
 
-def code_problem(record: Record, index: int, instruction: str | None = None) -> Problem | None:
-    """Make a problem of a row.
+def code_problem(record: Record, index: int, instruction: str | None = None) -> tuple[Problem, str | None] | None:
+    """Make a problem of a row, together with a program that solves it, if the row has one in Python.
 
     Args:
         record: The row.
@@ -41,7 +41,7 @@ def code_problem(record: Record, index: int, instruction: str | None = None) -> 
         instruction: What follows the question; None takes the one for the kind of problem.
 
     Returns:
-        The problem, or None for one that cannot be scored: no tests, or input and output in files.
+        The problem and a solution, or None for one that cannot be scored: no tests, or input and output in files.
 
     Raises:
         ValueError: If the row is of no known kind or is malformed; names file and line.
@@ -59,12 +59,13 @@ def code_problem(record: Record, index: int, instruction: str | None = None) -> 
         return None
     instruction = default if instruction is None else instruction
     identity = next((fields[name] for name in ("id", "task_id", "problem_id", "name") if name in fields), index)
-    return Problem(
+    problem = Problem(
         id=str(identity),
         prompt=f"{question}\n\n{instruction}" if instruction else question,
         answer=json.dumps(tests),
-        metadata={"difficulty": fields.get("difficulty"), "solutions": solutions},
+        metadata={"style": tests["style"], "difficulty": fields.get("difficulty")},
     )
+    return problem, solutions[0] if solutions else None
 
 
 _Row = tuple[str, str, dict[str, Any] | None, list[str]]
@@ -184,7 +185,7 @@ def _assert(source: str, before: str, names: list[str]) -> dict[str, Any]:
         names = sorted(called & set(dir(builtins)))
     return {
         "style": "assert",
-        "before": before if trusted or not free.isdisjoint(trusted) else "",
+        "before": before if trusted else "",
         "modules": sorted(modules),
         "names": names,
         "tests": source,

@@ -18,13 +18,13 @@ _STOPS = re.compile(r"\n(?=class|def|#|if|print|```)")
 
 
 def last_block(completion: str) -> str | None:
-    """The last fenced block of Python, or else the last block without a language; None when there is none.
+    r"""The last fenced block of Python, or else the last block without a language; None when there is none.
 
     A block that is never closed goes to the end. What stands before ``</think>`` does not count.
 
     Example:
-        >>> last_block("First ```python\\nold\\n```\\nbut better:\\n```python\\nnew()\\n```\\nDone.")
-        'new()\\n'
+        >>> last_block("First ```python\nold\n```\nbut better:\n```python\nnew()\n```\nDone.")
+        'new()\n'
 
     """
     text = _after_thinking(completion)
@@ -43,7 +43,7 @@ def program_text(completion: str) -> str:
 
 
 def function_units(prompt: str, entry_point: str, completion: str) -> list[Unit]:
-    """The program made of a function's beginning and its completion, which may hold the body or the whole function.
+    r"""The program made of a function's beginning and its completion, which may hold the body or the whole function.
 
     Args:
         prompt: Source that ends with the function's signature and docstring, perhaps after imports and helpers.
@@ -54,10 +54,10 @@ def function_units(prompt: str, entry_point: str, completion: str) -> list[Unit]
         Units to execute one after the other.
 
     Example:
-        >>> function_units("def f(x):\\n    '''Double.'''\\n", "f", "    return 2 * x\\n")[0][1]
-        "def f(x):\\n    '''Double.'''\\n    return 2 * x\\n"
-        >>> function_units("def f(x):\\n    '''Double.'''\\n", "f", "```python\\ndef f(x): return 2 * x\\n```")[1][1]
-        'def f(x): return 2 * x\\n'
+        >>> function_units("def f(x):\n    '''Double.'''\n", "f", "    return 2 * x\n")[0][1]
+        "def f(x):\n    '''Double.'''\n    return 2 * x\n"
+        >>> function_units("def f(x):\n    '''Double.'''\n", "f", "```python\ndef f(x): return 2 * x\n```")[1][1]
+        'def f(x): return 2 * x\n'
 
     """
     block = last_block(completion)

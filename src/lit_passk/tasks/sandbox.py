@@ -4,8 +4,7 @@ Inside there is no network, no file but the Python installation and system libra
 its own, no other process, no privilege, no way to a new namespace. Limits on CPU, memory, processes and files are the
 kernel's; wall time and output are watched from outside. When the sandbox is closed, everything in it is gone.
 
-bubblewrap (0.8 or newer) needs no root. Started as root, it is run as another user: the kernel counts processes for
-any user but root.
+See ``bubblewrap.py`` for the walls and ``seccomp.py`` for the system calls that have no business in there.
 """
 
 from __future__ import annotations
@@ -13,13 +12,8 @@ from __future__ import annotations
 import json
 import marshal
 import os
-import secrets
 import select
-import shutil
-import stat
 import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -29,9 +23,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lit_passk.tasks.bubblewrap import PYTHON, bubblewrap
 from lit_passk.tasks.seccomp import seccomp_filter
 
-PYTHON = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 FLAGS = ("-S", "-s", "-P", "-B", "-X", "utf8")  # no site-packages, nothing from the working folder, no bytecode written
 BOOTSTRAP = """
 import sys, marshal
@@ -73,7 +67,7 @@ class Limits:
         files_mb: Size of its ``/tmp``, MiB.
     """
 
-    seconds: float = 4.0
+    seconds: float = 6.0
     total_seconds: float = 60.0
     memory_mb: int = 1024
     processes: int = 4
@@ -124,26 +118,29 @@ class Sandbox:
         self.folder = tempfile.TemporaryDirectory(prefix="lit-passk-") if unsafe else None
         filter_read, filter_write = os.pipe()
         self.info, info_write = os.pipe()
-        command = [PYTHON, *FLAGS, "-c", BOOTSTRAP]
+        command, inherited = [PYTHON, *FLAGS, "-c", BOOTSTRAP], list(pass_fds)
         try:
             if not unsafe:
                 os.write(filter_write, seccomp_filter())
-                command = [*_bubblewrap(filter_read, info_write, limits), *command]
+                command = [*bubblewrap(filter_read, info_write, limits.files_mb << 20), *command]
+                inherited += [filter_read, info_write]
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                pass_fds=[*pass_fds, filter_read, info_write],
+                pass_fds=inherited,
                 env=ENVIRONMENT,
                 cwd=self.folder.name if self.folder else "/",
                 start_new_session=True,
             )
-        except OSError as error:
+        except BaseException as error:
             os.close(self.info)
             self._remove_folder()
-            raise SandboxError(f"cannot start {command[0]}: {error}") from error
+            if isinstance(error, OSError):
+                raise SandboxError(f"cannot start {command[0]}: {error}") from error
+            raise
         finally:
             for fd in (filter_read, filter_write, info_write):
                 os.close(fd)
@@ -239,38 +236,6 @@ class Sandbox:
         self.close()
 
 
-def asleep(*sandboxes: Sandbox) -> bool:
-    """Whether nothing inside is running or would run if the machine were less busy, at two looks at it."""
-    roots = {sandbox.process.pid for sandbox in sandboxes}
-    if _running(roots):
-        return False
-    time.sleep(0.05)
-    return not _running(roots)
-
-
-def _running(roots: set[int]) -> bool:
-    """Whether any thread of these processes and their descendants has a use for a processor."""
-    parents = {
-        int(entry.name): int(fields[1])
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and (fields := _stat(entry))
-    }
-    family, children = set(roots), set(roots)
-    while children:
-        children = {pid for pid, parent in parents.items() if parent in children}
-        family |= children
-    threads = [thread for pid in family for thread in Path(f"/proc/{pid}/task").glob("*")]
-    return any(fields[0] in "RD" for thread in threads if (fields := _stat(thread)))
-
-
-def _stat(process: Path) -> list[str]:
-    """State, parent and further fields of a process or thread; none if it has ended."""
-    try:
-        return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
 @lru_cache(maxsize=2)
 def _modules(role: str) -> list[tuple[str, Any]]:
     """The code to hand over, in the order in which it is executed."""
@@ -280,71 +245,3 @@ def _modules(role: str) -> list[tuple[str, Any]]:
         (f"lit_passk.tasks.sandboxed.{name}", compile(source, name, "exec", dont_inherit=True, optimize=2))
         for name, source in sources
     ]
-
-
-@lru_cache(maxsize=1)
-def _binary() -> str:
-    path = shutil.which("bwrap")
-    if path is None:
-        raise RuntimeError(
-            "Code can only be scored in a sandbox, and bubblewrap is not installed. Install it "
-            "(`apt-get install bubblewrap`); `unsafe_no_sandbox: true` would run the programs with your own rights."
-        )
-    options = subprocess.run([path, "--help"], capture_output=True, text=True, check=False).stdout
-    if missing := [option for option in ("--disable-userns", "--size", "--seccomp") if option not in options]:
-        raise RuntimeError(f"The code sandbox needs bubblewrap >= 0.8, but {path} does not know {', '.join(missing)}.")
-    return path
-
-
-def _bubblewrap(filter_fd: int, info_fd: int, limits: Limits) -> list[str]:
-    """The command line that a command to be run inside is appended to."""
-    prefix, drop_root = sys.base_prefix, []
-    if os.geteuid() == 0:
-        user = str(_unused_user())
-        drop_root = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"]
-        if not _reachable(prefix):
-            # The other user may not look up this Python's path: mount it where it may, seen by this process tree only.
-            mount = 'mount --bind "$0" /mnt && exec "$@"'
-            drop_root = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, prefix, *drop_root]
-            prefix = "/mnt"
-    return [
-        *drop_root,
-        *(_binary(), "--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL"),
-        *("--die-with-parent", "--new-session", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox"),
-        *("--seccomp", str(filter_fd), "--info-fd", str(info_fd)),
-        *_system_mounts(prefix),
-        *("--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/urandom", "/dev/urandom"),
-        *("--size", str(limits.files_mb << 20), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/tmp", "--"),
-    ]
-
-
-@lru_cache(maxsize=2)
-def _system_mounts(prefix: str) -> list[str]:
-    """Show Python and the system's libraries, without the packages installed for either."""
-    mounts = ["--ro-bind", "/usr/lib", "/usr/lib"]
-    for folder in ("/lib", "/lib64", "/usr/lib64"):
-        if os.path.islink(folder):
-            mounts += ["--symlink", os.readlink(folder), folder]
-        elif os.path.isdir(folder):
-            mounts += ["--ro-bind", folder, folder]
-    if sys.base_prefix == "/usr":
-        mounts += ["--ro-bind", PYTHON, PYTHON]
-    else:
-        mounts += ["--ro-bind", prefix, sys.base_prefix]
-    for name in ("purelib", "platlib"):
-        packages = sysconfig.get_path(name, vars={"base": sys.base_prefix, "platbase": sys.base_prefix})
-        if os.path.isdir(packages) and packages not in mounts:
-            mounts += ["--size", "4096", "--tmpfs", packages, "--remount-ro", packages]
-    return mounts
-
-
-def _reachable(path: str) -> bool:
-    """Whether any user may look up ``path``."""
-    return all(os.stat(folder).st_mode & stat.S_IXOTH for folder in (path, *map(str, Path(path).parents)))
-
-
-def _unused_user() -> int:
-    """A user id nobody has: another one for each sandbox, so that older kernels do not count their processes together."""
-    extents = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
-    top = min(max(first + count for first, _, count in extents), 1 << 31)
-    return top - 2 - secrets.randbelow(min(1 << 20, max(1, top // 4)))

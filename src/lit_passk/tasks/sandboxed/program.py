@@ -107,8 +107,10 @@ def run_program(job: dict[str, Any], stdin: int) -> None:
     os.dup2(devnull, 2)
     os.closerange(3, 4096)
     limit(job["limits"])
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
+    for name, fd, mode in (("stdin", 0, "r"), ("stdout", 1, "w")):
+        stream = open(fd, mode, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     sys.argv = ["program.py"]
     namespace = fresh_module("__main__")
     for name, source in job["units"]:
@@ -128,7 +130,7 @@ def serve_calls(job: dict[str, Any]) -> None:
     try:
         for name, source in job["units"]:
             exec(compile(source, name, "exec", dont_inherit=True), namespace)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the checker has to know
+    except BaseException as error:  # whatever it is, the checker has to know
         reply_error(outbox, error)
         return
     send(outbox, encode(("return", None)))
@@ -141,7 +143,7 @@ def serve_calls(job: dict[str, Any]) -> None:
             operation, args, kwargs = decode(request, handles.value)
             result = encode(("return", OPERATIONS[operation](*args, **kwargs)), handles.name)
             send(outbox, result)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             reply_error(outbox, error)
 
 
@@ -155,7 +157,7 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
-OPERATIONS = {
+OPERATIONS: dict[str, Any] = {
     "call": call,
     "getattr": getattr,
     "setattr": setattr,

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 MAX_FRAME = 16 << 20
 """Most bytes one message may have."""
 
-_TEXT_TYPES = {
+_TEXT_TYPES: dict[tuple[str, str], Callable[[Any], str]] = {
     ("decimal", "Decimal"): str,
     ("fractions", "Fraction"): str,
     ("datetime", "date"): lambda value: value.isoformat(),
     ("datetime", "time"): lambda value: value.isoformat(),
     ("datetime", "datetime"): lambda value: value.isoformat(),
 }
-_BUILTIN_TYPES = {
+_BUILTIN_TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, range, type(None), object)
 }
-_KEYS, _VALUES, _ITEMS = type({}.keys()), type({}.values()), type({}.items())
+_VIEWS: list[type] = [type({}.keys()), type({}.values()), type({}.items())]
 
 
 class Unsendable(Exception):  # noqa: N818 - says what the value is, as StopIteration does
@@ -107,14 +107,13 @@ def _encode_rare(value: Any, parts: list[bytes], handle: Callable[[Any], int | s
     home = (kind.__module__, kind.__name__)
     if kind is range:
         _encode_many(b"r", [value.start, value.stop, value.step], parts, handle)
-    elif kind in (_KEYS, _VALUES, _ITEMS):
-        tag = b"K" if kind is _KEYS else b"V" if kind is _VALUES else b"M"
-        _encode_many(tag, list(value), parts, handle)
+    elif kind in _VIEWS:
+        _encode_many((b"K", b"V", b"M")[_VIEWS.index(kind)], list(value), parts, handle)
     elif home == ("collections", "deque"):
         _encode_many(b"q", list(value), parts, handle)
     elif home in _TEXT_TYPES:
         _encode_many(b"x", [*home, _TEXT_TYPES[home](value)], parts, handle)
-    elif kind is type and _BUILTIN_TYPES.get(value.__name__) is value:
+    elif kind is type and value in _BUILTIN_TYPES.values():
         parts.append(_sized(b"T", value.__name__.encode()))
     elif kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
         _encode(value.item(), parts, handle)
