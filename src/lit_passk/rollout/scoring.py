@@ -32,7 +32,7 @@ class Scorer:
     Args:
         tasks: Tasks by name; each travels to the workers once.
         num_workers: Worker processes.
-        timeout: Seconds one completion may take.
+        timeout: Seconds one completion may take, unless its task's own ``score_timeout`` is longer.
 
     Example:
         >>> from lit_passk.tasks import MazeTask
@@ -137,7 +137,8 @@ class Scorer:
                     raise WorkerLost(CLOSED)
                 if worker is None or worker.ended():
                     worker = self._pool.fork()
-                score, trace = worker.score(request, self.timeout)
+                timeout = max(self.timeout, self.tasks[name].score_timeout or 0.0)
+                score, trace = worker.score(request, timeout)
                 if trace is not None:
                     self._log_once(name, problem, score, trace)
                 future.set_result(score)

@@ -33,6 +33,10 @@ class Task(ABC):
     use_workers: bool = False
     """True when scoring is slow or may hang: it then runs in worker processes with a time limit."""
 
+    score_timeout: float | None = None
+    """Seconds one completion may take, where that is more than ``rollout.score_timeout``: for a task that watches the
+    clock itself and gives a verdict on what takes too long."""
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of problems."""
