@@ -40,6 +40,7 @@ TEXT_WITHOUT_UNITS = (*BOX_WITHOUT_UNITS, ExprExtractionConfig())
 _WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)")
 _DECIMAL = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)\.\d*")
 _SCIENTIFIC = re.compile(r"(?<![\w.\\])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d+)(?![\w.])")
+_EULER = re.compile(r"\\(?:mathrm|text|operatorname)\s*\{\s*e\s*\}")  # else taken for a unit, or for any other symbol
 _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 _DELIMITED = re.compile(r"\$\$.*?\$\$|\$.*?\$|\\\(.*?\\\)|\\\[.*?\\\]", re.DOTALL)
 _LINKS = re.compile(r"\b(?:and|or)\b|[\s,;.]")
@@ -83,13 +84,13 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
     values, answer = read_text(text)
     if answer is None:
         return False, None
-    return settle(reference, answer) or _any_equal(reference_values(reference), values), answer
+    return settle(reference, answer) or any_equal(reference_values(reference), values), answer
 
 
 def equal(reference: str, answer: str) -> bool:
     """Whether ``answer``, the content of a box, equals the reference."""
     settled = settle(reference, answer)
-    return settled if settled is not None else _any_equal(reference_values(reference), box_values(answer))
+    return settled if settled is not None else any_equal(reference_values(reference), box_values(answer))
 
 
 def settle(reference: str, answer: str) -> bool | None:
@@ -117,7 +118,7 @@ def reference_values(reference: str) -> tuple[Value, ...]:
     outside = _DELIMITED.sub("", reference)
     prose = outside != reference and any(character.isalpha() for character in _LINKS.sub("", outside))
     if "\\boxed" in reference or prose:
-        return _values(parse(reference, TEXT, parsing_timeout=None))
+        return _values(parse(reference, TEXT, parsing_timeout=None)) or box_values(reference)
     values = box_values(reference)
     if match := _DECIMAL_COMMA.fullmatch(reference):  # 1,22 is a pair or a decimal: a data set knows, we do not
         values += box_values(".".join(match.groups()))
@@ -127,7 +128,7 @@ def reference_values(reference: str) -> tuple[Value, ...]:
 @lru_cache(maxsize=4096)
 def box_values(content: str) -> tuple[Value, ...]:
     """What the content of a box can mean, as SymPy objects."""
-    content = plain(content, keep_text=True)
+    content = _EULER.sub("e", plain(content, keep_text=True))
     readings = [content]
     if _SCIENTIFIC.search(content):  # 2e-1 is a fifth, or a number less than twice Euler's
         readings.append(_SCIENTIFIC.sub(r"\1 \\times 10^{\2}", content))
@@ -142,12 +143,15 @@ def box_values(content: str) -> tuple[Value, ...]:
 
 def read_text(text: str) -> tuple[tuple[Value, ...], str | None]:
     """The answer of a text without a box: what it can mean and its spelling."""
-    for text_read in (text, text.replace("\\$", "")) if "\\$" in text else (text,):
+    text = _EULER.sub("e", text)
+    spelling = None
+    for reading in (text, text.replace("\\$", "")) if "\\$" in text else (text,):
         for config, mode in ((TEXT, "first_match"), (TEXT_WITHOUT_UNITS, "first_match"), (TEXT, "any_match")):
-            found = parse(text_read, config, extraction_mode=mode, parsing_timeout=None)
+            found = parse(reading, config, extraction_mode=mode, parsing_timeout=None)
+            spelling = next((plain(item, keep_text=True) for item in reversed(found) if isinstance(item, str)), None)
             if values := _values(found):
-                return values, next((item for item in reversed(found) if isinstance(item, str)), None)
-    return (), next((item for item in reversed(found) if isinstance(item, str)), None)
+                return values, spelling
+    return (), spelling
 
 
 def _values(found: Iterable[Any]) -> tuple[Value, ...]:
@@ -155,7 +159,8 @@ def _values(found: Iterable[Any]) -> tuple[Value, ...]:
     return tuple(item for item in found if isinstance(item, Value) and item not in (nan, zoo))
 
 
-def _any_equal(right: Iterable[Value], given: Iterable[Value]) -> bool:
+def any_equal(right: Iterable[Value], given: Iterable[Value]) -> bool:
+    """Whether one reading of the reference equals one of the answer; raises if that could not be found out."""
     problem = None
     for r, g in product(right, given):
         try:
