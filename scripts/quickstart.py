@@ -29,9 +29,9 @@ ARMS = {
 class Step:
     """One command and the file or folder that it makes; finished work is not done again."""
 
-    def __init__(self, name: str, command: list[str], makes: Path) -> None:
+    def __init__(self, folder: Path, name: str, command: list[str], makes: Path) -> None:
         self.name, self.command, self.makes = name, command, makes
-        self.log = makes.parent / "logs" / (name.replace(" ", "_") + ".log")
+        self.log = folder / "logs" / (name.replace(" ", "_") + ".log")
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -81,13 +81,18 @@ def run(*queues: list[Step]) -> None:
             print("\r\033[K", end="")
 
 
+def half(steps: int) -> int:
+    """Where Pass@k-then-Pass@1 branches off."""
+    return max(1, steps // 2)
+
+
 def train(folder: Path, arm: str, steps: int, *overrides: str) -> Step:
     """Train one arm from the cold start."""
     out = folder / arm
     command = [*CLI, "fit", "--config", "configs/maze_cpu.yaml", "--model.policy", str(folder / "cold_start")]
     command += ["--trainer.max_steps", str(steps), "--trainer.limit_val_batches", "0"]
     command += ["--trainer.logger.init_args.save_dir", str(out), "--trainer.default_root_dir", str(out)]
-    return Step(f"{ARMS[arm]}", [*command, *overrides], out / "checkpoints" / f"step={steps}.ckpt")
+    return Step(folder, ARMS[arm], [*command, *overrides], out / "checkpoints" / f"step={steps}.ckpt")
 
 
 def evaluate(folder: Path, arm: str, checkpoint: Path | None) -> Step:
@@ -98,7 +103,7 @@ def evaluate(folder: Path, arm: str, checkpoint: Path | None) -> Step:
     command += ["--rollout.results", str(folder / f"{arm}.jsonl")]
     if checkpoint is not None:
         command += ["--ckpt_path", str(checkpoint)]
-    return Step(f"evaluation of {ARMS[arm]}", command, folder / f"{arm}.evaluated")
+    return Step(folder, f"evaluation of {ARMS[arm]}", command, folder / f"{arm}.evaluated")
 
 
 def main() -> None:
@@ -113,21 +118,20 @@ def main() -> None:
     (ROOT / folder).mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)
     seed = ["--seed_everything", str(args.seed)]
-    half = args.steps // 2
     pass1 = ["--model.advantage", "GRPO"]
-    branch = folder / "passk" / "checkpoints" / f"step={half}.ckpt"
+    branch = folder / "passk" / "checkpoints" / f"step={half(args.steps)}.ckpt"
 
     cold = [*CLI, "sft", "--config", "configs/maze_sft_cpu.yaml", "--out", str(folder / "cold_start"), *seed]
-    run([Step("cold start", cold, folder / "cold_start")])
+    run([Step(folder, "cold start", cold, folder / "cold_start")])
     every = ["--checkpoint.every", str(half)]
     run(
-        [train(folder, "pass1", args.steps, *pass1, *every, *seed)],
-        [train(folder, "passk", args.steps, *every, *seed)],
+        [train(folder, "pass1", args.steps, *pass1, *seed)],
+        [train(folder, "passk", args.steps, *seed)],
     )
     last = {arm: folder / arm / "checkpoints" / f"step={args.steps}.ckpt" for arm in list(ARMS)[1:]}
     run(
         [
-            train(folder, "passk_then_pass1", args.steps, "--ckpt_path", str(branch), *pass1, *every, *seed),
+            train(folder, "passk_then_pass1", args.steps, "--ckpt_path", str(branch), *pass1, *seed),
             evaluate(folder, "passk_then_pass1", last["passk_then_pass1"]),
         ],
         [evaluate(folder, "cold_start", None), *(evaluate(folder, arm, last[arm]) for arm in ("pass1", "passk"))],

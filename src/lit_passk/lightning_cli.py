@@ -19,6 +19,7 @@ import lit_passk.losses
 import lit_passk.rollout.transformers_engine
 import lit_passk.rollout.vllm_engine
 import lit_passk.tasks.arithmetic
+import lit_passk.tasks.code
 import lit_passk.tasks.math
 import lit_passk.tasks.maze
 import lit_passk.tasks.reasoning_gym  # noqa: F401
@@ -44,23 +45,24 @@ class LitPassKCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's."""
-        strategy = self.config[self.subcommand].trainer.strategy
+        config = self.config.get(str(self.subcommand), self.config)  # there is no subcommand under `run=False`
+        strategy = config.trainer.strategy
         if isinstance(strategy, Namespace) and strategy.class_path.endswith(".ModelParallelStrategy"):
             strategy.class_path = "lit_passk.strategy.ShardedStrategy"
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """As Lightning does, with checkpoints that are whole or do not exist."""
-        if self.config_init[self.subcommand].trainer.enable_checkpointing is False:
+        if self.config_init.get(str(self.subcommand), self.config_init).trainer.enable_checkpointing is False:
             self._parser(self.subcommand).callback_keys.remove("checkpoint")
         trainer = super().instantiate_trainer(**kwargs)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = CheckpointFiles()
-        self.model.config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=True)
+        self.model.config_yaml = self._parser(self.subcommand).dump(self.config.get(str(self.subcommand), self.config), skip_none=True)
         return trainer
 
     def before_fit(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means; without any the run starts anew."""
-        options = self.config_init[self.subcommand]
+        options = self.config_init.get(str(self.subcommand), self.config_init)
         if options.ckpt_path == "last":
             options.ckpt_path = last_checkpoint(self.trainer.default_root_dir)
             rank_zero_info(f"ckpt_path last: {options.ckpt_path or 'there is none, so the run starts anew'}")
@@ -68,7 +70,7 @@ class LitPassKCLI(LightningCLI):
     def before_validate(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means."""
         self.before_fit()
-        if self.config[self.subcommand].ckpt_path == "last" and self.config_init[self.subcommand].ckpt_path is None:
+        if self.config.get(str(self.subcommand), self.config).ckpt_path == "last" and self.config_init.get(str(self.subcommand), self.config_init).ckpt_path is None:
             raise ValueError(
                 f"`--ckpt_path last` found no whole checkpoint under {self.trainer.default_root_dir}: set "
                 "`trainer.default_root_dir` to the folder of the run."
@@ -138,3 +140,5 @@ def _quieten() -> None:
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    # What is logged is a number over all ranks already.
+    warnings.filterwarnings("ignore", message="It is recommended to use `self.log")

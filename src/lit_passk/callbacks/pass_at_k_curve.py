@@ -18,14 +18,7 @@ class PassAtKCurve(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Draw what the module's metrics hold."""
-        # On every rank: the metrics' values are cached, but a first `compute` would be a collective.
-        results = {name: metric.compute() for name, metric in pl_module.val_metrics.items()}
-        curves = {
-            name: {
-                k: (float(r[f"pass@{k}"]), float(r[f"pass@{k}/low"]), float(r[f"pass@{k}/high"])) for k in pl_module.ks
-            }
-            for name, r in results.items()
-        }
+        curves = {name: pl_module.pass_at_k(name) for name in pl_module.val_metrics}  # a collective: on every rank
         if trainer.is_global_zero and curves:
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):

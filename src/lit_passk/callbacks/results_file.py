@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from lit_passk.results import CompletionRecord, ResultWriter, load_results, run_settings
+from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results, run_settings
 from lit_passk.types import Completion, PromptBatch, Sampling, Score, ScoredGroup
 
 
@@ -20,13 +21,15 @@ class ResultsFile:
         policy: What is evaluated.
         sampling: How it is sampled.
         seed: Seed of the run.
+        settings: Whatever else decides what is sampled.
     """
 
-    def __init__(self, path: str | Path, policy: str, sampling: Sampling, seed: int) -> None:
-        self._writer = ResultWriter(path, run_settings(policy, sampling, seed))
+    def __init__(self, path: str | Path, policy: str, sampling: Sampling, seed: int, **settings: Any) -> None:
+        self._writer = ResultWriter(path, run_settings(policy, sampling, seed, **settings))
         self._stored: dict[tuple[str, str], dict[int, CompletionRecord]] = defaultdict(dict)
         for record in load_results(path).records:
             self._stored[record.benchmark, record.problem_id][record.sample] = record
+        self._base_seeds: dict[tuple[str, str], int] = {}
 
     def missing(
         self, batch: PromptBatch, sampling: Sampling, seeds: Sequence[int]
@@ -39,10 +42,11 @@ class ResultsFile:
         assert sampling.n is not None
         runs = []  # (number of samples, prompt, first sample)
         for p, problem in enumerate(batch.problems):
+            self._base_seeds[batch.name, problem.id] = seeds[p]
             samples = self._writer.missing(batch.name, problem.id, sampling.n)
             for _, run in groupby(enumerate(samples), key=lambda pair: pair[1] - pair[0]):
-                run = [sample for _, sample in run]
-                runs.append((len(run), p, run[0]))
+                row = [sample for _, sample in run]
+                runs.append((len(row), p, row[0]))
         for n, same in groupby(sorted(runs), key=lambda run: run[0]):
             chosen = list(same)
             part = PromptBatch(
@@ -51,46 +55,26 @@ class ResultsFile:
                 indices=[batch.indices[p] for _, p, _ in chosen],
                 name=batch.name,
             )
-            self._first = {batch.problems[p].id: first for _, p, first in chosen}
             yield part, replace(sampling, n=n), [seeds[p] + first for _, p, first in chosen]
 
     def write(self, benchmark: str, group: ScoredGroup) -> None:
-        """Append a group that was just judged."""
-        first = self._first[group.problem.id]
-        records = [
-            CompletionRecord(
-                benchmark=benchmark,
-                problem_id=group.problem.id,
-                sample=first + i,
-                prompt=group.problem.prompt,
-                reference=group.problem.answer,
-                completion=text,
-                answer=score.answer,
-                reward=score.reward,
-                correct=score.correct,
-                truncated=completion.finish_reason == "length",
-                error=score.error,
-                num_tokens=len(completion.token_ids),
-                mean_logprob=sum(completion.logprobs) / len(completion.logprobs) if completion.logprobs else None,
-                seed=group.seed + i,
-            )
-            for i, (completion, text, score) in enumerate(
-                zip(group.completions, group.texts, group.scores, strict=True)
-            )
-        ]
-        self._writer.write(records)
+        """Append a group that was just judged; its seed says which of the problem's samples it holds."""
+        first = group.seed - self._base_seeds[benchmark, group.problem.id]
+        self._writer.write(group_records(benchmark, group, range(first, first + len(group.texts))))
 
     def complete(self, batch: PromptBatch, sampled: Sequence[ScoredGroup], sampling: Sampling) -> list[ScoredGroup]:
         """The batch's groups with their ``sampling.n`` samples, those of the file first.
 
         Stored samples come back without their tokens (the file holds text): one token each stands for them.
         """
+        assert sampling.n is not None
         new = defaultdict(list)
         for group in sampled:
             new[group.problem.id].append(group)
         groups = []
         for p, problem in enumerate(batch.problems):
-            stored = [r for _, r in sorted(self._stored[batch.name, problem.id].items()) if r.sample < (sampling.n or 1)]
+            known = self._stored[batch.name, problem.id]
+            stored = [known[sample] for sample in sorted(known) if sample < sampling.n]
             parts = new[problem.id]
             groups.append(
                 ScoredGroup(
@@ -101,7 +85,7 @@ class ResultsFile:
                     texts=[r.completion for r in stored] + [t for g in parts for t in g.texts],
                     scores=[Score(reward=r.reward, correct=r.correct, answer=r.answer, error=r.error) for r in stored]
                     + [s for g in parts for s in g.scores],
-                    seed=stored[0].seed if stored else parts[0].seed,
+                    seed=self._base_seeds[batch.name, problem.id],
                 )
             )
         return groups

@@ -89,7 +89,16 @@ class RolloutCallback(L.Callback):
         path = self.results or ("completions.jsonl" if stage == "predict" else None)
         if stage != "fit" and path is not None:
             policy = pl_module.policy_path + (f" @ {trainer.ckpt_path}" if trainer.ckpt_path else "")
-            self._results_file = ResultsFile(path, policy, self.val_sampling, self.seed)
+            data = trainer.datamodule  # type: ignore[attr-defined]
+            self._results_file = ResultsFile(
+                path,
+                policy,
+                self.val_sampling,
+                self.seed,
+                chat_template=data.chat_template,
+                system_prompt=data.system_prompt,
+                engine=type(self.engine).__name__,
+            )
 
     def _check_training(self, pl_module: PassKRLModule) -> None:
         if self.sampling.top_p < 1 or self.sampling.top_k > 0:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.utilities import rank_zero_warn
 from torch.nn import ModuleDict
 
 from lit_passk.distributed import group
+from lit_passk.functional.bootstrap import pass_at_k_interval
 from lit_passk.metrics import PassAtK
 from lit_passk.types import PromptBatch, RolloutBatch
 
@@ -80,9 +83,35 @@ class PassAtKValidation(L.LightningModule):
         return len(self.take_rollouts().completion_ids)
 
     def _log_pass_at_k(self, stage: str) -> None:
-        results = {name: metric.compute() for name, metric in self.val_metrics.items()}
+        results = {name: self.pass_at_k(name) for name in self.val_metrics}
         for name, result in results.items():
-            self.log_dict({f"{stage}/{name}/{key}": float(value) for key, value in result.items()})
+            for k, (value, low, high) in result.items():
+                key = f"{stage}/{name}/pass@{k}"
+                self.log_dict({key: value, f"{key}/low": low, f"{key}/high": high})
         for k in self.ks:
-            values = [float(result[f"pass@{k}"]) for result in results.values()]
+            values = [result[k][0] for result in results.values()]
             self.log(f"{stage}/pass@{k}", sum(values) / len(values), prog_bar=k in (1, max(self.ks)))
+
+    def pass_at_k(self, name: str) -> dict[int, tuple[float, float, float]]:
+        """pass@k, lower and upper bound of one task for every k in ``ks``, over all ranks; every rank must call this.
+
+        A problem with fewer than k scored completions is left out at that k, with a warning: no unbiased estimate of
+        its pass@k exists. NaN when no problem is left.
+        """
+        metric = self.val_metrics[name]
+        assert isinstance(metric, PassAtK)
+        counts = metric.counts()
+        found = {}
+        for k in self.ks:
+            enough = counts.num_samples >= k
+            if not enough.all():
+                rank_zero_warn(
+                    f"{name}: {int((~enough).sum())} of {len(enough)} problems have fewer than {k} scored completions "
+                    f"and are left out of pass@{k}."
+                )
+            if not enough.any():
+                found[k] = (math.nan, math.nan, math.nan)
+                continue
+            interval = pass_at_k_interval(counts.num_correct[enough], counts.num_samples[enough], [k])
+            found[k] = tuple(float(bound[0]) for bound in interval)
+        return found
