@@ -91,7 +91,7 @@ def train(folder: Path, arm: str, steps: int, *overrides: str) -> Step:
     out = folder / arm
     command = [*CLI, "fit", "--config", "configs/maze_cpu.yaml", "--model.policy", str(folder / "cold_start")]
     command += ["--trainer.max_steps", str(steps), "--trainer.limit_val_batches", "0"]
-    command += ["--trainer.logger.init_args.save_dir", str(out), "--trainer.default_root_dir", str(out)]
+    command += ["--trainer.default_root_dir", str(out), "--checkpoint.every", str(half(steps)), "--checkpoint.keep", "2"]
     return Step(folder, ARMS[arm], [*command, *overrides], out / "checkpoints" / f"step={steps}.ckpt")
 
 
