@@ -123,7 +123,6 @@ def main() -> None:
 
     cold = [*CLI, "sft", "--config", "configs/maze_sft_cpu.yaml", "--out", str(folder / "cold_start"), *seed]
     run([Step(folder, "cold start", cold, folder / "cold_start")])
-    every = ["--checkpoint.every", str(half)]
     run(
         [train(folder, "pass1", args.steps, *pass1, *seed)],
         [train(folder, "passk", args.steps, *seed)],
