@@ -88,9 +88,11 @@ class ServerPool:
         """Give a server back that did not answer; it is left alone for a while, longer each time."""
         with self._changed:
             member.in_flight -= acquired
-            member.failures += 1
-            pause = min(FIRST_PAUSE * 2 ** (member.failures - 1), LONGEST_PAUSE)
-            member.not_before = time.monotonic() + pause
-            if member.failures == 1 and not self._given_up:
-                logger.warning("A vLLM server failed, its requests go to the others: %s", error)
+            now = time.monotonic()
+            # Requests that were broken off here say nothing, and all that a dead server had in flight fail as one.
+            if not self._given_up and now >= member.not_before:
+                member.failures += 1
+                member.not_before = now + min(FIRST_PAUSE * 2 ** (member.failures - 1), LONGEST_PAUSE)
+                if member.failures == 1:
+                    logger.warning("A vLLM server failed, its requests go to the others: %s", error)
             self._changed.notify_all()
