@@ -186,6 +186,15 @@ def test_a_task_that_workers_cannot_import_is_one_clear_error(monkeypatch):
                 future.result()
 
 
+def test_a_problem_that_workers_cannot_unpickle_is_an_error(scorer, monkeypatch):
+    module = types.ModuleType("only_here")
+    exec("class Key: pass", module.__dict__)
+    monkeypatch.setitem(sys.modules, "only_here", module)
+    problem = Problem(id="x", prompt="", answer="", metadata={"key": module.Key()})
+    assert "No module named 'only_here'" in scorer.submit("task", problem, "a").result().error
+    assert ask(scorer, "after")[0].answer == "after"
+
+
 def test_a_problem_that_cannot_be_pickled_is_the_callers_error(scorer):
     problem = Problem(id="x", prompt="", answer="", metadata={"lambda": lambda: None})
     with pytest.raises(Exception, match="pickle"):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import warnings
 from pathlib import Path
 
 import pytest
+import yaml
 from math_verify import parse, verify
 
 from lit_passk.rollout.scoring import Scorer
@@ -118,6 +120,22 @@ def test_math_verifys_own_cases():
     differ = {case["id"] for case in cases if grade(case["gold"], case["prediction"])[0] != case["expected"]}
     assert len(cases) == 134
     assert differ == set(WRONG_CASES)
+
+
+@needs_data
+@pytest.mark.parametrize("config", ["aime24", "amc23", "gsm8k", "math500", "math_suite"])
+def test_benchmarks_load_from_local_files(config):
+    """By a path override alone, with the row counts that the configurations expect."""
+    path = Path(__file__).parents[2] / "configs" / "benchmarks" / f"{config}.yaml"
+    tasks = yaml.safe_load(path.read_text())["data"]["val"]
+    files = {name: name for name in ROWS} | {"gsm8k": "gsm8k_test"}
+    for name, task in tasks.items():
+        assert task["class_path"] == "MathTask"
+        if name in files:  # AIME 2025 is not among the test data
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                loaded = MathTask(**task["init_args"] | {"path": str(DATA / "math" / f"{files[name]}.jsonl")})
+            assert len(loaded) == ROWS[files[name]]
 
 
 # --- kinds of answers -----------------------------------------------------------------------------------------------

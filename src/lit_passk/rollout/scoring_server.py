@@ -108,8 +108,7 @@ def _work(tasks: dict[str, Any], connection: Connection) -> NoReturn:
     try:
         _confine()
         while True:
-            name, problem, completion = pickle.loads(connection.recv_bytes())
-            connection.send_bytes(pickle.dumps(_score(tasks[name], problem, completion)))
+            connection.send_bytes(_answer(tasks, connection.recv_bytes()))
     except (EOFError, OSError):
         pass
     finally:
@@ -126,13 +125,14 @@ def _confine() -> None:
         os._exit(0)  # it died before the kernel knew what to do then
 
 
-def _score(task: Any, problem: Any, completion: str) -> tuple[Score, str | None]:
-    """The verdict, and the traceback when there is none."""
+def _answer(tasks: dict[str, Any], request: bytes) -> bytes:
+    """The score of a request, and the traceback when there is none."""
     try:
-        score = task.score(problem, completion)
+        name, problem, completion = pickle.loads(request)
+        score = tasks[name].score(problem, completion)
         if not isinstance(score, Score):
-            raise TypeError(f"{type(task).__name__}.score must return a Score, but got {type(score).__name__}")
-        return score, None
+            raise TypeError(f"{type(tasks[name]).__name__}.score must return a Score, but got {type(score).__name__}")
+        return pickle.dumps((score, None))
     except BaseException as error:
         message = f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARS]
-        return Score(reward=0.0, correct=False, error=message), traceback.format_exc()
+        return pickle.dumps((Score(reward=0.0, correct=False, error=message), traceback.format_exc()))

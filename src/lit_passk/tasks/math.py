@@ -20,7 +20,7 @@ class MathTask(Task):
         prompt_column: Where the question is; of several names the first that exists.
         answer_column: Where the reference answer is: LaTeX, a number, a GSM8K solution that ends in ``#### 42``, or a
             list of answers that are all wanted. An answer that is no mathematics matches its own spelling only.
-        id_column: Where a name is that no other row has; None numbers the rows from 0.
+        id_column: Where a name is that no other row has; of several names the first that exists; None numbers the rows.
         split: Of a hub data set; of a folder, the files whose names begin with it.
         subset: Configuration of a hub data set, such as ``main``.
         instruction: Follows the question on a line of its own; empty for none.
@@ -43,7 +43,7 @@ class MathTask(Task):
         path: str,
         prompt_column: str | Sequence[str] = ("problem", "question"),
         answer_column: str | Sequence[str] = ("answer", "final_answer"),
-        id_column: str | None = None,
+        id_column: str | Sequence[str] | None = None,
         split: str | None = None,
         subset: str | None = None,
         instruction: str = INSTRUCTION,
@@ -83,7 +83,7 @@ class MathTask(Task):
         record: Record,
         prompt_column: str | Sequence[str],
         answer_column: str | Sequence[str],
-        id_column: str | None,
+        id_column: str | Sequence[str] | None,
     ) -> Problem:
         question = record.text(prompt_column, "the question")
         return Problem(
