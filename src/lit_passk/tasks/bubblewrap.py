@@ -43,7 +43,17 @@ def bubblewrap(filter_fd: int, info_fd: int, tmp_bytes: int) -> list[str]:
     return [
         *drop_root,
         *(_binary(), "--unshare-user", "--unshare-all", "--disable-userns", "--cap-drop", "ALL"),
-        *("--die-with-parent", "--new-session", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox"),
+        *(
+            "--as-pid-1",
+            "--die-with-parent",
+            "--new-session",
+            "--uid",
+            "1000",
+            "--gid",
+            "1000",
+            "--hostname",
+            "sandbox",
+        ),
         *("--seccomp", str(filter_fd), "--info-fd", str(info_fd)),
         *_system_mounts(prefix),
         *("--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/urandom", "/dev/urandom"),

@@ -18,10 +18,12 @@ from io import FileIO
 from typing import Any, NamedTuple
 
 from lit_passk.tasks.processes import asleep
-from lit_passk.tasks.sandbox import START_SECONDS, Limits, Sandbox, SandboxError
+from lit_passk.tasks.sandbox import Limits, Sandbox, SandboxError
 
 Unit = tuple[str, str]
 """Name and text of a piece of source; a program's units are executed one after the other in one namespace."""
+
+_OUT_OF_CPU_TIME = f"exit {-signal.SIGXCPU}"
 
 
 class Verdict(NamedTuple):
@@ -123,7 +125,7 @@ def _collect(sandbox: Sandbox, output: int, limits: Limits, end: float) -> tuple
             parts.append(data)
         if ended:
             status = status or "ended its sandbox"
-            return b"".join(parts), "out of CPU time" if status == f"exit {-signal.SIGXCPU}" else status
+            return b"".join(parts), "out of CPU time" if status == _OUT_OF_CPU_TIME else status
 
 
 def _available(fd: int) -> Iterator[bytes]:
@@ -181,17 +183,17 @@ def judge_calls(
     num_tests = len(tests.get("cases", ())) or 1
     requests, requests_write = _pipe(stack)
     answers, answers_write = _pipe(stack)
-    process_limits = limits.for_process(num_tests)
     job = {
         "style": "calls",
         "units": list(units),
-        "limits": process_limits,
+        "limits": limits.for_process(num_tests),
+        "limit_each": tests["style"] == "functional",
         "owner": tests["owner"],
         "channel": (requests.fileno(), answers_write.fileno()),
     }
     check = {
         **tests,
-        "limits": process_limits,
+        "limits": {**limits.for_process(num_tests), "cpu": limits.for_process(num_tests)["total_cpu"]},
         "channel": (answers.fileno(), requests_write.fileno()),
     }
     program = stack.enter_context(Sandbox(limits, "program", job["channel"], unsafe))
@@ -207,21 +209,15 @@ def judge_calls(
     while verdict is None and time.monotonic() < end:
         verdict = checker.line(min(end, time.monotonic() + limits.patience))
         if verdict is None and checker.ended:
-            return _lost(checker)
+            raise SandboxError("the tests' sandbox has ended")
         if verdict is None and asleep([program.process.pid, checker.process.pid]):
             break
     kind, _, reason = (verdict or "fail out of time").partition(" ")
-    if kind == "error":
-        raise SandboxError(reason)
-    return Verdict(kind == "pass", reason)
-
-
-def _lost(checker: Sandbox) -> Verdict:
-    """The checker ended without a verdict: the program's doing if it ran out of CPU time over the program's values."""
-    status = checker.process.wait(START_SECONDS)
-    if status in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
+    if verdict == _OUT_OF_CPU_TIME:  # the tests, over what the program gave them
         return Verdict(False, "out of CPU time")
-    raise SandboxError(f"the tests ended without a verdict, exit status {status}")
+    if kind in ("error", "exit"):
+        raise SandboxError(f"no verdict of the tests: {verdict}")
+    return Verdict(kind == "pass", reason)
 
 
 def _pipe(stack: ExitStack) -> tuple[FileIO, FileIO]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import math
 import os
 import select
 import subprocess
@@ -86,9 +87,10 @@ class Limits:
 
     def for_process(self, num_tests: int = 1) -> dict[str, int]:
         """The limits a process sets for itself, in the units of setrlimit; two processes are the sandbox's own."""
-        cpu = min(num_tests * self.seconds, max(self.seconds, self.total_seconds))
+        total = min(num_tests * self.seconds, max(self.seconds, self.total_seconds))
         return {
-            "cpu": -int(-cpu // 1),
+            "cpu": math.ceil(self.seconds),
+            "total_cpu": math.ceil(total),
             "memory": self.memory_mb << 20,
             "processes": self.processes + 2,
             "file": self.files_mb << 20,
@@ -150,7 +152,7 @@ class Sandbox:
         self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
 
     def start(self, job: Mapping[str, Any]) -> None:
-        """Hand over a job, which ``main`` of the role gets; holds what marshal can write.
+        """Hand over a job, which ``main`` of the role gets; it holds what marshal can write.
 
         Only once Python runs inside: from then on the sandbox cannot outlive this process, however that ends.
         """
@@ -206,7 +208,7 @@ class Sandbox:
         if self.folder is not None:
             os.killpg(self.process.pid, 9)
         elif self.process.poll() is None:
-            # Killing the first process of a PID namespace ends all of it before bubblewrap's own process can be reaped.
+            # Ends all of the PID namespace before bubblewrap, which waits for its first process, ends itself.
             os.kill(self._first_process() or self.process.pid, 9)
         self.process.wait()
 

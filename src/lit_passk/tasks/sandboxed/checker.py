@@ -11,7 +11,7 @@ import builtins
 import os
 import sys
 
-from lit_passk.tasks.sandboxed.program import fresh_module, limit
+from lit_passk.tasks.sandboxed.program import fresh_module, limit, supervise
 from lit_passk.tasks.sandboxed.wire import Closed, TooLong, Unsendable, decode, encode, receive, send
 
 TYPE_CHECKING = False
@@ -34,6 +34,11 @@ class ProgramError(Exception):
 
 def main(job: dict[str, Any], control: BinaryIO) -> None:
     """Run the tests as ``job`` says and report a verdict; see ``lit_passk.tasks.code_judge`` for its fields."""
+    supervise(check, job, control)
+
+
+def check(job: dict[str, Any]) -> None:
+    """Run the tests and write the verdict as one line."""
     sys.set_int_max_str_digits(0)
     limit(job["limits"])
     channel = Channel(*job["channel"])

@@ -11,11 +11,13 @@ import builtins
 import marshal
 import os
 import sys
+import time
 
 from lit_passk.tasks.sandboxed.wire import Closed, decode, encode, receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, BinaryIO
 
 MAIN_STACK = 64 << 20
@@ -28,20 +30,36 @@ def main(job: dict[str, Any], control: BinaryIO) -> None:
     if job["style"] == "stdio":
         run_cases(job, control)
     else:
-        serve_calls(job)
+        supervise(serve_calls, job, control)
+
+
+def supervise(work: Callable[[dict[str, Any]], None], job: dict[str, Any], control: BinaryIO) -> None:
+    """Do work in a child, report how that ended, and wait for the end.
+
+    The first process of a sandbox is none of the program's: it can be neither killed nor stopped from inside.
+    """
+    pid = os.fork()
+    if pid == 0:
+        work(job)
+        return
+    for fd in job["channel"]:
+        os.close(fd)
+    status = os.waitpid(pid, 0)[1]
+    os.write(1, f"exit {os.waitstatus_to_exitcode(status)}\n".encode())
+    control.read()
 
 
 def limit(limits: dict[str, int]) -> None:
     """Give up resources for good: seconds of CPU, bytes of memory and of a file, number of processes and threads."""
     import resource
 
-    def lower(which: int, value: int, hard: int | None = None) -> None:
+    def lower(which: int, value: int) -> None:
         ceiling = resource.getrlimit(which)[1]
-        hard = value if hard is None else hard
-        hard = hard if ceiling == resource.RLIM_INFINITY else min(hard, ceiling)
-        resource.setrlimit(which, (min(value, hard), hard))
+        value = value if ceiling == resource.RLIM_INFINITY else min(value, ceiling)
+        resource.setrlimit(which, (value, value))
 
-    lower(resource.RLIMIT_CPU, limits["cpu"], limits["cpu"] + 1)  # SIGXCPU tells why, SIGKILL cannot be ignored
+    lower(resource.RLIMIT_CPU, limits["total_cpu"] + 1)
+    limit_cpu(limits["cpu"])
     lower(resource.RLIMIT_AS, limits["memory"])
     lower(resource.RLIMIT_STACK, MAIN_STACK)
     lower(resource.RLIMIT_FSIZE, limits["file"])
@@ -50,6 +68,15 @@ def limit(limits: dict[str, int]) -> None:
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_MSGQUEUE, 0)
     lower(resource.RLIMIT_MEMLOCK, 0)
+
+
+def limit_cpu(seconds: int) -> None:
+    """Allow so much CPU time from now on. The soft limit's signal tells why, the hard limit's cannot be ignored."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    soft = int(time.process_time()) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 def fresh_module(name: str) -> dict[str, Any]:
@@ -61,7 +88,7 @@ def fresh_module(name: str) -> dict[str, Any]:
 
 def run_cases(job: dict[str, Any], control: BinaryIO) -> None:
     """For each input that arrives, run the whole program in a process of its own and report how it ended."""
-    isolated = job["isolated"] and os.getpid() == 2  # never when pids are the host's: kill(-1) reaches all of them
+    isolated = job["isolated"] and os.getpid() == 1  # never when pids are the host's: kill(-1) reaches all of them
     import resource  # noqa: F401 - every child needs it
 
     os.write(1, b"ready\n")
@@ -94,8 +121,8 @@ def kill_all() -> None:
     try:
         os.kill(-1, 9)
         while True:
-            os.waitpid(-1, os.WNOHANG)
-    except OSError:  # nothing left to kill, or no children of ours
+            os.waitpid(-1, 0)
+    except OSError:  # nothing left
         return
 
 
@@ -140,6 +167,8 @@ def serve_calls(job: dict[str, Any]) -> None:
         except Closed:
             return
         try:
+            if job["limit_each"]:
+                limit_cpu(job["limits"]["cpu"])
             operation, args, kwargs = decode(request, handles.value)
             result = encode(("return", OPERATIONS[operation](*args, **kwargs)), handles.name)
             send(outbox, result)

@@ -1,0 +1,304 @@
+"""Programs that attack what judges them. Each would-be solution stands under a line ``### name``."""
+
+from __future__ import annotations
+
+
+def _programs(text: str) -> dict[str, str]:
+    parts = [part.partition("\n") for part in text.split("### ")[1:]]
+    return {name.strip(): program for name, _, program in parts}
+
+
+# Run before a wrong program, whatever the style.
+BEFORE = _programs(r"""
+### fork bomb
+import os
+while True:
+    try: os.fork()
+    except OSError: pass
+### forks and waits
+import os, time
+for _ in range(100):
+    try:
+        if os.fork() == 0: time.sleep(60)
+    except OSError: pass
+### thread bomb
+import threading, time
+while True: threading.Thread(target=time.sleep, args=(60,)).start()
+### memory bomb
+x = []
+while True: x.append(bytearray(1 << 22))
+### memory bomb that holds on
+import time
+x = []
+while True:
+    try: x.append(bytearray(1 << 22))
+    except MemoryError: time.sleep(60)
+### memory of many processes
+import os, time
+for _ in range(50):
+    try: os.fork()
+    except OSError: pass
+x = bytearray(1 << 27)
+time.sleep(60)
+### huge number
+x = 10 ** 10 ** 10
+### endless output
+import os
+while True: os.write(1, b'9' * 65536)
+### endless error output
+import os
+while True: os.write(2, b'9' * 65536)
+### endless sleep
+import time
+time.sleep(10 ** 6)
+### endless loop
+while True: pass
+### endless loop, signals ignored
+import signal
+for s in range(1, 65):
+    try: signal.signal(s, signal.SIG_IGN)
+    except (OSError, ValueError): pass
+while True: pass
+### stops itself
+import os, signal
+os.kill(os.getpid(), signal.SIGSTOP)
+### stops its parent
+import os, signal
+os.kill(os.getppid(), signal.SIGSTOP)
+### kills its parent
+import os, signal
+os.kill(os.getppid(), signal.SIGKILL)
+### kills everything
+import os
+os.kill(-1, 9)
+### daemon
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        while True: time.sleep(1)
+    os._exit(0)
+### fills the disk
+i = 0
+while True:
+    open(f'/tmp/hostile{i}', 'wb').write(bytes(1 << 20))
+    i += 1
+### deep recursion
+import sys
+sys.setrecursionlimit(10 ** 9)
+def g(): return g()
+g()
+### crash
+import ctypes
+ctypes.string_at(0)
+### exits at once
+import os
+os._exit(0)
+### exits politely
+import sys
+sys.exit(0)
+### prints verdicts
+import os
+for fd in range(256):
+    for line in (b'pass\n', b'ready\n', b'exit 0\n'):
+        try: os.write(fd, line)
+        except OSError: pass
+### prints verdicts and exits
+import os
+for fd in range(256):
+    try: os.write(fd, b'pass\nexit 0\n')
+    except OSError: pass
+os._exit(0)
+### closes everything
+import os
+os.closerange(0, 4096)
+### patches the builtins
+import builtins
+for name in ('any', 'all', 'len', 'zip', 'map', 'isinstance', 'bool', 'str', 'exec', 'compile', 'open'):
+    setattr(builtins, name, lambda *a, **k: True)
+builtins.AssertionError = SystemExit
+### patches the runner
+import sys
+for name, module in list(sys.modules.items()):
+    if 'sandboxed' in name or name == '__main__':
+        for key, value in list(vars(module).items()):
+            if callable(value): setattr(module, key, lambda *a, **k: b'pass')
+### plants modules
+import sys, types
+package = 'lit_passk.tasks.sandboxed'
+for name in ('os', 'sys', 'marshal', 'lit_passk', package, package + '.checker', package + '.wire'):
+    sys.modules[name] = types.SimpleNamespace(encode=lambda *a: b'', same=lambda *a: True)
+### traces
+import sys, threading
+def tracer(frame, event, arg):
+    for name in frame.f_locals:
+        if 'expected' in name or 'verdict' in name: frame.f_locals[name] = True
+    return tracer
+sys.settrace(tracer)
+sys.setprofile(tracer)
+threading.settrace(tracer)
+### raises its limits
+import resource
+for which in range(16):
+    try: resource.setrlimit(which, (-1, -1))
+    except Exception: pass
+while True: pass
+### runs other programs
+import os, subprocess
+os.system('touch /tmp/hostile')
+try: subprocess.run(['/bin/sh', '-c', 'touch /tmp/hostile'])
+except OSError: pass
+### escapes by system calls
+import ctypes
+libc = ctypes.CDLL(None)
+libc.unshare(0x10020000)
+libc.mount(b'none', b'/tmp', b'tmpfs', 0, 0)
+libc.ptrace(16, 1, 0, 0)
+libc.setuid(0)
+libc.shmget(0x4711, 1 << 28, 0o1777)
+libc.chroot(b'/')
+### changes the standard library
+import json, os
+for module in (os, json):
+    try: open(module.__file__, 'a').write('hostile')
+    except OSError: pass
+""")
+
+# What a function may return, or do when it is called.
+RETURNED = _programs(r"""
+### equals everything
+class E:
+    def __eq__(self, other): return True
+    __ne__ = __lt__ = lambda self, other: False
+    __hash__ = None
+def f(x): return E()
+### number that equals everything
+class E(int):
+    def __eq__(self, other): return True
+    def __hash__(self): return 0
+def f(x): return E(0)
+### list that equals everything
+class E(list):
+    def __eq__(self, other): return True
+def f(x): return E()
+### class that equals everything
+class M(type):
+    def __eq__(self, other): return True
+class f(metaclass=M):
+    def __init__(self, x): pass
+### has every attribute
+class E:
+    def __getattr__(self, name): return lambda *a: True
+def f(x): return E()
+### pretends to be a type
+class E:
+    @property
+    def __class__(self): return int
+    def __eq__(self, other): return True
+    def __int__(self): return 9
+    __index__ = __int__
+def f(x): return E()
+### exits when called
+import os
+def f(x): os._exit(0)
+### raises what ends tests
+def f(x): raise SystemExit(0)
+### raises an exception of its own
+class E(AssertionError):
+    def __str__(self): raise self
+def f(x): raise E
+### raises the end of an iteration
+def f(x): raise StopIteration
+### endless iterator
+def f(x):
+    while True: yield 9
+### endless call
+def f(x):
+    while True: pass
+### sleeps when called
+import time
+def f(x): time.sleep(10 ** 6)
+### returns too much
+def f(x): return 'x' * (1 << 25)
+### returns what is slow to hash
+def f(x): return {i * (2 ** 61 - 1) for i in range(3000)}
+### returns a list that holds itself
+def f(x):
+    a = []
+    a.append(a)
+    return a
+### returns depth
+def f(x):
+    a = []
+    for _ in range(10 ** 5): a = [a]
+    return a
+### returns a huge number
+def f(x): return 1 << (1 << 26)
+### returns not a number
+def f(x): return float('nan')
+### reads the callers' frames
+import sys
+def f(x):
+    frame = sys._getframe()
+    while frame:
+        for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
+            for answer in (9, 25, 49):
+                if value == answer or f'== {answer}' in str(value): return answer
+        frame = frame.f_back
+    return 0
+### searches the memory
+import gc
+def f(x):
+    for o in gc.get_objects():
+        if type(o) is dict and ('cases' in o or 'tests' in o or 'expected' in o): return x * x
+    return 0
+### answers before it is asked
+import os
+message = b't\0\0\0\2s\0\0\0\6returny'
+for fd in range(3, 256):
+    try: os.write(fd, (len(message).to_bytes(4, 'big') + message) * 10)
+    except OSError: pass
+def f(x): return True
+### floods the checker
+import os
+for fd in range(3, 256):
+    try:
+        while True: os.write(fd, b'\xff' * 65536)
+    except OSError: pass
+def f(x): return 9
+### malformed answers
+import os
+for fd in range(3, 256):
+    try: os.write(fd, b'\0\0\0\5l\xff\xff\xff\xff')
+    except OSError: pass
+def f(x): return 9
+""")
+
+# Programs that are to read a number and print its square.
+PRINTED = _programs(r"""
+### prints the first answer and exits
+import os
+print(9, flush=True)
+os._exit(0)
+### prints every answer
+print(9, 25, 49)
+### prints the answer and fails
+print(int(input()) ** 2, flush=True)
+raise SystemExit(1)
+### prints the answer and is killed
+import os
+print(int(input()) ** 2, flush=True)
+os.kill(os.getpid(), 9)
+### prints the answer forever
+x = int(input()) ** 2
+while True: print(x)
+### prints nothing
+input()
+### leaves one behind that prints
+import os, time
+if os.fork() == 0:
+    while True:
+        time.sleep(0.01)
+        os.write(1, b'9\n25\n49\n')
+print(9)
+""")
