@@ -27,17 +27,20 @@ ATTENTION = "lit_passk_packed"
 """Name under which transformers finds ``packed_attention``."""
 
 
+USE_FLEX: bool | None = None
+"""Whether to use FlexAttention; None means on CUDA. Tests run its definition on the CPU."""
+
+
 class PackedLayout:
     """Who sees whom in a micro-batch; what attention needs of it is worked out once and serves every layer.
 
     Args:
         batch: The micro-batch.
-        flex: Whether to use FlexAttention; None means on CUDA.
     """
 
-    def __init__(self, batch: PackedBatch, flex: bool | None = None) -> None:
+    def __init__(self, batch: PackedBatch) -> None:
         self.batch = batch
-        self.flex = batch.input_ids.is_cuda if flex is None else flex
+        self.flex = batch.input_ids.is_cuda if USE_FLEX is None else USE_FLEX
         self.longest = max(
             max(batch.prompt_lengths),
             *(batch.prompt_lengths[p] + n for p, n in zip(batch.prompt_of, batch.fed_lengths, strict=True)),
@@ -112,6 +115,7 @@ def packed_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if packed_layout is None:
         return _padded_attention(module, query, key, value, attention_mask, dropout, scale, softcap, kwargs)
+    query, key = query.to(value.dtype), key.to(value.dtype)  # under autocast rotary embeddings make them float32
     window = packed_layout.binding(sliding_window)
     if packed_layout.flex and dropout == 0:
         return _flex(query, key, value, packed_layout.block_mask(window), scale, softcap), None

@@ -148,15 +148,20 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
         ValueError: If there is no such folder and the hub gives no such model.
     """
     keep_freed_memory()
+    folder = Path(path).expanduser()
+    missing = ValueError(
+        f"No model at {str(path)!r}: neither a folder nor a model the hub gives us. `lit-passk sft --config "
+        f"configs/maze_sft_cpu.yaml --out {path}` makes the shipped maze cold start."
+    )
+    looks_local = str(path).startswith((".", "~", "/")) or len(folder.parts) > 2
+    if looks_local and not folder.is_dir():
+        raise missing  # without asking the hub, which takes a minute where there is no network
     try:
-        model = AutoModelForCausalLM.from_pretrained(str(Path(path).expanduser()), dtype=dtype, **kwargs)
+        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, **kwargs)
     except OSError as error:
-        if Path(path).expanduser().is_dir():
-            raise  # a folder that lacks something: the message says what
-        raise ValueError(
-            f"No model at {str(path)!r}: neither a folder nor a model the hub gives us. `lit-passk sft --config "
-            f"configs/maze_sft_cpu.yaml --out {path}` makes the shipped maze cold start."
-        ) from error
+        if folder.is_dir():
+            raise  # it lacks something: the message says what
+        raise missing from error
     return CausalPolicy(model).train()
 
 

@@ -158,9 +158,10 @@ class _SharedPromptAttention(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        grads = [torch.empty_like(x) for x in ctx.saved_tensors[:3]]
+        saved = ctx.saved_tensors  # read once: checkpointed blocks are computed again for it
+        grads = [torch.empty_like(x) for x in saved[:3]]
         for call in (*ctx.plan.within, *ctx.plan.across):
-            parts = call.differentiate(grad, ctx.saved_tensors, ctx.scale)
+            parts = call.differentiate(grad, saved, ctx.scale)
             for rows, into, part in zip((call.query, call.key, call.key), grads, parts, strict=True):
                 rows.put(into, part, add=not call.causal)  # every row is in one causal call, and that came first
         return *grads, None, None
