@@ -136,18 +136,21 @@ def read_shards(path: Path, prefix: str = "") -> dict[str, Any]:
         if name.startswith(prefix)
     }
     dcp.load(flat, storage_reader=reader, no_dist=True)
-    nested: dict[str, Any] = {}
-    for name, value in flat.items():
-        *parents, last = metadata.planner_data[name]
-        level = nested
-        for key in parents:
-            level = level.setdefault(key, {})
-        level[last] = value
+    nested = _nest({metadata.planner_data[name]: value for name, value in flat.items()})
     if prefix:
         return nested
     states = sorted(key for key in nested if key.startswith("optimizer_"))
     optimizers = {"optimizer_states": [number_parameters(nested.pop(key)) for key in states]} if states else {}
     return nested | optimizers | torch.load(path / META, map_location="cpu", weights_only=True)
+
+
+def _nest(flat: dict[tuple[str | int, ...], Any]) -> Any:
+    """Dictionaries and lists again, from values by their paths."""
+    below: dict[str | int, dict[tuple[str | int, ...], Any]] = {}
+    for (key, *rest), value in flat.items():
+        below.setdefault(key, {})[tuple(rest)] = value
+    values = {key: part[()] if () in part else _nest(part) for key, part in below.items()}
+    return [values[i] for i in range(len(values))] if all(isinstance(key, int) for key in values) else values
 
 
 def number_parameters(state: dict[str, Any]) -> dict[str, Any]:

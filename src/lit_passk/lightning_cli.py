@@ -34,35 +34,39 @@ class LitPassKCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add ``rollout.*`` and share what two parts need."""
-        parser.add_lightning_class_args(RolloutCallback, "rollout")  # type: ignore[arg-type]
-        parser.add_lightning_class_args(CompletionsTable, "completions_table")  # type: ignore[arg-type]
-        parser.add_lightning_class_args(PassAtKCurve, "pass_at_k_curve")  # type: ignore[arg-type]
-        parser.add_lightning_class_args(ResumeCheckpoint, "checkpoint")  # type: ignore[arg-type]
+        parser.add_lightning_class_args(RolloutCallback, "rollout")
+        parser.add_lightning_class_args(CompletionsTable, "completions_table")
+        parser.add_lightning_class_args(PassAtKCurve, "pass_at_k_curve")
+        parser.add_lightning_class_args(ResumeCheckpoint, "checkpoint")
         parser.link_arguments("model.policy", "data.tokenizer")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "rollout.seed", compute_fn=int)
         parser.set_defaults(TRAINER_DEFAULTS)
 
+    def _options(self, config: Namespace) -> Namespace:
+        """The options of the subcommand; all of them under ``run=False``, which has none."""
+        return config if self.subcommand is None else config[self.subcommand]
+
     def before_instantiate_classes(self) -> None:
         """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's."""
-        config = self.config.get(str(self.subcommand), self.config)  # there is no subcommand under `run=False`
+        config = self._options(self.config)
         strategy = config.trainer.strategy
         if isinstance(strategy, Namespace) and strategy.class_path.endswith(".ModelParallelStrategy"):
             strategy.class_path = "lit_passk.strategy.ShardedStrategy"
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """As Lightning does, with checkpoints that are whole or do not exist."""
-        if self.config_init.get(str(self.subcommand), self.config_init).trainer.enable_checkpointing is False:
+        if self._options(self.config_init).trainer.enable_checkpointing is False:
             self._parser(self.subcommand).callback_keys.remove("checkpoint")
         trainer = super().instantiate_trainer(**kwargs)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = CheckpointFiles()
-        self.model.config_yaml = self._parser(self.subcommand).dump(self.config.get(str(self.subcommand), self.config), skip_none=True)
+        self.model.config_yaml = self._parser(self.subcommand).dump(self._options(self.config), skip_none=True)
         return trainer
 
     def before_fit(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means; without any the run starts anew."""
-        options = self.config_init.get(str(self.subcommand), self.config_init)
+        options = self._options(self.config_init)
         if options.ckpt_path == "last":
             options.ckpt_path = last_checkpoint(self.trainer.default_root_dir)
             rank_zero_info(f"ckpt_path last: {options.ckpt_path or 'there is none, so the run starts anew'}")
@@ -70,7 +74,7 @@ class LitPassKCLI(LightningCLI):
     def before_validate(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means."""
         self.before_fit()
-        if self.config.get(str(self.subcommand), self.config).ckpt_path == "last" and self.config_init.get(str(self.subcommand), self.config_init).ckpt_path is None:
+        if self._options(self.config).ckpt_path == "last" and self._options(self.config_init).ckpt_path is None:
             raise ValueError(
                 f"`--ckpt_path last` found no whole checkpoint under {self.trainer.default_root_dir}: set "
                 "`trainer.default_root_dir` to the folder of the run."

@@ -1,0 +1,71 @@
+"""One, two and four processes do the same."""
+
+import pytest
+import torch
+from processes.conftest import KL, LORA, STEPS
+
+KINDS = {"fsdp2 on 1": ("fsdp2", 1), "fsdp2 on 2": ("fsdp2", 2), "fsdp2 on 4": ("fsdp2", 4), "ddp on 2": ("ddp", 2)}
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS, scope="module")
+def several(request, train):
+    return train(*request.param)
+
+
+@pytest.fixture(scope="module")
+def alone(train):
+    return train("auto", 1)
+
+
+def test_the_run_is_worth_comparing(alone):
+    steps = alone.steps()
+    assert sorted(steps) == list(range(STEPS))
+    assert sorted(len(prompts) for prompts in steps.values()) == [1, 3, 3, 3, 3], "batches smaller than 2 and 4 ranks"
+    sizes = {len(completions) for prompts in steps.values() for completions, _ in prompts.values()}
+    assert len(sizes) > 1, "ragged groups"
+    signal = [any(advantages) for prompts in steps.values() for _, advantages in prompts.values()]
+    assert 3 < sum(signal) < len(signal), "ranks with something and ranks with nothing to train"
+
+
+def test_rollouts_and_advantages_are_the_same(several, alone):
+    mine, theirs = several.steps(), alone.steps()
+    assert mine.keys() == theirs.keys()
+    for step in theirs:
+        assert mine[step].keys() == theirs[step].keys()
+        for prompt, (completions, advantages) in theirs[step].items():
+            assert mine[step][prompt][0] == completions, (step, prompt)
+            assert mine[step][prompt][1] == pytest.approx(advantages, abs=1e-6)
+
+
+def test_weights_agree_to_float32_rounding(several, alone, policy):
+    from safetensors.torch import load_file
+
+    start, mine = load_file(f"{policy}/model.safetensors"), several.weights
+    moved = {name: (values - start[name]).abs().max() for name, values in alone.weights.items()}
+    assert min(moved.values()) > 1e-4, "every tensor was trained"
+    for name, values in alone.weights.items():
+        # Adam divides a gradient by its size: where that is near 0, rounding moves the weight by a part of the step.
+        torch.testing.assert_close(mine[name], values, rtol=0, atol=2e-3 * float(moved[name]), msg=name)
+
+
+def test_metrics_are_those_of_all_ranks(several, alone):
+    mine, theirs = several.metrics, alone.metrics
+    assert mine.keys() == theirs.keys()
+    assert {name: mine[name] for name in theirs if name.startswith("val/")} == {
+        name: value for name, value in theirs.items() if name.startswith("val/")
+    }
+    for name, value in theirs.items():
+        if not name.startswith("time/"):
+            assert mine[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
+
+
+@pytest.mark.parametrize("strategy", ["fsdp2", "ddp"])
+def test_adapters_train_the_same_on_two_processes(train, strategy):
+    alone, several = train("auto", 1, (*KL, *LORA)), train(strategy, 2, (*KL, *LORA))
+    assert several.steps().keys() == alone.steps().keys()
+    for name, values in alone.weights.items():
+        torch.testing.assert_close(several.weights[name], values, rtol=0, atol=1e-5, msg=name)
+    full = train("auto", 1).weights
+    assert not torch.equal(
+        alone.weights["model.layers.0.mlp.up_proj.weight"], full["model.layers.0.mlp.up_proj.weight"]
+    )

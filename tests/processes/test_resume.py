@@ -1,0 +1,103 @@
+"""A run that is killed and resumed ends with the weights of one that was not, to the bit."""
+
+import random
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.ranks import Ranks
+from processes.conftest import KL, LORA, STEPS, Run, arguments
+
+from lit_passk.callbacks import last_checkpoint
+from lit_passk.checkpoints import is_whole
+
+LAST = ("--ckpt_path", "last")
+WAYS = {
+    "shards, KL to a reference": ("fsdp2", 2, KL),
+    "shards, adapters and KL to their absence": ("fsdp2", 2, (*KL, *LORA)),
+    "a file, two replicas": ("ddp", 2, KL),
+    "a file, no KL, one process": ("auto", 1, ()),
+}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_killed_anywhere_and_resumed_is_bit_equal(way, train, policy, tmp_path):
+    strategy, num_processes, options = way
+    undisturbed = train(strategy, num_processes, options)
+    draw = random.Random(f"{way}")  # other steps in each way
+    kills = [(draw.randrange(1, 3), draw.choice(["start", "update"])), (draw.randrange(3, 5), "write"), (5, "rename")]
+    for step, where in kills:
+        kill = ["--trainer.callbacks+=helpers.faults.KillAt", f"--trainer.callbacks.step={step}"]
+        kill.append(f"--trainer.callbacks.where={where}")
+        args = arguments(policy, tmp_path, strategy, num_processes, *options, *LAST, *kill)
+        codes = Ranks(args, num_processes, tmp_path).wait()
+        assert -signal.SIGKILL in codes, (codes, step, where)
+        last = last_checkpoint(tmp_path)
+        done = step - 1 if where in ("write", "rename") else step
+        assert last is not None
+        assert last.name == f"step={done}.ckpt"
+        if where in ("write", "rename"):
+            left = list((tmp_path / "checkpoints").glob(".*.partial"))
+            assert len(left) == 1, "killed while writing"
+            assert where == "rename" or not is_whole(left[0])
+    ranks = Ranks(arguments(policy, tmp_path, strategy, num_processes, *options, *LAST), num_processes, tmp_path)
+    resumed = Run(tmp_path, ranks.succeed().output(), num_processes)
+    assert "step=4.ckpt" in resumed.output
+    assert same(resumed.weights, undisturbed.weights)
+    assert not list((tmp_path / "checkpoints").glob(".*")), "what the kills left behind was cleared away"
+    apart = ("time/", "parity/")  # a resumed run compares engine and policy once more
+    losses = {k: v for k, v in undisturbed.metrics.items() if not k.startswith(apart)}
+    assert {k: resumed.metrics[k] for k in losses} == losses
+
+
+OTHERS = {
+    "2 shards on 4": (("fsdp2", 2), ("fsdp2", 4)),
+    "2 shards on 1": (("fsdp2", 2), ("fsdp2", 1)),
+    "2 shards on 1 without sharding": (("fsdp2", 2), ("auto", 1)),
+    "a file on 2 shards": (("auto", 1), ("fsdp2", 2)),
+    "adapters of a file on 2 shards": (("auto", 1, (*KL, *LORA)), ("fsdp2", 2, (*KL, *LORA))),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), OTHERS.values(), ids=OTHERS)
+def test_other_processes_go_on_and_say_what_changes(before, after, train, policy, tmp_path):
+    whole = train(*before)
+    strategy, num_processes, options = (*after, KL)[:3]
+    args = arguments(policy, tmp_path, strategy, num_processes, *options, "--ckpt_path", str(whole.checkpoint(3)))
+    resumed = Run(tmp_path, Ranks(args, num_processes, tmp_path).succeed().output(), num_processes)
+    assert sorted(resumed.steps()) == [3, 4]
+    assert {s: resumed.steps()[s].keys() for s in (3, 4)} == {s: whole.steps()[s].keys() for s in (3, 4)}
+    for name, values in whole.weights.items():
+        torch.testing.assert_close(resumed.weights[name], values, rtol=0, atol=1e-5, msg=name)
+    told = "The checkpoint is of" in resumed.output
+    assert told == (before[1] != num_processes)
+
+
+def test_a_checkpoint_that_lost_a_part_is_refused_and_passed_over(train, policy, tmp_path):
+    import shutil
+
+    whole = train("fsdp2", 2)
+    folder = tmp_path / "checkpoints"
+    for step in (2, 3):
+        shutil.copytree(whole.checkpoint(step), folder / f"step={step}.ckpt")
+    shards = sorted((folder / "step=3.ckpt").glob("*.distcp"))
+    assert len(shards) == 2
+    shards[1].write_bytes(shards[1].read_bytes()[:-1])
+    assert last_checkpoint(tmp_path) == folder / "step=2.ckpt"
+    args = arguments(policy, tmp_path, "fsdp2", 2, *KL, "--ckpt_path", str(folder / "step=3.ckpt"))
+    ranks = Ranks(args, 2, tmp_path)
+    assert ranks.wait() == [1, 1]
+    assert "is not whole" in ranks.output()
+
+
+def test_training_longer_than_the_data_lasts(train):
+    """The five steps of these runs cross the end of an epoch, so the resumptions above do too."""
+    prompts = [set(step) for _, step in sorted(train("auto", 1, ()).steps().items())]
+    assert len(prompts) == STEPS
+    assert set.union(*prompts[:3]) == set(range(7))
+    assert Path(train("auto", 1, ()).folder).is_dir()
