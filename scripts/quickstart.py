@@ -1,7 +1,7 @@
 """The main job: Pass@1, Pass@k and Pass@k-then-Pass@1 training from one cold start, compared on unseen mazes.
 
-Every step is a command that can be typed by hand; they are printed as they are run. Works in runs/quickstart-HASH, where
-HASH is of the configurations, so that finished steps are reused as long as nothing they depend on has changed.
+Every step is a command that can be typed by hand; they are printed as they are run. Works in runs/quickstart-HASH, with
+a hash of the configurations, so that finished steps are reused as long as nothing they depend on has changed.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def train(folder: Path, arm: str, steps: int, *overrides: str) -> Step:
     out = folder / arm
     command = [*CLI, "fit", "--config", "configs/maze_cpu.yaml", "--model.policy", str(folder / "cold_start")]
     command += ["--trainer.max_steps", str(steps), "--trainer.limit_val_batches", "0"]
-    command += ["--trainer.default_root_dir", str(out), "--checkpoint.every", str(half(steps)), "--checkpoint.keep", "2"]
+    command += ["--trainer.default_root_dir", str(out)]
+    command += ["--checkpoint.every", str(half(steps)), "--checkpoint.keep", "2"]
     return Step(folder, ARMS[arm], [*command, *overrides], out / "checkpoints" / f"step={steps}.ckpt")
 
 
@@ -152,7 +153,11 @@ def report(folder: Path) -> None:
     for arm, label in ARMS.items():
         (summary,) = summarize(results[arm], label, ks=range(1, 65))
         curves[label] = summary.pass_at_k
-        print(f"{label:34s}" + "".join(f"  {summary.pass_at_k[k][0]:8.3f}" for k in shown) + f"  {summary.others['entropy']:.3f}")
+        print(
+            f"{label:34s}"
+            + "".join(f"  {summary.pass_at_k[k][0]:8.3f}" for k in shown)
+            + f"  {summary.others['entropy']:.3f}"
+        )
 
     print("\nPaired differences, 95 % bootstrap intervals over mazes (one seed: training noise is not in them):")
     claims = [("passk", "pass1", (1, 8, 64)), ("passk_then_pass1", "pass1", (1, 64))]
@@ -162,7 +167,8 @@ def report(folder: Path) -> None:
         for d in comparison.differences:
             verdicts[arm, d.k] = d
             sure = "" if d.clear else "  (the interval holds 0)"
-            print(f"  {ARMS[arm]:19s} - {ARMS[baseline]}  pass@{d.k:<3d} {d.value:+.3f}  [{d.low:+.3f}, {d.high:+.3f}]{sure}")
+            pair = f"{ARMS[arm]:19s} - {ARMS[baseline]}"
+            print(f"  {pair}  pass@{d.k:<3d} {d.value:+.3f}  [{d.low:+.3f}, {d.high:+.3f}]{sure}")
     wider = all(verdicts["passk", k].low > 0 for k in (8, 64))
     level = verdicts["passk_then_pass1", 1].high >= 0
     kept = verdicts["passk_then_pass1", 64].low > 0
@@ -172,7 +178,8 @@ def report(folder: Path) -> None:
 
     picture = folder / "pass_at_k.png"
     plot_pass_at_k(curves, title="Pass@k Training on 5x5 mazes").savefig(picture)
-    print(f"\nThe picture: {picture}\nLook through the answers: lit-passk report {folder}/*.jsonl --out {folder}/report")
+    print(f"\nThe picture: {picture}")
+    print(f"To look through the answers: .venv/bin/lit-passk report {folder}/*.jsonl --out {folder}/report")
 
 
 if __name__ == "__main__":

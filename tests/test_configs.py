@@ -67,7 +67,9 @@ def test_math_fsdp_up_to_the_weights(maze_policy, problems, tmp_path):
     """Only what needs a hub or eight GPUs is replaced: policy, data, devices and the precision plugin's device."""
     config = yaml.safe_load((CONFIGS / "math_fsdp.yaml").read_text())
     config["data"]["train"]["init_args"] = {"path": problems}
-    config["data"]["val"] = {name: {"class_path": "MathTask", "init_args": {"path": problems}} for name in ("aime24", "aime25")}
+    config["data"]["val"] = {
+        name: {"class_path": "MathTask", "init_args": {"path": problems}} for name in ("aime24", "aime25")
+    }
     del config["trainer"]["strategy"]
     path = tmp_path / "math.yaml"
     path.write_text(yaml.safe_dump(config))

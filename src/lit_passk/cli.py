@@ -15,7 +15,7 @@ LIGHTNING = {
     "predict": "write completions with their scores to JSON lines (`rollout.results`)",
 }
 OTHERS = {  # command: (module, function taking the options, what it does)
-    "sft": ("lightning_cli", "sft", "cold-start a small policy on a task's demonstrations; writes a Hugging Face folder"),
+    "sft": ("lightning_cli", "sft", "cold-start a small policy on a task's demonstrations"),
     "report": ("report.main", "main", "tables, curves and a page to look through, from result files"),
     "rescore": ("rollout.rescoring", "main", "judge the completions of a result file again, without sampling"),
     "export": ("export", "main", "write a Hugging Face folder from a checkpoint"),
@@ -75,7 +75,7 @@ def overview() -> str:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether the error was raised by this package: then its message is meant for the user, else it is a bug's trace."""
+    """Whether this package raised the error: then its message is meant for the user, else it is a bug's trace."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and Path(__file__).parent in Path(frames[-1].filename).parents
 

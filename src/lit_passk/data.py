@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import lightning as L
 import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
-from torch import Tensor, device
+from torch import device
 from torch.utils.data import DataLoader
 
 from lit_passk.tasks.base import Task
@@ -28,7 +28,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
-    hint = f"If it should be the maze cold start: `lit-passk sft --config configs/maze_sft_cpu.yaml --out {path}` makes it."
+    hint = f"The maze cold start is made by `lit-passk sft --config configs/maze_sft_cpu.yaml --out {path}`."
     if path.startswith((".", "/", "~")) and not Path(path).is_dir():
         raise ValueError(f"`model.policy` is {path!r}, but there is no such folder. {hint}")
     try:
@@ -196,9 +196,9 @@ class PromptDataModule(L.LightningDataModule):
         """Leave the batch as it is: it holds no tensors, and Lightning's transfer would rebuild it."""
         return batch
 
-    def decode(self, token_ids: Sequence[int] | Tensor) -> str:
+    def decode(self, token_ids: Sequence[int]) -> str:
         """Completion text without special tokens."""
-        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True))
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
     def _loader(self, task: Task, name: str, prompts_per_step: int, seed: int | None) -> PromptLoader:
         rank, world_size = self._data_parallel()
@@ -224,10 +224,11 @@ class PromptDataModule(L.LightningDataModule):
                 f"`data.max_prompt_tokens`={self.max_prompt_tokens} tokens and are left out."
             )
         if not kept:
-            raise ValueError(f"No prompt of {name!r} has at most `data.max_prompt_tokens`={self.max_prompt_tokens} tokens.")
+            raise ValueError(
+                f"No prompt of {name!r} has 1 to `data.max_prompt_tokens`={self.max_prompt_tokens} tokens."
+            )
         rank_zero_info(f"{name}: {len(kept)} prompts")
         return kept
-
 
 
 class DemonstrationDataModule(L.LightningDataModule):

@@ -61,7 +61,9 @@ class HandOver(L.Callback):
     def __init__(self, batches: Sequence[RolloutBatch]) -> None:
         self.batches = list(batches)
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: int, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: int, batch_idx: int
+    ) -> None:
         pl_module.rollouts = self.batches[batch]
 
 

@@ -27,7 +27,8 @@ class CompletionsTable(L.Callback):
     def __init__(self, every: int = 50, groups: int = 2, completions: int = 4) -> None:
         if min(every, groups, completions) < 0:
             raise ValueError(
-                f"CompletionsTable needs numbers >= 0, but got every={every}, groups={groups}, completions={completions}."
+                "CompletionsTable needs numbers >= 0, "
+                f"but got every={every}, groups={groups}, completions={completions}."
             )
         self.every = every
         self.groups = groups

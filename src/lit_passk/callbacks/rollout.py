@@ -167,14 +167,14 @@ class RolloutCallback(L.Callback):
         if self._results_file is None:
             pl_module.rollouts = self.roll_out(trainer, pl_module, batch, self.val_sampling, seeds)
             return
-        groups = []
+        groups: list[ScoredGroup] = []
         for part, sampling, part_seeds in self._results_file.missing(batch, self.val_sampling, seeds):
             groups += self.roll_out(trainer, pl_module, part, sampling, part_seeds).groups
         groups = self._results_file.complete(batch, groups, self.val_sampling)
         pl_module.rollouts = collate_rollouts(groups, self.val_sampling, version=pl_module.rl_step)
 
-    on_test_batch_start = on_validation_batch_start
-    on_predict_batch_start = on_validation_batch_start
+    on_test_batch_start = on_validation_batch_start  # type: ignore[assignment]
+    on_predict_batch_start = on_validation_batch_start  # type: ignore[assignment]
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Free the engine's memory for training."""

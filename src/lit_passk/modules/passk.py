@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
@@ -129,7 +130,7 @@ class PassKRLModule(Resumable, PassAtKValidation):
             reference = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype)
             object.__setattr__(self, "reference", reference.eval().requires_grad_(False))
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer over the trainable parameters, and its schedule."""
         optimizer = self.make_optimizer([p for p in self.policy.parameters() if p.requires_grad])
         return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
@@ -237,7 +238,7 @@ class PassKRLModule(Resumable, PassAtKValidation):
     def _importance(
         self, micro: PackedBatch, rollouts: RolloutBatch, old_logprobs: Tensor
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """Importance weights ``(T,)`` against the engine's own log-probs, and sums for the log; None when not needed."""
+        """Importance weights ``(T,)`` against the engine's log-probs, and sums for the log; None when not needed."""
         if self.correction == "off" or (self.correction == "auto" and rollouts.exact):
             return None, {}
         correction = RolloutCorrection() if self.correction == "auto" else self.correction
@@ -258,7 +259,7 @@ class PassKRLModule(Resumable, PassAtKValidation):
         norm = clip_gradients(parameters, self.max_grad_norm)
         optimizer.step()  # type: ignore[union-attr]
         optimizer.zero_grad()  # type: ignore[union-attr]
-        scheduler.step()  # type: ignore[union-attr, call-arg]
+        scheduler.step()  # type: ignore[union-attr]
         return norm.detach().cpu()
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
@@ -56,7 +57,7 @@ class SFTModule(L.LightningModule):
         )
         self.model = AutoModelForCausalLM.from_config(config)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer and its schedule, stepped once an optimizer step."""
         optimizer = self.make_optimizer(self.model.parameters())
         return {
@@ -116,12 +117,16 @@ def build_tokenizer(vocabulary: Sequence[str]) -> PreTrainedTokenizerFast:
 
     special = ["<pad>", "<eos>", "<unk>"]
     if len(set(vocabulary)) != len(vocabulary) or set(special) & set(vocabulary):
-        raise ValueError(f"`vocabulary` must hold different tokens, none of them {special}, but got {list(vocabulary)}.")
+        raise ValueError(f"`vocabulary` needs different tokens, none of them {special}, but got {list(vocabulary)}.")
     inner = Tokenizer(WordLevel({token: i for i, token in enumerate([*special, *vocabulary])}, unk_token="<unk>"))
     words = sorted((token for token in vocabulary if len(token) > 1), key=len, reverse=True)
     pattern = "|".join(["".join(f"\\x{{{ord(c):x}}}" for c in word) for word in words] + [r"[\s\S]"])
     inner.pre_tokenizer = Split(Regex(pattern), behavior="isolated")
     inner.decoder = Fuse()
     return PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", clean_up_tokenization_spaces=False
+        tokenizer_object=inner,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        clean_up_tokenization_spaces=False,
     )

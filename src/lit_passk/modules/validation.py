@@ -37,9 +37,9 @@ class PassAtKValidation(L.LightningModule):
         """Clear the hand-over, so that no rollout is used twice; callbacks have seen it."""
         self.rollouts = None
 
-    on_validation_batch_end = on_train_batch_end
-    on_test_batch_end = on_train_batch_end
-    on_predict_batch_end = on_train_batch_end
+    on_validation_batch_end = on_train_batch_end  # type: ignore[assignment]
+    on_test_batch_end = on_train_batch_end  # type: ignore[assignment]
+    on_predict_batch_end = on_train_batch_end  # type: ignore[assignment]
 
     def take_rollouts(self) -> RolloutBatch:
         """The hand-over, or a RuntimeError when nothing was handed over."""
@@ -50,7 +50,6 @@ class PassAtKValidation(L.LightningModule):
             )
         return self.rollouts
 
-
     def on_validation_epoch_start(self) -> None:
         """Make one metric for each validation task."""
         names = list(self.trainer.datamodule.val)  # type: ignore[attr-defined]
@@ -60,7 +59,9 @@ class PassAtKValidation(L.LightningModule):
         """Count the correct completions of each problem."""
         rollouts = self.take_rollouts()
         sizes = rollouts.group.bincount(minlength=len(rollouts.indices)).tolist()
-        self.val_metrics[batch.name].update(list(rollouts.correct.split(sizes)), rollouts.indices)
+        metric = self.val_metrics[batch.name]
+        assert isinstance(metric, PassAtK)
+        metric.update(list(rollouts.correct.split(sizes)), rollouts.indices)
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/<name>/pass@k`` with its interval, and ``val/pass@k``, the unweighted mean over the tasks."""
@@ -113,5 +114,6 @@ class PassAtKValidation(L.LightningModule):
                 found[k] = (math.nan, math.nan, math.nan)
                 continue
             interval = pass_at_k_interval(counts.num_correct[enough], counts.num_samples[enough], [k])
-            found[k] = tuple(float(bound[0]) for bound in interval)
+            value, low, high = (float(bound[0]) for bound in interval)
+            found[k] = (value, low, high)
         return found

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class TransformersEngine(RolloutEngine):
     """Batched sampling with a key-value cache; each prompt is computed once a group, finished rows leave the batch.
 
-    It shares the policy's weights, so there is nothing to synchronise. A policy that is sharded over processes cannot be
-    run by one rank alone: then the engine keeps a full copy of its own, which is meant for tests and small models.
+    It shares the policy's weights, so there is nothing to synchronise. A policy that is sharded over processes cannot
+    be run by one rank alone: then the engine keeps a full copy of its own, which is meant for tests and small models.
 
     Args:
         batch_size: Completions that are sampled together; bounds the memory of the cache.
@@ -206,4 +206,5 @@ def _unsharded_copy(policy: PreTrainedModel) -> PreTrainedModel:
     with torch.random.fork_rng():  # building it draws its initial weights
         own = type(policy)(copy.deepcopy(policy.config))
     parameter = next(policy.parameters())
-    return own.to(device=parameter.device, dtype=parameter.dtype).eval().requires_grad_(False)
+    own.to(device=parameter.device, dtype=parameter.dtype)  # type: ignore[call-arg]
+    return own.eval().requires_grad_(False)

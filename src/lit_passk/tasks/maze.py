@@ -159,7 +159,7 @@ def _make_mazes(
         if attempts > 1000 * (len(found) + 10):
             raise ValueError(
                 f"MazeTask found only {len(found)} different mazes of {num} with sizes={list(sizes)}, "
-                f"wall_density={density}, min_distance={min_distance}. Ask for fewer or larger mazes, or a smaller distance."
+                f"wall_density={density}, min_distance={min_distance}. Ask for fewer or larger mazes."
             )
     return list(found)
 
