@@ -153,6 +153,7 @@ def test_benchmarks_load_from_local_files(config):
         (r"\frac{1}{3}", "0.333333"),
         (r"\frac{\sqrt{3}}{3}", r"\frac{1}{\sqrt{3}}"),
         ("4", r"\sqrt{16}"),
+        (r"2\sqrt{2}\pi", "2√2π"),
         (r"x^2+2x+1", r"(x+1)^2"),
         ("a + b + c", "c+b+a"),
         (r"1 - \frac{1}{\mathrm{e}}", r"\frac{e-1}{e}"),
@@ -163,6 +164,7 @@ def test_benchmarks_load_from_local_files(config):
         (r"15\text{ cm}^2", "15"),
         ("15", r"15\ \mathrm{cm}"),
         (r"90^\circ", "90"),
+        (r"90^\circ", "90°"),
         ("32", r"\$32"),
         (r"\frac{270}7\text{ degrees}", r"\frac{270}{7}"),
         # percent
@@ -190,6 +192,7 @@ def test_benchmarks_load_from_local_files(config):
         # words and letters
         (r"\text{Evelyn}", "Evelyn"),
         (r"\text{June 20}", "June 20"),
+        (r"\text{A, B}", "B, A"),
         (r"\text{(C)}", "C"),
         ("C", r"\text{(C) } 12"),
         ("np.arcsin(10/13)", "np.arcsin(10/13)"),
@@ -253,6 +256,7 @@ def test_different_answers(reference, given):
         ("The answer is $72.", True, "72"),
         ("The answer is \\$72.00", True, "72.00"),
         ("**Answer:** 72 clips", True, "72"),
+        ("The answer is **72**.", True, "72"),
         ("She sold 48 and then 24, which makes 72", True, "72"),
         ("#### 72", True, "72"),
         ("The answer is 24 + 48.", True, "24 + 48"),

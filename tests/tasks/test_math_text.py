@@ -16,7 +16,8 @@ from lit_passk.tasks.math_text import boxed_answers, boxes, chosen_letter, concl
         (r"\boxed{\frac{1}{2}}", [r"\frac{1}{2}"]),
         (r"\boxed{\{1, 2\}}", [r"\{1, 2\}"]),
         (r"\boxed{\left\{1\right.}", [r"\left\{1\right."]),  # braces that are escaped need not balance
-        (r"\boxed{x = \boxed{3}}", [r"x = \boxed{3}"]),
+        (r"\boxed{x = \boxed{3}}", ["3"]),
+        (r"\boxed{\boxed{1}, \boxed{2}}", ["1,2"]),
         (r"{ { \boxed{5} } } }", ["5"]),
         (r"$\boxed{1}$, $\boxed{2}$ and $\boxed{3}$.", ["1,2,3"]),
         (r"\boxed{7} \text{ or } \boxed{8}", ["7,8"]),
@@ -97,6 +98,7 @@ def test_the_letter_chosen(text, boxed, choice):
         (r"10{,}000", "10,000"),
         (r"\$32", "32"),
         ("\N{MINUS SIGN}5", "-5"),
+        ("60\N{DEGREE SIGN}", r"60^\circ"),
         (r"1,\!000", "1,000"),
     ],
 )

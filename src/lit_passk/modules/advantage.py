@@ -16,7 +16,8 @@ def compute_advantages(
     """Apply a strategy to every group of a step.
 
     Groups are handed over in buckets of equal size, because completions that could not be scored are missing: a
-    strategy never sees a hole. A group that shrank below what the strategy can use gets advantage 0. Every rank must call this.
+    strategy never sees a hole. A group that shrank below what the strategy can use gets advantage 0. Every rank must
+    call this.
 
     Args:
         strategy: The advantage strategy.

@@ -8,19 +8,19 @@ import textwrap
 
 from lit_passk.tasks.code_judge import Unit
 
-_CODE_AND_END = r"[^\n`]*\n(.*?)(?:^[ \t]*```|```[ \t]*$|\Z)"
+_CODE = r"[^\n`]*\n(.*?)(?:^[ \t]*```|```[ \t]*$"
 _PYTHON_BLOCK = re.compile(
-    r"(?:^([ \t]*))?```[ \t]*(?:python3?|py)\b" + _CODE_AND_END, re.MULTILINE | re.DOTALL | re.IGNORECASE
+    r"(?:^([ \t]*))?```[ \t]*(?:python3?|py)\b" + _CODE + r"|\Z)", re.MULTILINE | re.DOTALL | re.IGNORECASE
 )
-_ANY_BLOCK = re.compile(r"^([ \t]*)```[ \t]*([\w+#.-]*)" + _CODE_AND_END, re.MULTILINE | re.DOTALL)
+_CLOSED_BLOCK = re.compile(r"^([ \t]*)```[ \t]*([\w+#.-]*)" + _CODE + ")", re.MULTILINE | re.DOTALL)
 # Where the paper that published HumanEval ends a completion, and a closed fence.
-_STOPS = re.compile(r"\n(?=class|def|#|if|print|```)")
+_STOPS = re.compile(r"\n(?=class|def|@|#|if|print|```)")
 
 
 def last_block(completion: str) -> str | None:
     r"""The last fenced block of Python, or else the last block without a language; None when there is none.
 
-    A block that is never closed goes to the end. What stands before ``</think>`` does not count.
+    A block of Python that is never closed goes to the end. What stands before ``</think>`` does not count.
 
     Example:
         >>> last_block("First ```python\nold\n```\nbut better:\n```python\nnew()\n```\nDone.")
@@ -28,7 +28,7 @@ def last_block(completion: str) -> str | None:
 
     """
     text = _after_thinking(completion)
-    plain = [(margin, code) for margin, language, code in _ANY_BLOCK.findall(text) if not language]
+    plain = [(margin, code) for margin, language, code in _CLOSED_BLOCK.findall(text) if not language]
     blocks = _PYTHON_BLOCK.findall(text) or plain
     if not blocks:
         return None

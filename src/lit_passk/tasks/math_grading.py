@@ -132,6 +132,8 @@ def box_values(content: str) -> tuple[Value, ...]:
     readings = [content]
     if _SCIENTIFIC.search(content):  # 2e-1 is a fifth, or a number less than twice Euler's
         readings.append(_SCIENTIFIC.sub(r"\1 \\times 10^{\2}", content))
+    if "\\text" in content and "," in content:  # \text{A, B} is two letters, and no word
+        readings.append(plain(content))
     values: tuple[Value, ...] = ()
     for reading in readings:
         box = f"\\boxed{{{reading}}}"
@@ -148,10 +150,14 @@ def read_text(text: str) -> tuple[tuple[Value, ...], str | None]:
     for reading in (text, text.replace("\\$", "")) if "\\$" in text else (text,):
         for config, mode in ((TEXT, "first_match"), (TEXT_WITHOUT_UNITS, "first_match"), (TEXT, "any_match")):
             found = parse(reading, config, extraction_mode=mode, parsing_timeout=None)
-            spelling = next((plain(item, keep_text=True) for item in reversed(found) if isinstance(item, str)), None)
+            spelling = next((_spelling(item) for item in reversed(found) if isinstance(item, str)), None)
             if values := _values(found):
                 return values, spelling
     return (), spelling
+
+
+def _spelling(found: str) -> str:
+    return plain(found.strip("* \n"), keep_text=True)  # without the asterisks of **72**
 
 
 def _values(found: Iterable[Any]) -> tuple[Value, ...]:

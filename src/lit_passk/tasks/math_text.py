@@ -11,8 +11,25 @@ _SEPARATOR = re.compile(
 _CONCLUSION = re.compile(r"(?i:final answer is)(?:(?!(?i:final answer is)).){1,200}?I hope", re.DOTALL)
 _NEAR = 70
 _LINK = re.compile(r"\b(?:and|or)\b|,|;")
-_WRAPPER = re.compile(r"\\(?:boxed|fbox|text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox)\s*\{([^{}]*)\}")
+_WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox)\s*\{([^{}]*)\}")
 _SPACING = re.compile(r"\\(?:left|right)(?![a-zA-Z])|\\[!,;:]|\\(?:quad|qquad)(?![a-zA-Z])")
+_SYMBOLS = {
+    ord(symbol): latex
+    for symbol, latex in [
+        ("\N{MINUS SIGN}", "-"),
+        ("\N{DEGREE SIGN}", r"^\circ "),
+        ("\N{SQUARE ROOT}", r"\sqrt "),
+        ("\N{GREEK SMALL LETTER PI}", r"\pi "),
+        ("\N{MULTIPLICATION SIGN}", r"\times "),
+        ("\N{MIDDLE DOT}", r"\cdot "),
+        ("\N{PLUS-MINUS SIGN}", r"\pm "),
+        ("\N{LESS-THAN OR EQUAL TO}", r"\le "),
+        ("\N{GREATER-THAN OR EQUAL TO}", r"\ge "),
+        ("\N{NOT EQUAL TO}", r"\ne "),
+        ("\N{INFINITY}", r"\infty "),
+        ("\N{UNION}", r"\cup "),
+    ]
+}
 _LETTER = re.compile(r"\(?([A-Z])(?:\)|[.:]|$)")
 _LONE_LETTER = re.compile(r"\(?([A-Z])\)?\.?")
 _SAID_LETTER = re.compile(r"(?i:answer|choice|option)(?i:\s+is)?\s*:?[\s*$]*\\?\(?\(?([A-H])\)?(?![\w'])")
@@ -32,7 +49,7 @@ def concluding_answer(text: str) -> str | None:
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    r"""Every closed ``\boxed{...}`` or ``\fbox{...}`` of a text, outermost ones: start, end and content.
+    r"""Every closed ``\boxed{...}`` or ``\fbox{...}`` of a text, innermost ones: start, end and content.
 
     One pass over the text, because a policy that fell into a loop writes thousands of boxes that never close.
     """
@@ -43,9 +60,8 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
             open_braces.append(token)
         elif token[0] == "}" and open_braces:
             opening = open_braces.pop()
-            if opening[0] != "{":
-                while found and found[-1][0] > opening.start():
-                    found.pop()
+            inner = found and found[-1][0] > opening.start()
+            if opening[0] != "{" and not inner:
                 found.append((opening.start(), token.end(), text[opening.end() : token.start()].strip()))
     return found
 
@@ -116,7 +132,7 @@ def plain(answer: str, keep_text: bool = False) -> str:
         ('(3,\\frac{\\pi}{2})', 'evelyn', '1 1/2', '10,000')
 
     """
-    answer = answer.replace("\N{MINUS SIGN}", "-").replace("{,}", ",").replace("\\$", "").replace("$", "")
+    answer = answer.translate(_SYMBOLS).replace("{,}", ",").replace("\\$", "").replace("$", "")
     answer = re.sub(r"\\[dt]frac(?![a-zA-Z])", r"\\frac", answer).replace("~", " ")
     answer = answer.strip()
     if answer.endswith(".") and not answer.endswith(".."):

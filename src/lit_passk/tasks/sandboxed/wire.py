@@ -85,9 +85,9 @@ def _encode(value: Any, parts: list[bytes], handle: Callable[[Any], int | str] |
     elif isinstance(value, (bytes, bytearray)):
         parts.append(_sized(b"a" if isinstance(value, bytearray) else b"b", bytes(value)))
     elif isinstance(value, list):
-        _encode_many(b"l", value, parts, handle)
+        _encode_many(b"l", list.__getitem__(value, slice(None)), parts, handle)
     elif isinstance(value, tuple):
-        _encode_many(b"t", value, parts, handle)
+        _encode_many(b"t", tuple.__getitem__(value, slice(None)), parts, handle)
     elif isinstance(value, (set, frozenset)):
         _encode_many(b"S" if isinstance(value, frozenset) else b"u", list(value), parts, handle)
     elif isinstance(value, dict):
