@@ -157,7 +157,7 @@ def read_text(text: str) -> tuple[tuple[Value, ...], str | None]:
 
 
 def _spelling(found: str) -> str:
-    return plain(found.strip("* \n"), keep_text=True)  # without the asterisks of **72**
+    return plain(found.lstrip("* \n").rstrip("*. \n"), keep_text=True)  # without the asterisks of **72**
 
 
 def _values(found: Iterable[Any]) -> tuple[Value, ...]:
