@@ -142,22 +142,24 @@ def main() -> None:
 
 def report(folder: Path) -> None:
     """Print the table and the verdict, and draw the picture."""
+    import torch
+
+    from lit_passk.functional.bootstrap import pass_at_k_interval
     from lit_passk.report.compare import compare
     from lit_passk.report.plot import plot_pass_at_k
-    from lit_passk.report.summary import summarize
+    from lit_passk.report.summary import judged_counts
     from lit_passk.results import load_results
 
     results = {arm: load_results(folder / f"{arm}.jsonl") for arm in ARMS}
-    curves, shown = {}, (1, 2, 4, 8, 16, 32, 64)
+    curves, shown, ks = {}, (1, 2, 4, 8, 16, 32, 64), list(range(1, 65))
     print(f"\n{'512 unseen mazes, 64 samples each':34s}" + "".join(f"  pass@{k:<3d}" for k in shown) + " entropy")
     for arm, label in ARMS.items():
-        (summary,) = summarize(results[arm], label, ks=range(1, 65))
-        curves[label] = summary.pass_at_k
-        print(
-            f"{label:34s}"
-            + "".join(f"  {summary.pass_at_k[k][0]:8.3f}" for k in shown)
-            + f"  {summary.others['entropy']:.3f}"
-        )
+        num_correct, num_samples = zip(*judged_counts(results[arm].groups()["maze"]).values(), strict=True)
+        bounds = pass_at_k_interval(torch.tensor(num_correct), torch.tensor(num_samples), ks)
+        curves[label] = dict(zip(ks, zip(*(bound.tolist() for bound in bounds), strict=True), strict=True))
+        records = results[arm].records
+        entropy = -sum(r.mean_logprob * r.num_tokens for r in records) / sum(r.num_tokens for r in records)
+        print(f"{label:34s}" + "".join(f"  {curves[label][k][0]:8.3f}" for k in shown) + f"  {entropy:.3f}")
 
     print("\nPaired differences, 95 % bootstrap intervals over mazes (one seed: training noise is not in them):")
     claims = [("passk", "pass1", (1, 8, 64)), ("passk_then_pass1", "pass1", (1, 64))]
