@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import device
 from torch.utils.data import DataLoader
 
+from lit_passk.contamination import find_overlaps, warn_about_overlaps
 from lit_passk.tasks.base import Task
 from lit_passk.types import PromptBatch
 
@@ -165,6 +166,14 @@ class PromptDataModule(L.LightningDataModule):
     def tasks(self) -> dict[str, Task]:
         """Every task by name, the training task as ``train``."""
         return ({"train": self.train} if self.train is not None else {}) | self.val
+
+    def setup(self, stage: str) -> None:
+        """Warn, before training, of validation problems that the training task holds too."""
+        if stage == "fit" and self.train is not None and (self.trainer is None or self.trainer.is_global_zero):
+            train = [self.train[i].prompt for i in range(len(self.train))]
+            for name, task in self.val.items():
+                prompts = [task[i].prompt for i in range(len(task))]
+                warn_about_overlaps(find_overlaps(train, prompts), len(prompts), f"`data.val` {name!r}")
 
     def render(self, prompt: str) -> str:
         """The text the policy continues."""

@@ -76,7 +76,8 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tuple], 
         color, dashes = styles[label]
         axes.fill_between(ks, lows, highs, color=color, alpha=band, linewidth=0)
         powers = [i for i, k in enumerate(ks) if k & (k - 1) == 0]  # a marker at every k would merge into a band
-        axes.plot(ks, values, color=color, linestyle=dashes, linewidth=1.8, marker="o", markersize=3.2, markevery=powers)
+        line = {"color": color, "linestyle": dashes, "linewidth": 1.8}
+        axes.plot(ks, values, marker="o", markersize=3.2, markevery=powers, **line)
     _scale(axes, sorted({k for curve in curves.values() for k in curve}))
     _label_ends(axes, curves, styles, inches)
 
