@@ -56,7 +56,7 @@ def all_cat(values: Tensor, what: str = "values") -> Tensor:
     padded = values.new_zeros(int(counts.max()), device=_device())
     padded[: len(values)] = values
     gathered = [torch.empty_like(padded) for _ in range(world_size())]
-    with _named(f"the collection of {what}"):
+    with named(f"the collection of {what}"):
         dist.all_gather(gathered, padded, group=_group)
     return torch.cat([part[:n] for part, n in zip(gathered, counts.tolist(), strict=True)]).to(values.device)
 
@@ -65,13 +65,13 @@ def _all_reduce(values: Tensor, op: dist.ReduceOp.RedOpType, what: str) -> Tenso
     if world_size() == 1:
         return values
     reduced = values.to(_device(), copy=True)
-    with _named(what):
+    with named(what):
         dist.all_reduce(reduced, op, group=_group)
     return reduced.to(values.device)
 
 
 @contextmanager
-def _named(what: str) -> Iterator[None]:
+def named(what: str) -> Iterator[None]:
     """Say what was waited for when a collective fails: a time-out by itself names an address."""
     try:
         yield

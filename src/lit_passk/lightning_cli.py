@@ -23,7 +23,14 @@ import lit_passk.tasks.code
 import lit_passk.tasks.math
 import lit_passk.tasks.maze
 import lit_passk.tasks.reasoning_gym  # noqa: F401
-from lit_passk.callbacks import CompletionsTable, PassAtKCurve, ResumeCheckpoint, RolloutCallback, last_checkpoint
+from lit_passk.callbacks import (
+    CompletionsTable,
+    PassAtKCurve,
+    ResumeCheckpoint,
+    RolloutCallback,
+    StopTogether,
+    last_checkpoint,
+)
 from lit_passk.checkpoints import CheckpointFiles
 from lit_passk.data import DemonstrationDataModule, PromptDataModule
 from lit_passk.modules import PassKRLModule, SFTModule
@@ -59,6 +66,8 @@ class LitPassKCLI(LightningCLI):
         if self._options(self.config_init).trainer.enable_checkpointing is False:
             self._parser(self.subcommand).callback_keys.remove("checkpoint")
         trainer = super().instantiate_trainer(**kwargs)
+        # Before callbacks that clean up, which may take long.
+        trainer.callbacks.insert(0, StopTogether())  # type: ignore[attr-defined]
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = CheckpointFiles()
         self.model.config_yaml = self._parser(self.subcommand).dump(self._options(self.config), skip_none=True)

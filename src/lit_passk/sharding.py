@@ -20,7 +20,17 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from lit_passk.lora import LoRA, adapted_layers, add_adapter, base_name, initial_adapter, is_adapter, merged_weight
+from lit_passk.distributed import named
+from lit_passk.lora import (
+    ADAPTER,
+    LoRA,
+    adapted_layers,
+    add_adapter,
+    base_name,
+    initial_adapter,
+    is_adapter,
+    merged_weight,
+)
 from lit_passk.models import CausalPolicy, decoder_blocks, load_policy
 
 
@@ -171,12 +181,13 @@ def full_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in model.state_dict().items():
         if is_adapter(name):
             continue
-        values = whole(tensor)
         owner, _, last = name.rpartition(".base_layer.")
-        if last == "weight":
-            layer = layers[owner]
-            matrices = (whole(m["default"].weight.detach()) for m in (layer.lora_A, layer.lora_B))
-            values = merged_weight(layer, values, *matrices)
+        with named(f"the gathering of {name}"):
+            values = whole(tensor)
+            if last == "weight":
+                layer = layers[owner]
+                matrices = (whole(m[ADAPTER].weight.detach()) for m in (layer.lora_A, layer.lora_B))
+                values = merged_weight(layer, values, *matrices)
         yield base_name(name), values
 
 

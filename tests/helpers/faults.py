@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,11 @@ class RaiseAt(L.Callback):
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, *args: Any) -> None:
         if (pl_module.rl_step, trainer.global_rank) == (self.step, self.rank):
             raise ValueError("the disk of this rank is full")
+
+
+class HangAt(RaiseAt):
+    """Sleeps for ever on one rank at the start of an RL step."""
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, *args: Any) -> None:
+        if (pl_module.rl_step, trainer.global_rank) == (self.step, self.rank):
+            time.sleep(3600)

@@ -13,7 +13,7 @@ from lit_passk.sharding import full_tensors
 
 
 class Recorder(L.Callback):
-    """``steps-<rank>.pt``: completions and advantages of each step by prompt; ``run.pt``: weights and metrics at the end.
+    """``steps-<rank>.pt``: completions and advantages of each step by prompt; ``run.pt``: final weights and metrics.
 
     Args:
         folder: Where to write.
