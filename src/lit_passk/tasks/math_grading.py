@@ -45,6 +45,7 @@ _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 _DELIMITED = re.compile(r"\$\$.*?\$\$|\$.*?\$|\\\(.*?\\\)|\\\[.*?\\\]", re.DOTALL)
 _LINKS = re.compile(r"\b(?:and|or)\b|[\s,;.]")
 _SMALL = 1e-3
+_MAX_DIGITS = 1000  # Python refuses to read numbers of several thousand digits, and some policies write them
 
 
 def grade(reference: str, completion: str) -> tuple[bool, str | None]:
@@ -98,6 +99,8 @@ def settle(reference: str, answer: str) -> bool | None:
     right, given = plain(reference), plain(answer)
     if right == given:
         return bool(given)
+    if max(len(right), len(given)) > _MAX_DIGITS:
+        return None
     if _WHOLE.fullmatch(right) and _WHOLE.fullmatch(given):
         return int(right.replace(",", "")) == int(given.replace(",", ""))
     if all(_WHOLE.fullmatch(text) or _DECIMAL.fullmatch(text) for text in (right, given)) and (
