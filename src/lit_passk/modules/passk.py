@@ -68,7 +68,7 @@ class PassKRLModule(Resumable, PassAtKValidation):
         policy: str,
         advantage: AdvantageStrategy | None = None,
         loss: PolicyLoss | None = None,
-        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-6, betas=(0.9, 0.95), weight_decay=0.0),
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-6, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable = lambda o: WarmupLR(o, warmup_steps=10),
         aggregation: Literal["token", "sequence", "constant"] = "token",
         kl_coef: float = 0.0,

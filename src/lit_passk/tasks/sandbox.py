@@ -86,13 +86,13 @@ class Limits:
         return 2 * self.seconds
 
     def for_process(self, num_tests: int = 1) -> dict[str, int]:
-        """The limits a process sets for itself, in the units of setrlimit; two processes are the sandbox's own."""
+        """The limits a process sets for itself, in the units of setrlimit; one process is the sandbox's own."""
         total = min(num_tests * self.seconds, max(self.seconds, self.total_seconds))
         return {
             "cpu": math.ceil(self.seconds),
             "total_cpu": math.ceil(total),
             "memory": self.memory_mb << 20,
-            "processes": self.processes + 2,
+            "processes": self.processes + 1,
             "file": self.files_mb << 20,
         }
 
