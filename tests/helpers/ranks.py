@@ -34,7 +34,7 @@ class Ranks:
         num_processes: int,
         folder: Path,
         target: Callable[[Sequence[str]], None] | None = None,
-        env: dict[str, str] | None = None,
+        env: Callable[[int], dict[str, str]] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.logs = [folder / f"rank{rank}.log" for rank in range(num_processes)]
@@ -47,7 +47,7 @@ class Ranks:
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(port),
                 "OMP_NUM_THREADS": "1",
-                **(env or {}),
+                **(env(rank) if env else {}),
             }
             if num_processes == 1:
                 del variables["LOCAL_RANK"]
