@@ -82,7 +82,7 @@ def run(*queues: list[Step]) -> None:
 
 
 def change_over(steps: int) -> int:
-    """Where Pass@k-then-Pass@1 branches off: chosen among 1/2, 2/3, 3/4 and 5/6 on the validation split of the mazes."""
+    """Where Pass@k-then-Pass@1 branches off: chosen among 1/2, 2/3 and 3/4 on the validation split of the mazes."""
     return max(1, steps * 3 // 4)
 
 
@@ -92,7 +92,7 @@ def train(folder: Path, arm: str, steps: int, *overrides: str) -> Step:
     command = [*CLI, "fit", "--config", "configs/maze_cpu.yaml", "--model.policy", str(folder / "cold_start")]
     command += ["--trainer.max_steps", str(steps), "--trainer.limit_val_batches", "0"]
     command += ["--trainer.default_root_dir", str(out)]
-    command += ["--checkpoint.every", str(max(1, steps // 4)), "--checkpoint.keep", "2"]
+    command += ["--checkpoint.every", str(change_over(steps)), "--checkpoint.keep", "2"]
     return Step(folder, ARMS[arm], [*command, *overrides], out / "checkpoints" / f"step={steps}.ckpt")
 
 
