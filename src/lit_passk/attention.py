@@ -54,7 +54,7 @@ class PackedLayout:
         """Which tokens attend together, for ``shared_prompt_attention``."""
         if self._plan is None:
             b = self.batch
-            self._plan = SharedPromptPlan(b.prompt_lengths, b.fed_lengths, b.prompt_of, b.input_ids.device)
+            self._plan = SharedPromptPlan(b.prompt_lengths, b.fed_lengths, b.prompt_of)
         return self._plan
 
     def binding(self, window: int | None) -> int | None:

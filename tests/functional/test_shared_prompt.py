@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 
 from lit_passk.functional.shared_prompt import SharedPromptPlan, shared_prompt_attention
 
-CPU = torch.device("cpu")
-
 
 def oracle(q, k, v, prompt_lengths, fed_lengths, prompt_of, scale):
     """Softmax over what a token sees, one token at a time."""
@@ -32,7 +30,7 @@ def compare(prompt_lengths, fed_lengths, prompt_of, dtype, heads=2, size=8, **to
     exact = [x.clone().requires_grad_() for x in (q, k, v)]
     expected = oracle(*exact, prompt_lengths, fed_lengths, prompt_of, 0.3)
     inputs = [x.to(dtype).requires_grad_() for x in (q, k, v)]
-    plan = SharedPromptPlan(prompt_lengths, fed_lengths, prompt_of, CPU)
+    plan = SharedPromptPlan(prompt_lengths, fed_lengths, prompt_of)
     actual = shared_prompt_attention(*inputs, plan, 0.3)
     torch.testing.assert_close(actual.double(), expected, **tolerance)
     torch.testing.assert_close(
@@ -54,7 +52,7 @@ def test_many_equal_groups_share_calls():
     fed = [3 + i % 7 for i in range(40)]
     prompt_of = [i // 5 for i in range(40)]
     compare([6] * 8, fed, prompt_of, torch.float64, rtol=1e-9, atol=1e-9)
-    plan = SharedPromptPlan([6] * 8, fed, prompt_of, CPU)
+    plan = SharedPromptPlan([6] * 8, fed, prompt_of)
     assert len(plan.within) + len(plan.across) < 10
 
 
@@ -68,6 +66,6 @@ def test_errs_by_rounding_only(dtype, tolerance):
 
 
 def test_gradient_by_finite_differences():
-    plan = SharedPromptPlan([3, 2], [2, 1, 2], [0, 0, 1], CPU)
+    plan = SharedPromptPlan([3, 2], [2, 1, 2], [0, 0, 1])
     inputs = [torch.randn(10, 2, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
     assert torch.autograd.gradcheck(lambda q, k, v: shared_prompt_attention(q, k, v, plan, 0.5), inputs)

@@ -1,4 +1,4 @@
-"""Exact attention of completions that share a prompt, without masks, padding of keys or repeated prompts.
+"""Exact attention on the CPU of completions that share a prompt, without masks or repeated prompts.
 
 A completion attends to its prompt (all of it) and to itself (causally). Both are plain attentions whose outputs merge
 by their log-sum-exps. The flash kernel's backward pass needs of the forward pass only output and log-sum-exp; fed with
@@ -25,35 +25,21 @@ PADDING = 1.15
 class Rows:
     """B runs of at most L rows of a ``(S, heads, head_dim)`` tensor."""
 
-    run: slice | None
-    """The rows, when there is one run: no copy is made."""
+    runs: tuple[slice, ...]
     index: Tensor | None = None
-    """Shape ``(B, L)``; a short run repeats its first row."""
+    """Rows of all runs, a short run filled up with its first, shape ``(B * L,)``; None for one run: no copy is made."""
     padding: Tensor | None = None
-    """Where ``index`` is such a repetition, shape ``(B, L)``, bool; None when nowhere."""
-    real: Tensor | None = None
-    """Places of the other entries in the flattened ``index``, shape ``(rows,)``."""
+    """What was filled up, shape ``(B, L)``, bool; None when nothing was."""
 
     def take(self, x: Tensor, zero_padding: bool = False) -> Tensor:
         """Read the runs: ``(B, heads, L, head_dim)`` of ``(S, heads, head_dim)``, or ``(B, heads, L)`` of 2-D."""
         if self.index is None:
-            return x[self.run][None].transpose(1, 2)
-        out = x[self.index]
+            return x[self.runs[0]][None].transpose(1, 2)
+        # Rows of a matrix are copied whole, several times faster than by x[index].
+        out = x.flatten(1).index_select(0, self.index).view(len(self.runs), -1, *x.shape[1:])
         if zero_padding and self.padding is not None:
             out.masked_fill_(self.padding[..., None, None], 0)
         return out.transpose(1, 2)
-
-    def put(self, into: Tensor, x: Tensor, add: bool = False) -> None:
-        """Write ``(B, heads, L[, head_dim])`` to the runs, or add it to what is there."""
-        x = x.transpose(1, 2)
-        if self.index is None:
-            rows = into[self.run]
-            rows.add_(x[0]) if add else rows.copy_(x[0])
-            return
-        index, x = self.index.flatten(), x.flatten(0, 1)
-        if self.real is not None:
-            index, x = index[self.real], x[self.real]
-        into[index] = x + into[index] if add else x
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +71,31 @@ class Call:
 
 
 class SharedPromptPlan:
-    """The kernel calls of a micro-batch: prompts over themselves, completions over themselves, over their prompts.
+    """The kernel calls of a micro-batch.
 
     Args:
         prompt_lengths: Tokens of each prompt; their rows come first.
         fed_lengths: Tokens of each completion; their rows follow.
         prompt_of: Prompt of each completion, ascending.
-        device: Where the tokens are.
     """
 
-    def __init__(
-        self, prompt_lengths: Sequence[int], fed_lengths: Sequence[int], prompt_of: Sequence[int], device: torch.device
-    ) -> None:
-        self.num_prompt_rows = sum(prompt_lengths)
-        prompts = _runs(prompt_lengths, 0)
-        completions = _runs(fed_lengths, self.num_prompt_rows)
-        own = [_rows(runs, device) for runs in _alike(completions)]
-        self.within = [Call(rows, rows, True) for rows in (*(_rows(r, device) for r in _alike(prompts)), *own)]
+    def __init__(self, prompt_lengths: Sequence[int], fed_lengths: Sequence[int], prompt_of: Sequence[int]) -> None:
+        self.num_prompt_rows = at = sum(prompt_lengths)
+        num_rows = at + sum(fed_lengths)
+        prompts, completions = _runs(prompt_lengths, 0), _runs(fed_lengths, at)
+        own = [_rows(part) for runs in (prompts, completions) for part in _alike(runs)]
+        self.within = [Call(rows, rows, True) for rows in own]
+        """Prompts and completions over themselves."""
+        self.within_order = _order(own, 0, num_rows)
         asked: dict[int, slice] = {}  # the rows of all completions of a prompt
         for p, run in zip(prompt_of, completions, strict=True):
             if run.stop > run.start:
                 asked[p] = slice(asked.get(p, run).start, run.stop)
-        self.across = [
-            Call(_rows([asked[p] for p in part], device), _rows([prompts[p] for p in part], device), False)
-            for part in _alike_prompts(asked, prompt_lengths)
-        ]
+        parts = list(_alike_prompts(asked, prompt_lengths))
+        queries, keys = ([_rows([runs[p] for p in part]) for part in parts] for runs in (asked, prompts))
+        self.across = [Call(query, key, False) for query, key in zip(queries, keys, strict=True)]
+        """Completions over their prompts."""
+        self.across_query_order, self.across_key_order = _order(queries, at, num_rows), _order(keys, 0, at)
 
 
 def shared_prompt_attention(q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptPlan, scale: float) -> Tensor:
@@ -126,7 +112,7 @@ def shared_prompt_attention(q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptP
         Shape ``(S, heads, head_dim)``.
 
     Example:
-        >>> plan = SharedPromptPlan([1], [1, 1], [0, 0], torch.device("cpu"))  # one prompt token, two completions
+        >>> plan = SharedPromptPlan([1], [1, 1], [0, 0])  # one prompt token, two completions
         >>> q = torch.zeros(3, 1, 2)  # every score is 0: each token averages what it sees
         >>> v = torch.tensor([[[2.0, 2.0]], [[4.0, 4.0]], [[8.0, 8.0]]])
         >>> shared_prompt_attention(q, q, v, plan, 1.0)[:, 0, 0]
@@ -139,18 +125,16 @@ def shared_prompt_attention(q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptP
 class _SharedPromptAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptPlan, scale: float) -> Tensor:
-        out, lse = torch.empty_like(q), q.new_empty(q.shape[:2], dtype=torch.promote_types(q.dtype, torch.float32))
-        for call in plan.within:
-            part, part_lse = call.attend(q, k, v, scale)
-            call.query.put(out, part)
-            call.query.put(lse, part_lse)
-        for call in plan.across:
-            far, far_lse = call.attend(q, k, v, scale)
-            near, near_lse = call.query.take(out), call.query.take(lse)
+        outs, lses = zip(*(call.attend(q, k, v, scale) for call in plan.within), strict=True)
+        out, lse = _lay_out(outs, plan.within_order), _lay_out(lses, plan.within_order)
+        if plan.across:
+            outs, lses = zip(*(call.attend(q, k, v, scale) for call in plan.across), strict=True)
+            far, far_lse = _lay_out(outs, plan.across_query_order), _lay_out(lses, plan.across_query_order)
+            near, near_lse = out[plan.num_prompt_rows :], lse[plan.num_prompt_rows :]
             merged = torch.logaddexp(near_lse, far_lse)
-            near = near * (near_lse - merged).exp_()[..., None] + far * (far_lse - merged).exp_()[..., None]
-            call.query.put(out, near)
-            call.query.put(lse, merged)
+            near *= (near_lse - merged).exp_()[..., None]
+            near += far.mul_((far_lse - merged).exp_()[..., None])
+            near_lse.copy_(merged)
         ctx.save_for_backward(q, k, v, out, lse)
         ctx.plan, ctx.scale = plan, scale
         return out
@@ -158,13 +142,40 @@ class _SharedPromptAttention(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # read once: checkpointed blocks are computed again for it
-        grads = [torch.empty_like(x) for x in saved[:3]]
-        for call in (*ctx.plan.within, *ctx.plan.across):
-            parts = call.differentiate(grad, saved, ctx.scale)
-            for rows, into, part in zip((call.query, call.key, call.key), grads, parts, strict=True):
-                rows.put(into, part, add=not call.causal)  # every row is in one causal call, and that came first
-        return *grads, None, None
+        plan, saved, at = ctx.plan, ctx.saved_tensors, ctx.plan.num_prompt_rows
+        near = zip(*(call.differentiate(grad, saved, ctx.scale) for call in plan.within), strict=True)
+        dq, dk, dv = (_lay_out(parts, plan.within_order) for parts in near)
+        if plan.across:
+            far_q, far_k, far_v = zip(
+                *(call.differentiate(grad, saved, ctx.scale) for call in plan.across), strict=True
+            )
+            dq[at:] += _lay_out(far_q, plan.across_query_order)
+            dk[:at] += _lay_out(far_k, plan.across_key_order)
+            dv[:at] += _lay_out(far_v, plan.across_key_order)
+        return dq, dk, dv, None, None
+
+
+def _lay_out(parts: Sequence[Tensor], order: Tensor) -> Tensor:
+    """Rows of several ``(B, heads, L[, head_dim])`` in the order of the micro-batch; zeros where no part has any."""
+    rows = [part.transpose(1, 2).flatten(0, 1).flatten(1) for part in parts]
+    flat = torch.cat([*rows, rows[0].new_zeros(1, rows[0].shape[1])]).index_select(0, order)
+    return flat.view(-1, *(parts[0].shape[1:2] + parts[0].shape[3:]))
+
+
+def _order(parts: Sequence[Rows], start: int, stop: int) -> Tensor:
+    """Where each row from ``start`` to ``stop`` is when the parts lie end to end; one past the end for no part's."""
+    sizes = [len(rows.runs) * max(map(_length, rows.runs)) for rows in parts]
+    order = torch.full((stop - start,), sum(sizes))
+    at = 0
+    for rows, size in zip(parts, sizes, strict=True):
+        places = torch.arange(at, at + size)
+        if rows.index is None:
+            order[rows.runs[0].start - start : rows.runs[0].stop - start] = places
+        else:
+            real = slice(None) if rows.padding is None else ~rows.padding.flatten()
+            order[rows.index[real] - start] = places[real]
+        at += size
+    return order
 
 
 def _runs(lengths: Sequence[int], start: int) -> list[slice]:
@@ -204,14 +215,12 @@ def _length(run: slice) -> int:
     return run.stop - run.start
 
 
-def _rows(runs: Sequence[slice], device: torch.device) -> Rows:
-    """Index tensors for several runs; none for one."""
+def _rows(runs: Sequence[slice]) -> Rows:
+    """What is needed to read several runs at once."""
     if len(runs) == 1:
-        return Rows(runs[0])
-    starts, lengths = (torch.tensor(n, device=device) for n in zip(*((r.start, _length(r)) for r in runs), strict=True))
-    place = torch.arange(int(lengths.max()), device=device)
-    padding = place >= lengths[:, None]
-    index = starts[:, None] + place.where(~padding, 0)
-    if not padding.any():
-        return Rows(None, index)
-    return Rows(None, index, padding, (~padding).flatten().nonzero()[:, 0])
+        return Rows(tuple(runs))
+    starts, lengths = (torch.tensor(n)[:, None] for n in zip(*((r.start, _length(r)) for r in runs), strict=True))
+    place = torch.arange(int(lengths.max()))
+    padding = place >= lengths
+    index = (starts + place.where(~padding, 0)).flatten()
+    return Rows(tuple(runs), index, padding if padding.any() else None)
