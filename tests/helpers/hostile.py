@@ -68,6 +68,29 @@ os.kill(os.getppid(), signal.SIGSTOP)
 ### kills its parent
 import os, signal
 os.kill(os.getppid(), signal.SIGKILL)
+### sends the first process every signal
+import os
+for number in range(1, 65):
+    for _ in range(20):
+        try: os.kill(1, number)
+        except OSError: pass
+### takes the first process its resources
+import os, resource
+for which in range(16):
+    try: resource.prlimit(1, which, (0, 0))
+    except (OSError, ValueError): pass
+os.setpriority(os.PRIO_PROCESS, 1, 19)
+### looks into the first process
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+buffer = ctypes.create_string_buffer(1 << 16)
+vector = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 1 << 16)
+for call in (310, 311):  # process_vm_readv, process_vm_writev
+    assert libc.syscall(call, 1, ctypes.byref(vector), 1, ctypes.byref(vector), 1, 0) == -1
+assert libc.ptrace(16, 1, 0, 0) == -1
+for fd in range(16):
+    assert libc.syscall(438, os.pidfd_open(1), fd, 0) == -1  # pidfd_getfd
+def f(x): raise SystemExit
 ### kills everything
 import os
 os.kill(-1, 9)

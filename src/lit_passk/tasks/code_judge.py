@@ -1,8 +1,8 @@
 """Runs a program against its tests and says whether it passes: the part that no program can reach.
 
 ``stdio``: the program runs once for each input, what it prints is compared here. One sandbox start for all inputs.
-``functional`` and ``assert``: the program and the tests run in two sandboxes that exchange plain values; the tests'
-sandbox gives the verdict. See ``lit_passk.tasks.sandboxed``.
+``functional`` and ``assert``: the tests run in a process of their own and exchange plain values with the program's,
+which gets to see nothing else of them. See ``lit_passk.tasks.sandboxed``.
 """
 
 from __future__ import annotations
@@ -77,13 +77,12 @@ def judge_stdio(
     output, output_write = _pipe(stack)
     os.set_blocking(output.fileno(), False)
     job = {
-        "style": "stdio",
         "isolated": not unsafe,
         "units": list(units),
         "limits": limits.for_process(),
         "stdout": output_write.fileno(),
     }
-    sandbox = stack.enter_context(Sandbox(limits, pass_fds=[output_write.fileno()], unsafe=unsafe))
+    sandbox = stack.enter_context(Sandbox(limits, ("confine", "stdio"), [output_write.fileno()], unsafe))
     sandbox.start(job)
     sandbox.ready()
     for number, case in enumerate(tests["cases"]):
@@ -179,45 +178,36 @@ def _same_word(word: str, wanted: str, absolute: float, relative: float) -> bool
 def judge_calls(
     tests: Mapping[str, Any], units: Sequence[Unit], limits: Limits, unsafe: bool, stack: ExitStack
 ) -> Verdict:
-    """Run the tests in one sandbox against the program in another one; see ``judge``."""
-    num_tests = len(tests.get("cases", ())) or 1
-    requests, requests_write = _pipe(stack)
-    answers, answers_write = _pipe(stack)
+    """Run the tests in one process and the program in another one; see ``judge``."""
+    end = time.monotonic() + limits.total_seconds
     job = {
-        "style": "calls",
         "units": list(units),
-        "limits": limits.for_process(num_tests),
+        "limits": limits.for_process(len(tests.get("cases", ())) or 1),
         "limit_each": tests["style"] == "functional",
         "owner": tests["owner"],
-        "channel": (requests.fileno(), answers_write.fileno()),
     }
-    check = {
-        **tests,
-        "limits": {**limits.for_process(num_tests), "cpu": limits.for_process(num_tests)["total_cpu"]},
-        "channel": (answers.fileno(), requests_write.fileno()),
-    }
-    program = stack.enter_context(Sandbox(limits, "program", job["channel"], unsafe))
-    checker = stack.enter_context(Sandbox(limits, "checker", check["channel"], unsafe))
-    for pipe in (requests, requests_write, answers, answers_write):
-        pipe.close()  # so that each side notices when the other one is gone
-    program.start(job)
-    checker.start(check)
-    program.ready()
-    checker.ready()
-    end = time.monotonic() + limits.total_seconds
+    sandbox = stack.enter_context(Sandbox(limits, ("confine", "wire", "functions", "checker"), unsafe=unsafe))
+    sandbox.start(job)
+    sandbox.ready()
+    sandbox.send(dict(tests), limits.patience)  # not before the program's process has been split off
     verdict = None
     while verdict is None and time.monotonic() < end:
-        verdict = checker.line(min(end, time.monotonic() + limits.patience))
-        if verdict is None and checker.ended:
-            raise SandboxError("the tests' sandbox has ended")
-        if verdict is None and asleep([program.process.pid, checker.process.pid]):
+        verdict = sandbox.line(min(end, time.monotonic() + limits.patience))
+        if verdict is None and sandbox.ended:
+            return _lost(sandbox, job["limits"]["total_cpu"])
+        if verdict is None and asleep([sandbox.process.pid]):
             break
     kind, _, reason = (verdict or "fail out of time").partition(" ")
-    if verdict == _OUT_OF_CPU_TIME:  # the tests, over what the program gave them
-        return Verdict(False, "out of CPU time")
-    if kind in ("error", "exit"):
-        raise SandboxError(f"no verdict of the tests: {verdict}")
+    if kind == "error":
+        raise SandboxError(reason)
     return Verdict(kind == "pass", reason)
+
+
+def _lost(sandbox: Sandbox, cpu: int) -> Verdict:
+    """The checker ended without a verdict: the program's doing if it ran out of CPU time over the program's values."""
+    if sandbox.wait() >= cpu:
+        return Verdict(False, "out of CPU time")
+    raise SandboxError("the tests ended without a verdict")
 
 
 def _pipe(stack: ExitStack) -> tuple[FileIO, FileIO]:

@@ -9,11 +9,13 @@ See ``bubblewrap.py`` for the walls and ``seccomp.py`` for the system calls that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import marshal
 import math
 import os
 import select
+import signal
 import subprocess
 import tempfile
 import time
@@ -102,7 +104,7 @@ class Sandbox:
 
     Args:
         limits: Size of ``/tmp``; the other limits are in the job.
-        role: ``program`` or ``checker``, a module of ``lit_passk.tasks.sandboxed``.
+        modules: Of ``lit_passk.tasks.sandboxed``, in the order in which they are executed; the last one has a ``main``.
         pass_fds: File descriptors it inherits, under the same numbers.
         unsafe: Start Python as an ordinary process with the rights of the caller.
 
@@ -111,11 +113,13 @@ class Sandbox:
     """
 
     def __init__(
-        self, limits: Limits, role: str = "program", pass_fds: Sequence[int] = (), unsafe: bool = False
+        self, limits: Limits, modules: tuple[str, ...], pass_fds: Sequence[int] = (), unsafe: bool = False
     ) -> None:
-        self.role = role
+        self.modules = modules
         self.lines = b""
+        self.first: int | None = None
         self.ended = False
+        self.seconds = 0.0
         self.killed = False
         self.folder = tempfile.TemporaryDirectory(prefix="lit-passk-") if unsafe else None
         filter_read, filter_write = os.pipe()
@@ -152,12 +156,14 @@ class Sandbox:
         self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
 
     def start(self, job: Mapping[str, Any]) -> None:
-        """Hand over a job, which ``main`` of the role gets; it holds what marshal can write.
+        """Hand over a job, which ``main`` gets; it holds what marshal can write.
 
         Only once Python runs inside: from then on the sandbox cannot outlive this process, however that ends.
         """
         self._expect("up")
-        self.send((_modules(self.role), dict(job)), START_SECONDS)
+        if self.folder is None:
+            self.first = os.pidfd_open(json.loads(os.read(self.info, 4096))["child-pid"])
+        self.send((_compiled(self.modules), dict(job)), START_SECONDS)
 
     def ready(self) -> None:
         """Wait until the job is about to run; raises SandboxError with the reason if it never is."""
@@ -205,19 +211,21 @@ class Sandbox:
         if self.killed:
             return
         self.killed = True
-        if self.folder is not None:
-            os.killpg(self.process.pid, 9)
-        elif self.process.poll() is None:
-            # Ends all of the PID namespace before bubblewrap, which waits for its first process, ends itself.
-            os.kill(self._first_process() or self.process.pid, 9)
-        self.process.wait()
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            if self.first is not None:
+                # Ends all of the PID namespace; bubblewrap waits for its first process and then ends, too.
+                signal.pidfd_send_signal(self.first, signal.SIGKILL)
+            else:
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.wait()
 
-    def _first_process(self) -> int | None:
-        os.set_blocking(self.info, False)
-        try:
-            return json.loads(os.read(self.info, 4096))["child-pid"]
-        except (BlockingIOError, ValueError, KeyError):
-            return None
+    def wait(self) -> float:
+        """Wait until it has ended by itself or was killed; returns the CPU time it used, in seconds."""
+        if self.process.returncode is None:
+            _, status, usage = os.wait4(self.process.pid, 0)
+            self.process.returncode = os.waitstatus_to_exitcode(status)
+            self.seconds = usage.ru_utime + usage.ru_stime
+        return self.seconds
 
     def _remove_folder(self) -> None:
         if self.folder is not None:
@@ -229,6 +237,8 @@ class Sandbox:
         for stream in (self.stdin, self.stdout, self.stderr):
             stream.close()
         os.close(self.info)
+        if self.first is not None:
+            os.close(self.first)
         self._remove_folder()
 
     def __enter__(self) -> Self:
@@ -238,11 +248,9 @@ class Sandbox:
         self.close()
 
 
-@lru_cache(maxsize=2)
-def _modules(role: str) -> list[tuple[str, Any]]:
-    """The code to hand over, in the order in which it is executed."""
-    names = ["wire", "program"] if role == "program" else ["wire", "program", "checker"]
-    sources = [(name, (Path(__file__).parent / "sandboxed" / f"{name}.py").read_text()) for name in names]
+@lru_cache(maxsize=4)
+def _compiled(modules: tuple[str, ...]) -> list[tuple[str, Any]]:
+    sources = [(name, (Path(__file__).parent / "sandboxed" / f"{name}.py").read_text()) for name in modules]
     return [
         (f"lit_passk.tasks.sandboxed.{name}", compile(source, name, "exec", dont_inherit=True, optimize=2))
         for name, source in sources

@@ -18,6 +18,11 @@ _DENIED = {
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "pidfd_getfd": (438, 438),
+    "process_madvise": (440, 440),
+    "kcmp": (312, 272),
+    "get_robust_list": (274, 100),
+    "move_pages": (279, 239),
+    "migrate_pages": (256, 238),
     "shmget": (29, 194),
     "semget": (64, 190),
     "msgget": (68, 186),
@@ -63,6 +68,7 @@ _DENIED = {
     "personality": (135, 92),
 }
 _CLONE, _CLONE3 = (56, 220), 435
+_PRLIMIT = (302, 261)
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
@@ -107,6 +113,10 @@ def seccomp_filter(machine: str | None = None) -> bytes:
     for numbers in _DENIED.values():
         program += [(_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, denied)]
     program += [
+        (_EQUAL, 0, 3, _PRLIMIT[column]),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_EQUAL, 5, 0, 0),  # a process may limit itself, and no other one
+        (_RETURN, 0, 0, denied),
         (_EQUAL, 0, 3, _CLONE[column]),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_ANY_BIT, 0, 1, _NEW_NAMESPACES),

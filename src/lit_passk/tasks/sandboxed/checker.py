@@ -1,17 +1,21 @@
-"""Runs the tests of a data set against a program that lives in another sandbox.
+"""Runs the tests of a data set against a program that lives in another process.
 
 The program is reachable only by messages: its functions appear here as ``Remote`` objects, a call sends the arguments
 and gets a plain value of a built-in type back. So the program sees neither the tests nor the expected values, cannot
-patch what compares them, and cannot answer for the tests: the verdict is written here.
+patch what compares them, and cannot answer for the tests: the verdict is written here. This process is the first of
+its PID namespace, which nothing inside can signal, and its system call filter lets nobody look into another process.
+The tests arrive after the program's process has been split off, so that no copy of them is left there.
 """
 
 from __future__ import annotations
 
+import _signal
 import builtins
+import marshal
 import os
-import sys
 
-from lit_passk.tasks.sandboxed.program import fresh_module, limit, supervise
+from lit_passk.tasks.sandboxed.confine import fresh_module, limit
+from lit_passk.tasks.sandboxed.functions import serve
 from lit_passk.tasks.sandboxed.wire import Closed, TooLong, Unsendable, decode, encode, receive, send
 
 TYPE_CHECKING = False
@@ -33,52 +37,56 @@ class ProgramError(Exception):
 
 
 def main(job: dict[str, Any], control: BinaryIO) -> None:
-    """Run the tests as ``job`` says and report a verdict; see ``lit_passk.tasks.code_judge`` for its fields."""
-    supervise(check, job, control)
-
-
-def check(job: dict[str, Any]) -> None:
-    """Run the tests and write the verdict as one line."""
-    sys.set_int_max_str_digits(0)
-    limit(job["limits"])
-    channel = Channel(*job["channel"])
+    """Run the program as ``job`` says, then the tests that arrive, and write the verdict as one line."""
+    requests, requests_write = os.pipe()
+    answers, answers_write = os.pipe()
+    if os.fork() == 0:
+        serve(job, requests, answers_write)
+        return
+    os.close(requests)
+    os.close(answers_write)
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # the one signal that Python listens to
+    os.write(1, b"ready\n")
+    tests = marshal.load(control)
     verdict = os.dup(1)
-    os.write(verdict, b"ready\n")
-    devnull = os.open("/dev/null", os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(devnull, fd)
+    os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
+    limit({**job["limits"], "cpu": job["limits"]["total_cpu"] + 1})
+    os.write(verdict, judge(tests, Channel(answers, requests_write)).encode("utf-8", "replace") + b"\n")
+    control.read()
+
+
+def judge(tests: dict[str, Any], channel: Channel) -> str:
+    """Run the tests; returns ``pass``, or ``fail`` or ``error`` and a reason."""
     try:
         channel.answer()  # the program has been loaded
-        run_tests(job, channel) if job["style"] == "assert" else run_cases(job, channel)
-        line = "pass"
+        run_tests(tests, channel) if tests["style"] == "assert" else run_cases(tests, channel)
     except Broken as error:
-        line = f"error {error}"
+        return f"error {error}".replace("\n", " ")[:500]
     except AssertionError:
-        line = "fail wrong answer"
+        return "fail wrong answer"
     except BaseException as error:  # whatever ends the tests fails them, as in the data sets' own checkers
-        line = f"fail {type(error).__name__}: {error}"
-    line = line.replace("\n", " ")[:500]
-    os.write(verdict, line.encode("utf-8", "replace") + b"\n")
+        return f"fail {type(error).__name__}: {error}".replace("\n", " ")[:500]
+    return "pass"
 
 
-def run_tests(job: dict[str, Any], channel: Channel) -> None:
+def run_tests(tests: dict[str, Any], channel: Channel) -> None:
     """Execute test code as it stands, with the program's names bound to remote objects."""
     namespace = fresh_module("tests")
     try:
-        exec(compile(job["before"], "before", "exec", dont_inherit=True), namespace)
-        for module in job["modules"]:
+        exec(compile(tests["before"], "before", "exec", dont_inherit=True), namespace)
+        for module in tests["modules"]:
             namespace[module] = __import__(module)
     except Exception as error:  # the program has had no part in it
         raise Broken(f"what the tests need cannot be loaded: {type(error).__name__}: {error}") from None
-    for name in job["names"]:
+    for name in tests["names"]:
         namespace[name] = Remote(channel, name)
-    exec(compile(job["tests"], "tests", "exec", dont_inherit=True), namespace)
+    exec(compile(tests["tests"], "tests", "exec", dont_inherit=True), namespace)
 
 
-def run_cases(job: dict[str, Any], channel: Channel) -> None:
+def run_cases(tests: dict[str, Any], channel: Channel) -> None:
     """Call one function with the arguments of each case and compare what comes back."""
-    function = Remote(channel, job["names"][0])
-    for number, (args, accepted) in enumerate(job["cases"]):
+    function = Remote(channel, tests["names"][0])
+    for number, (args, accepted) in enumerate(tests["cases"]):
         result = function(*args)
         if not any(same(result, expected) for expected in accepted):
             raise Failed(f"wrong answer in case {number}")

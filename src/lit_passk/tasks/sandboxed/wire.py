@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False  # typing's own costs 7 ms in an interpreter that needs nothing else of it
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
