@@ -67,7 +67,7 @@ def test_importing_the_package_is_light():
         "heavy = {'vllm', 'torch', 'lightning', 'transformers'} & set(sys.modules); assert not heavy, heavy;"
         "lit_passk.PassKRLModule; assert 'vllm' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
 
 
 def test_every_public_name_exists():
