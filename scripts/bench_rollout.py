@@ -141,7 +141,7 @@ class BareVLLM:
 
         cpu = not torch.cuda.is_available()
         length = self.args.prompt_tokens + self.args.max_tokens
-        whole_prefill = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, length)}
+        whole_prefill = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, length), "block_size": 32}
         self.eos = eos
         self.llm = vllm.LLM(
             path,

@@ -19,7 +19,7 @@ def vllm_engine(tied_folder: str):
     pytest.importorskip("vllm", reason="vLLM is not installed")
     from lit_passk.rollout.vllm_engine import VLLMEngine
 
-    engine = VLLMEngine(kv_cache_gib=2**-7)  # 128 blocks of 128 tokens
+    engine = VLLMEngine(kv_cache_gib=2**-8)  # 256 blocks of 32 tokens
     engine.start(tied_folder, None, [EOS])
     yield engine
     engine.close()

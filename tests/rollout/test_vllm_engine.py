@@ -186,13 +186,14 @@ def test_a_prompt_is_never_prefilled_in_two_steps(engine) -> None:
 def test_completions_that_were_preempted_go_on_as_if_nothing_had_happened(engine) -> None:
     """A KV cache too small for the batch: vLLM throws running completions out and computes them again later."""
     sampling = Sampling(n=1, max_tokens=200)
-    prompts, seeds = [[1, 5 + i % 80] for i in range(120)], range(120)
-    crowded = sample(engine, prompts, sampling, seeds)
-    long = [index for index, [completion] in enumerate(crowded) if len(completion.token_ids) > 128]
-    assert len(prompts) + len(long) > 128  # more blocks than there are
-    for index in long[-3:]:
+    prompts, seeds = [[1, 5 + i % 80] for i in range(240)], range(240)
+    crowded = [group[0].token_ids for group in sample(engine, prompts, sampling, seeds)]
+    # completions that reach t tokens times the blocks of 32 tokens that each needs by then
+    needed = max(sum(len(tokens) >= t for tokens in crowded) * -(-(t + 2) // 32) for t in range(1, 200))
+    assert needed > 256  # more than there are
+    for index in sorted(range(240), key=lambda i: len(crowded[i]))[-4:]:
         [alone] = sample(engine, [prompts[index]], sampling, [seeds[index]])
-        assert alone[0].token_ids == crowded[index][0].token_ids
+        assert alone[0].token_ids == crowded[index]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from lit_passk.rollout.parity import ParityCheck
 from lit_passk.types import RolloutBatch, Sampling
 
 pytestmark = pytest.mark.vllm
-# longer than one block of the KV cache (128 tokens), so that its prefix is cached
+# longer than one block of the KV cache, so that its prefix is cached
 PROMPTS = [[1, *range(10, 80), *range(10, 80)], [1, 40, 41], [1, 50]]
 TEMPERATURE = 0.9
 SAMPLING = Sampling(n=2, max_tokens=20, temperature=TEMPERATURE)

@@ -248,16 +248,19 @@ def set_version(engine: LLMEngine, version: int) -> None:
     engine.set_weight_version(str(version))
 
 
-def whole_prefill_args(policy_path: str, max_model_len: int | None) -> dict[str, Any]:
-    """Return the settings under which no prompt is prefilled in two steps.
+def cpu_args(policy_path: str, max_model_len: int | None) -> dict[str, Any]:
+    """Return the settings that vLLM on a CPU needs.
 
-    vLLM rewinds the generator of a seeded request whose prefill is split, which only CUDA generators can do.
+    No prompt is prefilled in two steps: vLLM rewinds the generator of a seeded request whose prefill is split, which
+    only CUDA generators can do. And only whole blocks of a prompt are shared by its group: the default of 128 tokens
+    makes every completion compute a short prompt again, 32 is the smallest that the kernels take.
     """
     if max_model_len is None:
         from transformers import AutoConfig
 
         max_model_len = int(AutoConfig.from_pretrained(policy_path).get_text_config().max_position_embeddings)
-    return {"enable_chunked_prefill": False, "max_num_batched_tokens": max(max_model_len, MIN_BATCHED_TOKENS)}
+    num_batched_tokens = max(max_model_len, MIN_BATCHED_TOKENS)
+    return {"enable_chunked_prefill": False, "max_num_batched_tokens": num_batched_tokens, "block_size": 32}
 
 
 @torch.no_grad()

@@ -237,7 +237,7 @@ class VLLMEngine(RolloutEngine):
         if kv_cache_gib is not None:
             args["kv_cache_memory_bytes"] = int(kv_cache_gib * GIB)
         if cpu:
-            args |= vllm_compat.whole_prefill_args(policy_path, self.max_model_len)
+            args |= vllm_compat.cpu_args(policy_path, self.max_model_len)
         elif self.sleep_level > 0:
             args["enable_sleep_mode"] = True
         return args | self.engine_args

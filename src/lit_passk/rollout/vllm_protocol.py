@@ -26,7 +26,7 @@ UNNAMED_VERSION = "default"
 SERVE_COMMAND = (
     "VLLM_SERVER_DEV_MODE=1 vllm serve POLICY --tokens-only --logprobs-mode processed_logprobs --generation-config vllm"
 )
-ON_CPU = " --no-enable-chunked-prefill --max-num-batched-tokens MAX_MODEL_LEN"
+ON_CPU = " --no-enable-chunked-prefill --max-num-batched-tokens MAX_MODEL_LEN --block-size 32"
 
 
 class ServerError(Exception):
