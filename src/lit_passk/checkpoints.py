@@ -11,6 +11,7 @@ import logging
 import os
 import random
 import shutil
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,7 +136,9 @@ def read_shards(path: Path, prefix: str = "") -> dict[str, Any]:
         for name, e in metadata.state_dict_metadata.items()
         if name.startswith(prefix)
     }
-    dcp.load(flat, storage_reader=reader, no_dist=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # that is what `no_dist` says
+        dcp.load(flat, storage_reader=reader, no_dist=True)
     nested = _nest({metadata.planner_data[name]: value for name, value in flat.items()})
     if prefix:
         return nested

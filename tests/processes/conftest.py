@@ -97,7 +97,7 @@ def arguments(policy: str, folder: Path, strategy: str, num_processes: int, *mor
         "trainer.accelerator": "cpu",
         "trainer.devices": str(num_processes),
         "trainer.max_steps": str(2 * STEPS),
-        "trainer.val_check_interval": str(STEPS),
+        "trainer.val_check_interval": "2",
         "trainer.logger": "false",
         "trainer.enable_progress_bar": "false",
         "trainer.enable_model_summary": "false",

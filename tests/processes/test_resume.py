@@ -50,9 +50,9 @@ def test_killed_anywhere_and_resumed_is_bit_equal(way, train, policy, tmp_path):
     assert "step=4.ckpt" in resumed.output
     assert same(resumed.weights, undisturbed.weights)
     assert not list((tmp_path / "checkpoints").glob(".*")), "what the kills left behind was cleared away"
-    apart = ("time/", "parity/")  # a resumed run compares engine and policy once more
-    losses = {k: v for k, v in undisturbed.metrics.items() if not k.startswith(apart)}
-    assert {k: resumed.metrics[k] for k in losses} == losses
+    # A resumed run compares engine and policy once more, and validated step 4 before it was killed.
+    shared = {k: v for k, v in undisturbed.metrics.items() if not k.startswith(("time/", "parity/", "val/"))}
+    assert {k: resumed.metrics[k] for k in shared} == shared
 
 
 OTHERS = {
@@ -93,6 +93,16 @@ def test_a_checkpoint_that_lost_a_part_is_refused_and_passed_over(train, policy,
     ranks = Ranks(args, 2, tmp_path)
     assert ranks.wait() == [1, 1]
     assert "is not whole" in ranks.output()
+
+
+def test_a_checkpoint_is_written_after_the_validation_of_its_step(train):
+    checkpoint = torch.load(train("auto", 1, KL).checkpoint(4), weights_only=True)
+    assert checkpoint["metrics"] == {name: value for name, value in checkpoint["metrics"].items() if value == value}, (
+        "numbers"
+    )
+    assert {"val/pass@2", "val/ups/pass@1/low"} <= checkpoint["metrics"].keys()
+    before = torch.load(train("auto", 1, KL).checkpoint(1), weights_only=True)
+    assert "val/pass@2" not in before["metrics"]
 
 
 def test_training_longer_than_the_data_lasts(train):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_passk.checkpoints import find_last, partial_path, remove
 
@@ -34,6 +35,7 @@ class ResumeCheckpoint(Checkpoint):
         self.keep = keep
         self._saved: list[Path] = []
         self._last_step = -1
+        self._due = False
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Agree on the folder and clear away what a killed run was in the middle of writing."""
@@ -43,8 +45,16 @@ class ResumeCheckpoint(Checkpoint):
                 remove(path)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any) -> None:  # type: ignore[override]
-        """Save when it is time."""
-        if pl_module.rl_step % self.every == 0:
+        """Save when it is time, or leave it to the validation that follows: the checkpoint then has its metrics."""
+        self._due = self._due or pl_module.rl_step % self.every == 0
+        fetcher = trainer.fit_loop._data_fetcher
+        assert fetcher is not None
+        if self._due and not trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
+            self._save(trainer, pl_module)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
+        """Save what was due before the validation."""
+        if self._due and trainer.state.fn == TrainerFn.FITTING:
             self._save(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
@@ -62,7 +72,7 @@ class ResumeCheckpoint(Checkpoint):
     def _save(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:
         if getattr(trainer, "fast_dev_run", False) or pl_module.rl_step == self._last_step:
             return
-        self._last_step = pl_module.rl_step
+        self._last_step, self._due = pl_module.rl_step, False
         path = self.folder / f"step={pl_module.rl_step}.ckpt"
         self._saved = [*(p for p in self._saved if p != path), path]
         trainer.save_checkpoint(path)
