@@ -18,6 +18,7 @@ import lit_passk.advantages
 import lit_passk.losses
 import lit_passk.rollout.transformers_engine
 import lit_passk.rollout.vllm_engine
+import lit_passk.rollout.vllm_server_engine
 import lit_passk.tasks.arithmetic
 import lit_passk.tasks.code
 import lit_passk.tasks.math
