@@ -86,8 +86,8 @@ def test_resumes_with_the_batch_after_the_one_that_was_trained(stop):
 
 
 def test_plain_prompts_and_the_length_limit(maze_policy):
+    data = PromptDataModule(maze_policy, train=Letters(), max_prompt_tokens=4)
     with pytest.warns(UserWarning, match="7 of 11 prompts of 'train'"):
-        data = PromptDataModule(maze_policy, train=Letters(), max_prompt_tokens=4)
         batches = list(data.train_dataloader())
     assert sorted(i for b in batches for i in b.indices) == [0, 1, 2, 3]
     assert data.decode(batches[0].prompt_ids[0]) == batches[0].problems[0].prompt

@@ -30,9 +30,7 @@ PREFIX = "policy.model."
 def main(args: Sequence[str]) -> None:
     """Run ``lit-passk export``; ``args`` are its options."""
     parser = argparse.ArgumentParser(prog="lit-passk export", description=__doc__)
-    parser.add_argument(
-        "--ckpt_path", required=True, help="a checkpoint, or a run's folder (its newest whole one)"
-    )
+    parser.add_argument("--ckpt_path", required=True, help="a checkpoint, or a run's folder (its newest whole one)")
     parser.add_argument("--out", required=True, help="folder to write; one that exists is replaced as a whole")
     parser.add_argument("--policy", help="where the policy's folder is now, if not where the run found it")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], help="default: as in the checkpoint")
