@@ -53,7 +53,9 @@ def code_problem(record: Record, index: int, instruction: str | None = None) -> 
         raise ValueError(f"{record.where} needs the columns of a code benchmark ({wanted}), but has {sorted(fields)}.")
     try:
         question, default, tests, solutions = reader(record)
-    except (KeyError, TypeError, SyntaxError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, SyntaxError, ValueError) as error:
+        if str(error).startswith(record.where):
+            raise
         raise ValueError(f"{record.where} is malformed: {type(error).__name__}: {error}.") from error
     if tests is None:
         return None
@@ -98,11 +100,10 @@ def _tolerance(checker: str, where: str) -> list[float] | None:
 
 
 def _humaneval(record: Record) -> _Row:
-    fields = record.fields
-    entry_point = fields["entry_point"]
-    solution = fields.get("canonical_solution")
-    solutions = [] if solution is None else [fields["prompt"] + solution]
-    return _continued(fields["prompt"], entry_point, fields["test"], f"check({entry_point})", solutions)
+    prompt, test, entry_point = (_text(record.fields, name) for name in ("prompt", "test", "entry_point"))
+    solution = record.fields.get("canonical_solution")
+    solutions = [] if solution is None else [prompt + solution]
+    return _continued(prompt, entry_point, test, f"check({entry_point})", solutions)
 
 
 def _continued(prompt: str, entry_point: str, code: str, call: str | None, solutions: list[str]) -> _Row:
@@ -211,6 +212,12 @@ def _starter(fields: Mapping[str, Any], name: str) -> str:
     if starter := str(fields.get("starter_code") or "").strip():
         return f"\n\n```python\n{starter}\n```"
     return f"\n\nThe function must be called `{name}`."
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    if not isinstance(fields[name], str):
+        raise TypeError(f"column {name!r} must hold a text, but holds {fields[name]!r}")
+    return fields[name]
 
 
 def _parsed(value: Any) -> Any:
