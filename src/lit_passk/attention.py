@@ -81,6 +81,7 @@ class PackedLayout:
         return self._block_masks[window]
 
 
+@torch.compiler.disable  # its calls depend on the lengths in a micro-batch; what is worth compiling compiles itself
 def packed_attention(
     module: nn.Module,
     query: Tensor,
