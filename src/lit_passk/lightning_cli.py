@@ -108,7 +108,7 @@ TRAINER_DEFAULTS = {
 
 def run(args: Sequence[str]) -> None:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; ``args`` starts with the command."""
-    _quieten()
+    quieten()
     LitPassKCLI(
         PassKRLModule,
         PromptDataModule,
@@ -131,7 +131,7 @@ class SFTCLI(LightningCLI):
 
 def sft(args: Sequence[str]) -> None:
     """Run ``lit-passk sft``; ``args`` are its options."""
-    _quieten()
+    quieten()
     cli = SFTCLI(
         SFTModule,
         DemonstrationDataModule,
@@ -146,7 +146,7 @@ def sft(args: Sequence[str]) -> None:
     print(f"wrote {Path(cli.config.out)}")
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Silence what tells a user of this command nothing."""
     from transformers.utils import logging
 
