@@ -77,13 +77,12 @@ class CausalPolicy(nn.Module):
             packed_layout=PackedLayout(batch),
         ).last_hidden_state[0]
         head = self.model.get_output_embeddings()
-        hidden = hidden.index_select(0, batch.source)
         if type(head) is not nn.Linear:  # an adapter around it: its weight alone would be the wrong matrix
-            logits = head(hidden)
+            logits = head(hidden[batch.source])
             if self.softcap is not None:
                 logits = torch.tanh(logits / self.softcap) * self.softcap
             return logits_to_logprobs(logits, batch.target, temperature, with_entropy)
-        keeps = 4 * len(hidden) * len(head.weight) <= self.kept_logits_mib * 2**20
+        keeps = 4 * len(batch.target) * len(head.weight) <= self.kept_logits_mib * 2**20
         return token_logprobs(
             hidden,
             head.weight,
@@ -93,6 +92,7 @@ class CausalPolicy(nn.Module):
             softcap=self.softcap,
             with_entropy=with_entropy,
             chunk=None if keeps else CHUNKS.get(hidden.device.type, Chunk(4096, 16384)),
+            source=batch.source,
         )
 
     def _padded(self, batch: PackedBatch, temperature: float, with_entropy: bool) -> tuple[Tensor, Tensor]:

@@ -154,10 +154,18 @@ def test_without_entropy_the_rest_is_the_same():
     torch.testing.assert_close(torch.autograd.grad(logprobs.sum(), inputs), torch.autograd.grad(full.sum(), inputs))
 
 
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_several_tokens_may_have_one_predictor(chunk):
+    inputs, target, upstream = case(torch.float64, bias=False)
+    source = torch.tensor([3, 3, 0, 3, *range(2, 27)])
+    gathered = run(lambda h, w, t, bias: token_logprobs(h[source], w, t, chunk=chunk), inputs, target, upstream)
+    actual = run(token_logprobs, inputs, target, upstream, chunk=chunk, source=source)
+    torch.testing.assert_close(actual, gathered)
+
+
 def test_no_tokens_give_zero_gradients():
     inputs, _, _ = case(torch.float32, bias=True)
-    hidden = inputs[0][:0]
-    logprobs, entropy = token_logprobs(hidden, inputs[1], torch.zeros(0, dtype=torch.int64), bias=inputs[2])
+    logprobs, entropy = token_logprobs(inputs[0], inputs[1], torch.zeros(0, dtype=torch.int64), bias=inputs[2])
     assert logprobs.shape == entropy.shape == (0,)
     for gradient in torch.autograd.grad(logprobs.sum() + entropy.sum(), inputs):
         assert not gradient.any()

@@ -38,10 +38,11 @@ class Head(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, s: Settings
+        ctx: Any, states: Tensor, source: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, s: Settings
     ) -> tuple[Tensor, Tensor]:
         """See ``token_logprobs``."""
-        with torch.autocast(hidden.device.type, enabled=False):
+        with torch.autocast(states.device.type, enabled=False):
+            hidden = states.index_select(0, source)
             blocks = _Blocks(hidden, weight, bias, s)
             tops, sums, dots = (blocks.rows.new_zeros((len(blocks.columns), len(hidden))) for _ in range(3))
             chosen = blocks.rows.new_zeros(len(hidden))
@@ -58,7 +59,7 @@ class Head(torch.autograd.Function):
             lse = top + log_sum
             # The mean of lse - z, every term of which is positive: nothing cancels.
             entropy = -((tops - lse).exp() * (dots + (tops - lse) * sums)).sum(0) * s.with_entropy
-        ctx.save_for_backward(hidden, weight, bias, target, tops, lse, entropy, *kept)
+        ctx.save_for_backward(states, source, weight, bias, target, tops, lse, entropy, *kept)
         ctx.settings = s
         ctx.set_materialize_grads(False)
         if not s.with_entropy:
@@ -69,10 +70,11 @@ class Head(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_logprob: Tensor | None, grad_entropy: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of hidden states, weight and bias."""
-        hidden, weight, bias, target, tops, lse, entropy, *kept = ctx.saved_tensors
+        states, source, weight, bias, target, tops, lse, entropy, *kept = ctx.saved_tensors
         s: Settings = ctx.settings
-        need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
-        with torch.autocast(hidden.device.type, enabled=False):
+        need_hidden, _, need_weight, need_bias, *_ = ctx.needs_input_grad
+        with torch.autocast(states.device.type, enabled=False):
+            hidden = states.index_select(0, source)
             blocks = _Blocks(hidden, weight, bias, s)
             rows = blocks.rows
             upstream = (lse.new_zeros(len(lse)) if grad_logprob is None else grad_logprob.to(lse.dtype)) / s.temperature
@@ -100,8 +102,11 @@ class Head(torch.autograd.Function):
                         _add_product(grad_hidden[t], d, matrix, first=False)
                     if grad_weight is not None:
                         _add_product(grad_weight[v], d.t(), blocks.hidden[t], first=t.start == 0)
+            if grad_hidden is not None:  # a prompt's last state predicts the first token of every completion
+                grad_hidden = rows.new_zeros(states.shape).index_add_(0, source, grad_hidden)
         return (
-            None if grad_hidden is None else grad_hidden.to(hidden.dtype),
+            None if grad_hidden is None else grad_hidden.to(states.dtype),
+            None,
             None if grad_weight is None else grad_weight.to(weight.dtype),
             None if grad_bias is None or bias is None else grad_bias.to(bias.dtype),
             None,

@@ -45,6 +45,7 @@ def token_logprobs(
     softcap: float | None = None,
     with_entropy: bool = True,
     chunk: Chunk | None = None,
+    source: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Log-probability of each target token and entropy of its distribution.
 
@@ -52,7 +53,7 @@ def token_logprobs(
     float32, the gradient of the weight included. Both outputs have exact gradients.
 
     Args:
-        hidden: Hidden states that predict the targets, shape ``(T, H)``.
+        hidden: Hidden states, shape ``(S, H)``.
         weight: Output embedding, shape ``(V, H)``.
         target: Token ids, shape ``(T,)``, int64.
         bias: Output bias, shape ``(V,)``.
@@ -61,6 +62,7 @@ def token_logprobs(
         with_entropy: False returns zeros for the entropy.
         chunk: Size of the pieces in which logits are made, dropped and made again for the backward pass. None keeps
             ``T * V`` float32 numbers until then, which saves a quarter of the matrix products.
+        source: Row of ``hidden`` that predicts each target, shape ``(T,)``, int64; None means row t predicts target t.
 
     Returns:
         Log-probabilities and entropies in nats, each ``(T,)``, float32.
@@ -80,7 +82,9 @@ def token_logprobs(
     differentiates = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
     keep = chunk is None and differentiates
     settings = Settings(temperature, softcap, with_entropy, chunk, keep, product_dtype(hidden, weight))
-    logprob, entropy = Head.apply(hidden, weight, bias, target, settings)
+    if source is None:
+        source = torch.arange(len(target), device=target.device)
+    logprob, entropy = Head.apply(hidden, source, weight, bias, target, settings)
     return logprob, entropy
 
 
