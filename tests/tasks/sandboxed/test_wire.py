@@ -122,7 +122,7 @@ def test_subclasses_arrive_as_the_type_they_extend():
     assert [1, 2] == decode(encode(liar)) != [3]
 
 
-@pytest.mark.parametrize("value", [object(), len, lambda: 0, iter([]), Closed], ids=repr)
+@pytest.mark.parametrize("value", [object(), len, lambda: 0, iter([]), Closed], ids=lambda value: type(value).__name__)
 def test_what_cannot_cross_is_refused_or_becomes_a_handle(value):
     with pytest.raises(Unsendable):
         encode([value])
