@@ -121,10 +121,9 @@ def packed_attention(
     if packed_layout.flex and dropout == 0:
         return _flex(query, key, value, packed_layout.block_mask(window), scale, softcap), None
     q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
-    if q.shape[1] != k.shape[1]:
-        k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
     if q.device.type == "cpu" and window is None and softcap is None and dropout == 0:
         return shared_prompt_attention(q, k, v, packed_layout.plan, scale)[None], None
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
     return dense_attention(q, k, v, packed_layout, scale, window, softcap, dropout)[None], None
 
 

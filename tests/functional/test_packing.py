@@ -175,3 +175,10 @@ def test_refuses_what_it_cannot_pack(group, token_budget, message):
     ones = torch.ones(3, dtype=torch.int64)
     with pytest.raises(ValueError, match=message):
         pack([ones, ones], [ones, ones, ones], torch.tensor(group), None, token_budget)
+
+
+@pytest.mark.parametrize("empty", ["prompt", "completion"])
+def test_refuses_empty_sequences(empty):
+    prompt, completion = (torch.ones(0 if name == empty else 2, dtype=torch.int64) for name in ("prompt", "completion"))
+    with pytest.raises(ValueError, match="a token in every prompt and completion"):
+        pack([prompt], [completion], torch.tensor([0]), None, 10)

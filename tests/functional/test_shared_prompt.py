@@ -69,3 +69,17 @@ def test_gradient_by_finite_differences():
     plan = SharedPromptPlan([3, 2], [2, 1, 2], [0, 0, 1])
     inputs = [torch.randn(10, 2, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
     assert torch.autograd.gradcheck(lambda q, k, v: shared_prompt_attention(q, k, v, plan, 0.5), inputs)
+
+
+def test_fewer_key_heads_serve_several_query_heads():
+    plan = SharedPromptPlan([4, 3], [3, 2, 4], [0, 0, 1])
+    q = torch.randn(16, 6, 8, dtype=torch.float64, requires_grad=True)
+    few = [torch.randn(16, 2, 8, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    repeated = [x[:, [0, 0, 0, 1, 1, 1]] for x in few]
+    actual, expected = shared_prompt_attention(q, *few, plan, 0.3), shared_prompt_attention(q, *repeated, plan, 0.3)
+    torch.testing.assert_close(actual, expected)
+    upstream = torch.randn_like(actual)
+    torch.testing.assert_close(
+        torch.autograd.grad((actual * upstream).sum(), [q, *few]),
+        torch.autograd.grad((expected * upstream).sum(), [q, *few]),
+    )

@@ -130,7 +130,7 @@ def pack(
         The micro-batches, dearest first, empty ones last.
 
     Raises:
-        ValueError: If ``token_budget`` is not positive or ``group`` not ascending.
+        ValueError: If ``token_budget`` is not positive, ``group`` not ascending, a prompt or a completion empty.
 
     Example:
         >>> prompts, completions = [torch.tensor([5, 6, 7])], [torch.tensor([8, 9]), torch.tensor([4, 3, 2])]
@@ -146,6 +146,10 @@ def pack(
     owner = group.tolist()
     if any(a > b for a, b in pairwise(owner)):
         raise ValueError("pack needs the completions of a group side by side: `group` must be ascending.")
+    if any(ids.numel() == 0 for ids in (*prompt_ids, *completion_ids)):
+        raise ValueError(
+            "pack needs a token in every prompt and completion: nothing predicts an empty one's neighbour."
+        )
     kept = range(len(owner)) if keep is None else keep.nonzero()[:, 0].tolist()
     step = _Step(prompt_ids, completion_ids, owner, pair_cost)
     pieces = step.pieces(kept, token_budget)

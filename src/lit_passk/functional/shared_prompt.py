@@ -103,8 +103,8 @@ def shared_prompt_attention(q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptP
 
     Args:
         q: Queries, shape ``(S, heads, head_dim)``.
-        k: Keys, same shape.
-        v: Values, same shape.
+        k: Keys, shape ``(S, key heads, head_dim)``; each serves as many heads in a row.
+        v: Values, shaped like the keys.
         plan: Which rows attend together.
         scale: Factor on the scores.
 
@@ -124,7 +124,8 @@ def shared_prompt_attention(q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptP
 
 class _SharedPromptAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptPlan, scale: float) -> Tensor:
+    def forward(ctx: Any, q: Tensor, few_k: Tensor, few_v: Tensor, plan: SharedPromptPlan, scale: float) -> Tensor:
+        k, v = _repeat(few_k, q), _repeat(few_v, q)
         outs, lses = zip(*(call.attend(q, k, v, scale) for call in plan.within), strict=True)
         out, lse = _lay_out(outs, plan.within_order), _lay_out(lses, plan.within_order)
         if plan.across:
@@ -135,14 +136,16 @@ class _SharedPromptAttention(torch.autograd.Function):
             near *= (near_lse - merged).exp_()[..., None]
             near += far.mul_((far_lse - merged).exp_()[..., None])
             near_lse.copy_(merged)
-        ctx.save_for_backward(q, k, v, out, lse)
+        ctx.save_for_backward(q, few_k, few_v, out, lse)
         ctx.plan, ctx.scale = plan, scale
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        plan, saved, at = ctx.plan, ctx.saved_tensors, ctx.plan.num_prompt_rows
+        plan, at = ctx.plan, ctx.plan.num_prompt_rows
+        q, few_k, few_v, out, lse = ctx.saved_tensors
+        saved = q, _repeat(few_k, q), _repeat(few_v, q), out, lse
         near = zip(*(call.differentiate(grad, saved, ctx.scale) for call in plan.within), strict=True)
         dq, dk, dv = (_lay_out(parts, plan.within_order) for parts in near)
         if plan.across:
@@ -152,7 +155,13 @@ class _SharedPromptAttention(torch.autograd.Function):
             dq[at:] += _lay_out(far_q, plan.across_query_order)
             dk[:at] += _lay_out(far_k, plan.across_key_order)
             dv[:at] += _lay_out(far_v, plan.across_key_order)
+        dk, dv = (x.unflatten(1, (few_k.shape[1], -1)).sum(2) if few_k.shape != q.shape else x for x in (dk, dv))
         return dq, dk, dv, None, None
+
+
+def _repeat(few: Tensor, q: Tensor) -> Tensor:
+    """Keys or values once for every head of the queries."""
+    return few if few.shape == q.shape else few.repeat_interleave(q.shape[1] // few.shape[1], dim=1)
 
 
 def _lay_out(parts: Sequence[Tensor], order: Tensor) -> Tensor:
