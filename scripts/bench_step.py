@@ -114,6 +114,7 @@ def ours(args: argparse.Namespace, model: Path, workload: Path, steps: int, **fa
     command = [sys.executable, str(HERE / "bench_step_worker.py"), str(model), str(workload), "--steps", str(steps)]
     command += ["--token-budget", str(args.token_budget), "--threads", str(args.threads), "--device", args.device]
     command += ["--bf16"] * args.bf16 + ["--checkpointing"] * args.checkpointing
+    command += ["--compile"] * args.compile
     command += ["--kept-logits-mib", str(args.kept_logits_mib)]
     return measure(args, command, who="lit-passk", **facts)
 
@@ -215,6 +216,7 @@ def main() -> None:
     parser.add_argument("--token-budget", type=int, default=1000)
     parser.add_argument("--kept-logits-mib", type=int, default=256)
     parser.add_argument("--checkpointing", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="compile the decoder blocks")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--threads", type=int, default=1)

@@ -55,12 +55,15 @@ class TimedModule(PassKRLModule):
 
     arithmetic = 0.0
     kept_logits_mib = 256
+    compiles = False
 
     def configure_model(self) -> None:
         """Load the policy and put the clocks in."""
         super().configure_model()
         if not hasattr(self, "untimed"):
             self.policy.kept_logits_mib = self.kept_logits_mib
+            if self.compiles:
+                self.policy.compile_blocks()
             self.untimed = self.policy.forward
             self.policy.forward = self.timed(self.policy.forward)  # type: ignore[method-assign]
             self.manual_backward = self.timed(self.manual_backward)  # type: ignore[method-assign]
@@ -164,7 +167,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         dtype="bfloat16" if args.bf16 else "float32",
         activation_checkpointing=args.checkpointing,
     )
-    module.kept_logits_mib = args.kept_logits_mib
+    module.kept_logits_mib, module.compiles = args.kept_logits_mib, args.compile
     rollouts = read_workload(Path(args.workload))
     replay = Replay(rollouts, lambda: matrix_rate(device, dtype))
     with tempfile.TemporaryDirectory() as folder:
@@ -230,6 +233,7 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--bf16", action="store_true", help="parameters, gradients and optimizer in bfloat16")
     parser.add_argument("--checkpointing", action="store_true", help="compute activations twice")
+    parser.add_argument("--compile", action="store_true", help="compile the decoder blocks")
     parser.add_argument("--kept-logits-mib", type=int, default=256, help="logits kept for the backward pass")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--profile", help="file for a table of the slowest operations")
