@@ -80,6 +80,29 @@ def test_programs_see_a_python_like_any_other():
     assert verdict.passed, verdict
 
 
+@pytest.mark.parametrize(("packages", "passed"), [(("numpy",), True), ((), False)])
+def test_packages_are_shown_when_asked_for(packages, passed):
+    program = """
+    import os, numpy
+    assert os.listdir('/packages') and not {'torch', 'pip'} & set(os.listdir('/packages'))
+    print(numpy.linalg.inv(numpy.eye(2))[0, 0])
+    """
+    assert passes(program, ("", "1.0"), limits=Limits(packages=packages)).passed is passed
+    assert passes("import numpy", ("", ""), limits=Limits(packages=("numpy",)), unsafe=True).passed
+
+
+def test_numbers_of_numpy_are_numbers():
+    tests = {"style": "functional", "names": ["f"], "owner": "Solution", "cases": [([2], [4]), ([2.5], [6.25])]}
+    program = "import numpy\ndef f(x): return numpy.square(numpy.asarray(x))[()]"
+    verdict = judge(tests, [("program", program)], Limits(packages=("numpy",)))
+    assert verdict.passed, verdict
+
+
+def test_packages_must_be_installed():
+    with pytest.raises(ValueError, match="the package 'missing_package': it is not installed"):
+        Limits(packages=("missing_package",))
+
+
 def test_input_larger_than_any_buffer_arrives():
     text = "x" * 5_000_000
     assert passes("import sys; print(len(sys.stdin.read()))", (text, str(len(text))), ("", "0")).passed

@@ -25,6 +25,9 @@ class CodeTask(Task):
     The program is the last Python block of a completion or, without one, all of it. Where the question is the beginning
     of a function (HumanEval), a completion may be its body or define the function anew.
 
+    A program runs with the standard library alone, unless ``limits.packages`` names more. Hash seeds are fixed, sockets
+    do not exist, and time is CPU time, so that a verdict does not depend on the machine's load.
+
     The columns of the published data sets are known: ``prompt``, ``test``, ``entry_point`` (HumanEval); ``text`` or
     ``prompt``, ``test_list`` (MBPP); ``question``, ``input_output`` (APPS); ``description``, ``public_tests``, ...
     (CodeContests); and ``problem``, ``tests``, ``reference_solutions``.
@@ -38,7 +41,7 @@ class CodeTask(Task):
         instruction: Follows the question; empty for none, None for one that asks for a ```python block where the
             question does not end in code to be continued.
         expected_rows: Published number of problems, or several of them; another count warns.
-        limits: What a program may use; None takes ``Limits()``.
+        limits: What a program may use: time, memory, processes, packages; None takes ``Limits()``.
         unsafe_no_sandbox: Run programs as ordinary processes, with your own rights: they can read and delete your
             files and use the network. For policies you trust, where there is no bubblewrap.
 

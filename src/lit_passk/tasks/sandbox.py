@@ -3,8 +3,11 @@
 Inside there is no network, no file but the Python installation and system libraries (read-only) and a small ``/tmp`` of
 its own, no other process, no privilege, no way to a new namespace. Limits on CPU, memory, processes and files are the
 kernel's; wall time and output are watched from outside. When the sandbox is closed, everything in it is gone.
-
 See ``bubblewrap.py`` for the walls and ``seccomp.py`` for the system calls that have no business in there.
+
+What remains: a hole in the kernel is a hole in the wall. And a verdict is worth what the tests are worth: a program can
+still pass by what they do not check, by returning text that a test evaluates, or by objects of its own where a test
+asks an object for its attributes (MBPP's trees).
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lit_passk.tasks.bubblewrap import PYTHON, bubblewrap
+from lit_passk.tasks.bubblewrap import PACKAGES, PYTHON, bubblewrap, package_files
 from lit_passk.tasks.seccomp import seccomp_filter
 
 FLAGS = ("-S", "-s", "-P", "-B", "-X", "utf8")  # no site-packages, nothing from the working folder, no bytecode written
@@ -46,6 +49,8 @@ ENVIRONMENT = {
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
     "PYTHONHASHSEED": "0",  # the order of a set must not change a verdict
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",  # every further arena would reserve 64 MiB of the memory limit
 }
 START_SECONDS = 60.0
@@ -68,6 +73,7 @@ class Limits:
         processes: Processes and threads at a time.
         output_mb: What a program may print in one test, MiB.
         files_mb: Size of its ``/tmp``, MiB.
+        packages: Installed packages it may import besides the standard library, for example ``[numpy]``.
     """
 
     seconds: float = 6.0
@@ -76,11 +82,13 @@ class Limits:
     processes: int = 4
     output_mb: int = 16
     files_mb: int = 64
+    packages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("seconds", "total_seconds", "memory_mb", "processes", "output_mb", "files_mb"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"Limits needs {name} > 0, but got {getattr(self, name)}.")
+        package_files(self.packages)
 
     @property
     def patience(self) -> float:
@@ -103,7 +111,7 @@ class Sandbox:
     """One running Python, in a sandbox unless ``unsafe`` says otherwise, that waits for a job.
 
     Args:
-        limits: Size of ``/tmp``; the other limits are in the job.
+        limits: Size of ``/tmp`` and packages; the other limits are in the job.
         modules: Of ``lit_passk.tasks.sandboxed``, in the order in which they are executed; the last one has a ``main``.
         pass_fds: File descriptors it inherits, under the same numbers.
         unsafe: Start Python as an ordinary process with the rights of the caller.
@@ -124,11 +132,14 @@ class Sandbox:
         self.folder = tempfile.TemporaryDirectory(prefix="lit-passk-") if unsafe else None
         filter_read, filter_write = os.pipe()
         self.info, info_write = os.pipe()
+        folders = [PACKAGES] if limits.packages else []
+        if unsafe:
+            folders = [folder for folder, _ in package_files(limits.packages)]
         command, inherited = [PYTHON, *FLAGS, "-c", BOOTSTRAP], list(pass_fds)
         try:
             if not unsafe:
                 os.write(filter_write, seccomp_filter())
-                command = [*bubblewrap(filter_read, info_write, limits.files_mb << 20), *command]
+                command = [*bubblewrap(filter_read, info_write, limits.files_mb << 20, limits.packages), *command]
                 inherited += [filter_read, info_write]
             self.process = subprocess.Popen(
                 command,
@@ -137,7 +148,7 @@ class Sandbox:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 pass_fds=inherited,
-                env=ENVIRONMENT,
+                env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(folders)} if folders else ENVIRONMENT,
                 cwd=self.folder.name if self.folder else "/",
                 start_new_session=True,
             )
@@ -162,7 +173,10 @@ class Sandbox:
         """
         self._expect("up")
         if self.folder is None:
-            self.first = os.pidfd_open(json.loads(os.read(self.info, 4096))["child-pid"])
+            try:
+                self.first = os.pidfd_open(json.loads(os.read(self.info, 4096))["child-pid"])
+            except OSError as error:
+                raise SandboxError(f"pidfd_open does not work (Linux 5.3 and later has it): {error}") from error
         self.send((_compiled(self.modules), dict(job)), START_SECONDS)
 
     def ready(self) -> None:
