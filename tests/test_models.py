@@ -274,6 +274,7 @@ UNPACKABLE = {
 def test_model_that_cannot_be_packed_runs_in_padded_rows_with_one_warning(family, caplog):
     with caplog.at_level(logging.WARNING):
         policy, model = build(UNPACKABLE[family])
+        build(UNPACKABLE[family])  # a reference, say
         step = make_step()
         found = packed(policy, step)
     warnings = [r.getMessage() for r in caplog.records if r.name == "lit_passk.models"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,11 @@ class CausalPolicy(nn.Module):
         config = model.config.get_text_config()
         self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self.packs = config.model_type in PACKABLE
+        """Whether prompts are shared; if not, ``pack`` must be told (``share_prompts``) to keep to its budget."""
         if self.packs:
             model.set_attn_implementation(ATTENTION)
         else:
-            log.warning(
-                "Models of type %r are not known to be packable: every completion is computed in a padded row with its "
-                "own copy of the prompt, and all logits at once, which costs time and memory.",
-                config.model_type,
-            )
+            _warn_of_padding(config.model_type)
 
     def forward(self, batch: PackedBatch, temperature: float = 1.0, with_entropy: bool = True) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies of a micro-batch's trained tokens.
@@ -120,6 +118,15 @@ class CausalPolicy(nn.Module):
         """Compile each decoder block, attention excepted: fuses its element-wise operations."""
         for block in decoder_blocks(self.model):
             block.compile(dynamic=True)
+
+
+@cache
+def _warn_of_padding(model_type: str) -> None:
+    log.warning(
+        "Models of type %r are not known to be packable: every completion is computed in a padded row with its own "
+        "copy of the prompt, and all logits at once, which costs time and memory.",
+        model_type,
+    )
 
 
 def decoder_blocks(model: nn.Module) -> list[nn.Module]:

@@ -182,3 +182,13 @@ def test_refuses_empty_sequences(empty):
     prompt, completion = (torch.ones(0 if name == empty else 2, dtype=torch.int64) for name in ("prompt", "completion"))
     with pytest.raises(ValueError, match="a token in every prompt and completion"):
         pack([prompt], [completion], torch.tensor([0]), None, 10)
+
+
+@settings(deadline=None, max_examples=30)
+@given(steps(), st.integers(1, 60))
+def test_padded_rows_keep_to_the_budget_where_prompts_are_not_shared(step, token_budget):
+    prompts, completions, group, keep = step
+    batches = pack(prompts, completions, group, keep, token_budget, share_prompts=False)
+    assert sorted(i for batch in batches for i in batch.completions) == keep.nonzero()[:, 0].tolist()
+    for batch in batches:
+        assert batch.padded()[0].numel() <= token_budget or len(batch.completions) == 1

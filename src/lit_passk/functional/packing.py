@@ -11,92 +11,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from lit_passk.functional.logprobs import predictors
+from lit_passk.functional.packed_batch import PackedBatch, ragged_arange, starts
+
+__all__ = ["PackedBatch", "pack"]
 
 Piece = tuple[int, list[int]]
 """A prompt and the completions of it that are never separated."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PackedBatch:
-    """One micro-batch: flat tokens, and which hidden state predicts which trained token.
-
-    A token sees another of its group that does not lie after it and belongs to the prompt or to its own completion.
-    """
-
-    input_ids: Tensor
-    """Tokens fed to the model, shape ``(S,)``, int64."""
-    position_ids: Tensor
-    """Place of each token in its prompt plus completion, shape ``(S,)``, int64."""
-    source: Tensor
-    """Index of the token whose hidden state predicts the trained token, shape ``(T,)``, int64."""
-    target: Tensor
-    """Id of the trained token, shape ``(T,)``, int64."""
-    completion: Tensor
-    """Which of the N completions the trained token belongs to, ascending, shape ``(T,)``, int64."""
-    completions: tuple[int, ...]
-    """The n completions, ascending."""
-    prompt_lengths: tuple[int, ...]
-    """Tokens of the p prompts."""
-    fed_lengths: tuple[int, ...]
-    """Tokens of the n completions that are fed to the model: all but the last of each."""
-    prompt_of: tuple[int, ...]
-    """Which of the p prompts each of the n completions answers, ascending."""
-
-    def to(self, device: torch.device | str) -> PackedBatch:
-        """Copy the tensors to ``device``."""
-        return replace(
-            self,
-            input_ids=self.input_ids.to(device),
-            position_ids=self.position_ids.to(device),
-            source=self.source.to(device),
-            target=self.target.to(device),
-            completion=self.completion.to(device),
-        )
-
-    def gather(self, per_completion: Sequence[Tensor]) -> Tensor:
-        """Line up per-token data with the trained tokens.
-
-        Args:
-            per_completion: N tensors, one value for each token of a completion.
-
-        Returns:
-            The values of this micro-batch's trained tokens, shape ``(T,)``, on the micro-batch's device.
-        """
-        if not self.completions:
-            return torch.zeros(0, dtype=per_completion[0].dtype if len(per_completion) else None).to(self.target.device)
-        return torch.cat([per_completion[i] for i in self.completions]).to(self.target.device)
-
-    def padded(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The same sequences as rows padded on the right, the prompt repeated, for models that cannot be packed.
-
-        Returns:
-            Token ids ``(n, L)``, attention mask ``(n, L)`` bool, and for each trained token the index ``(T,)`` of its
-            predictor among the ``n * L`` hidden states.
-        """
-        device = self.input_ids.device
-        if not self.completions:
-            return self.input_ids[None], torch.ones_like(self.input_ids[None], dtype=torch.bool), self.source
-        prompt_lengths = torch.tensor(self.prompt_lengths, device=device)
-        fed = torch.tensor(self.fed_lengths, device=device)
-        prompt_of = torch.tensor(self.prompt_of, device=device)
-        before = prompt_lengths[prompt_of][:, None]
-        first_prompt = _starts(prompt_lengths)[prompt_of][:, None]
-        first = (prompt_lengths.sum() + _starts(fed))[:, None]
-        length = max(self.prompt_lengths[p] + f for p, f in zip(self.prompt_of, self.fed_lengths, strict=True))
-        column = torch.arange(length, device=device)
-        mask = column < before + fed[:, None]
-        index = torch.where(column < before, first_prompt + column, first + column - before)
-        rows = self.input_ids[torch.where(mask, index, 0)]
-        source = predictors(before[:, 0] - 1, before[:, 0], fed + 1)
-        row = torch.repeat_interleave(torch.arange(len(fed), device=device), fed + 1)
-        return rows, mask, row * length + source
 
 
 def pack(
@@ -108,6 +34,7 @@ def pack(
     num_batches: int | None = None,
     pair_cost: float = 0.0,
     world_size: int = 1,
+    share_prompts: bool = True,
 ) -> list[PackedBatch]:
     """Cut a step into the fewest micro-batches of at most ``token_budget`` tokens, none padded, alike in cost.
 
@@ -125,6 +52,7 @@ def pack(
             Missing ones are empty: a dummy token and no trained token.
         pair_cost: Cost of one token attending to one other, in units of a token's matrix products.
         world_size: The number of micro-batches is a multiple of it.
+        share_prompts: False counts tokens as ``PackedBatch.padded`` feeds them, for models that cannot be packed.
 
     Returns:
         The micro-batches, dearest first, empty ones last.
@@ -151,7 +79,7 @@ def pack(
             "pack needs a token in every prompt and completion: nothing predicts an empty one's neighbour."
         )
     kept = range(len(owner)) if keep is None else keep.nonzero()[:, 0].tolist()
-    step = _Step(prompt_ids, completion_ids, owner, pair_cost)
+    step = _Step(prompt_ids, completion_ids, owner, pair_cost, share_prompts)
     pieces = step.pieces(kept, token_budget)
     fewest = min(len(pieces), -(-step.size(pieces) // token_budget))
     counts = range(world_size * max(1, -(-fewest // world_size)), len(pieces) + 2 * world_size, world_size)
@@ -168,16 +96,23 @@ class _Step:
     """Lengths and costs of a step's prompts and completions, as Python integers."""
 
     def __init__(
-        self, prompt_ids: Sequence[Tensor], completion_ids: Sequence[Tensor], owner: list[int], pair_cost: float
+        self,
+        prompt_ids: Sequence[Tensor],
+        completion_ids: Sequence[Tensor],
+        owner: list[int],
+        pair_cost: float,
+        share_prompts: bool,
     ) -> None:
-        self.prompt_ids, self.owner, self.pair_cost = prompt_ids, owner, pair_cost
+        self.prompt_ids, self.owner, self.pair_cost, self.share_prompts = prompt_ids, owner, pair_cost, share_prompts
         self.prompt_lengths = [ids.numel() for ids in prompt_ids]
         self.lengths = [ids.numel() for ids in completion_ids]
         self.tokens = torch.cat([*completion_ids, torch.zeros(0, dtype=torch.int64)])
-        self.first = _starts(torch.tensor(self.lengths, dtype=torch.int64))
+        self.first = starts(torch.tensor(self.lengths, dtype=torch.int64))
 
     def pieces(self, kept: Sequence[int], token_budget: int) -> list[Piece]:
-        """The kept completions by prompt; groups beyond the budget in equal parts."""
+        """The kept completions by prompt, groups beyond the budget in equal parts; one by one without sharing."""
+        if not self.share_prompts:
+            return [(self.owner[i], [i]) for i in kept]
         groups: dict[int, list[int]] = {}
         for i in kept:
             groups.setdefault(self.owner[i], []).append(i)
@@ -201,6 +136,9 @@ class _Step:
 
     def size(self, content: Sequence[Piece]) -> int:
         """Tokens a micro-batch of these pieces feeds to the model, at most."""
+        if not self.share_prompts:
+            rows = [self.prompt_lengths[p] + self.lengths[i] - 1 for p, members in content for i in members]
+            return len(rows) * max(rows, default=0)
         return sum(self.prompt_lengths[p] + sum(self.lengths[i] - 1 for i in rows) for p, rows in content)
 
     def cost(self, content: Sequence[Piece]) -> float:
@@ -231,16 +169,16 @@ class _Step:
         row, before = torch.tensor(rows, dtype=torch.int64), torch.tensor(prompt_lengths, dtype=torch.int64)
         fed_lengths = torch.tensor(fed, dtype=torch.int64)
         prompt_of = torch.tensor([number[self.owner[i]] for i in rows], dtype=torch.int64)
-        trained = _ragged_arange(fed_lengths + 1)
+        trained = ragged_arange(fed_lengths + 1)
         target = self.tokens[torch.repeat_interleave(self.first[row], fed_lengths + 1) + trained]
         is_fed = trained < torch.repeat_interleave(fed_lengths, fed_lengths + 1)
         positions = trained + torch.repeat_interleave(before[prompt_of], fed_lengths + 1)
         dummy = torch.zeros(0 if rows else 1, dtype=torch.int64)
-        last = _starts(before) + before - 1
+        last = starts(before) + before - 1
         return PackedBatch(
             input_ids=torch.cat([*(self.prompt_ids[p] for p in prompts), target[is_fed], dummy]),
-            position_ids=torch.cat([_ragged_arange(before), positions[is_fed], dummy]),
-            source=predictors(last[prompt_of], before.sum() + _starts(fed_lengths), fed_lengths + 1),
+            position_ids=torch.cat([ragged_arange(before), positions[is_fed], dummy]),
+            source=predictors(last[prompt_of], before.sum() + starts(fed_lengths), fed_lengths + 1),
             target=target,
             completion=torch.repeat_interleave(row, fed_lengths + 1),
             completions=tuple(rows),
@@ -248,14 +186,3 @@ class _Step:
             fed_lengths=tuple(fed),
             prompt_of=tuple(prompt_of.tolist()),
         )
-
-
-def _starts(lengths: Tensor) -> Tensor:
-    """Where each of several runs laid end to end begins."""
-    return lengths.cumsum(0) - lengths
-
-
-def _ragged_arange(lengths: Tensor) -> Tensor:
-    """``0 .. length - 1`` for every length, end to end."""
-    total = torch.arange(int(lengths.sum()), device=lengths.device)
-    return total - torch.repeat_interleave(_starts(lengths), lengths)
