@@ -21,6 +21,8 @@ CONFIGS = ROOT / "configs"
 LAID_OVER = {  # configurations that hold only a change to another one
     "math_k_then_1.yaml": "math_fsdp.yaml",
     "maze_test_cpu.yaml": "maze_cpu.yaml",
+    "32b_32gpus.yaml": "math_fsdp.yaml",
+    "70b_128gpus.yaml": "math_fsdp.yaml",
 }
 SFT = {"maze_sft_cpu.yaml"}
 
