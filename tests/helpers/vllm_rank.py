@@ -1,4 +1,4 @@
-"""One of two training processes, each with its own vLLM, then sharing one; run as `vllm_rank.py RANK FOLDER POLICY`."""
+"""One of two training processes, first with a vLLM each, then sharing one; `-m helpers.vllm_rank RANK FOLDER POLICY`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from tiny_policies import EOS, logprobs_of, tiny_policy
+from helpers.tiny_policies import EOS, logprobs_of, tiny_policy
 
 from lit_passk.rollout.vllm_engine import VLLMEngine
 from lit_passk.types import Sampling

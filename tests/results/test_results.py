@@ -1,43 +1,15 @@
-import itertools
 import json
 import logging
 import multiprocessing
 import time
-from dataclasses import replace
 
 import pytest
+from helpers.result_files import SETTINGS, Times, TimesInWorkers, group, record, write_all, write_forever
 
-from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results, rescore, run_settings
+from lit_passk.results import ResultWriter, group_records, load_results, rescore, run_settings
 from lit_passk.results.record import encode_record
 from lit_passk.rollout.scoring import Scorer
-from lit_passk.tasks.base import Task
-from lit_passk.types import Completion, Problem, Sampling, Score, ScoredGroup
-
-SETTINGS = run_settings("org/model", Sampling(temperature=0.6, n=4), seed=1)
-
-
-def record(problem="p1", sample=0, **changes):
-    base = CompletionRecord(
-        benchmark="times",
-        problem_id=problem,
-        sample=sample,
-        prompt=f"question {problem}",
-        reference="14",
-        completion=f"I say\n\u2028\\boxed{{{sample}}}",
-        answer=str(sample),
-        reward=0.0,
-        correct=False,
-        truncated=False,
-        error=None,
-        num_tokens=3,
-        mean_logprob=-0.5,
-        seed=100 + sample,
-    )
-    return replace(base, **changes)
-
-
-def group(problem, samples):
-    return [record(problem, sample) for sample in samples]
+from lit_passk.types import Completion, Sampling, Score, ScoredGroup
 
 
 def test_round_trip(tmp_path):
@@ -171,16 +143,10 @@ def test_broken_lines_are_named_with_file_and_line(tmp_path, line, message):
     assert str(caught.value).startswith(f"{path}:4: ")
 
 
-def _write_all(path, rank):
-    with ResultWriter(path, SETTINGS) as writer:
-        for problem in range(40):
-            writer.write(group(f"p{problem}", range(rank, 6)))
-
-
 def test_two_processes_share_a_file(tmp_path):
     path = tmp_path / "run.jsonl"
     spawn = multiprocessing.get_context("spawn")
-    ranks = [spawn.Process(target=_write_all, args=(path, rank)) for rank in range(2)]
+    ranks = [spawn.Process(target=write_all, args=(path, rank)) for rank in range(2)]
     for rank in ranks:
         rank.start()
     for rank in ranks:
@@ -191,15 +157,9 @@ def test_two_processes_share_a_file(tmp_path):
     assert len(problems) == 40
 
 
-def _write_forever(path):
-    with ResultWriter(path, SETTINGS) as writer:
-        for problem in itertools.count():
-            writer.write(group(f"p{problem}", range(4)))
-
-
 def test_killed_run_continues_where_it_stopped(tmp_path):
     path = tmp_path / "run.jsonl"
-    process = multiprocessing.get_context("spawn").Process(target=_write_forever, args=(path,))
+    process = multiprocessing.get_context("spawn").Process(target=write_forever, args=(path,))
     process.start()
     deadline = time.monotonic() + 120
     while not (path.exists() and path.stat().st_size > 100_000):
@@ -216,24 +176,6 @@ def test_killed_run_continues_where_it_stopped(tmp_path):
     groups = load_results(path).groups()["times"]
     assert list(groups) == [*problems, "one more"]
     assert all([r.sample for r in group] == [0, 1, 2, 3] for group in groups.values())
-
-
-class Times(Task):
-    def __len__(self):
-        return 5
-
-    def __getitem__(self, index):
-        return Problem(id=f"p{index}", prompt=f"question p{index}", answer=str(index))
-
-    def score(self, problem, completion):
-        answer = completion.rpartition("{")[2].rstrip("}")
-        if answer == "3":
-            return Score(reward=0.0, correct=False, error="no verdict")
-        return Score(reward=float(answer == problem.answer), correct=answer == problem.answer, answer=answer)
-
-
-class TimesInWorkers(Times):
-    use_workers = True
 
 
 def test_records_of_a_scored_group():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,17 +11,21 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.vllm
-WORKER = Path(__file__).parents[1] / "helpers" / "vllm_rank.py"
+TESTS = str(Path(__file__).parents[1])
 
 
 @pytest.fixture(scope="module")
 def results(tied_folder: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     pytest.importorskip("vllm", reason="vLLM is not installed")
     folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, str(WORKER)]
+    paths = os.pathsep.join(filter(None, [TESTS, os.environ.get("PYTHONPATH")]))
     ranks = [
         subprocess.Popen(
-            [*command, str(rank), str(folder), tied_folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, "-m", "helpers.vllm_rank", str(rank), str(folder), tied_folder],
+            env={**os.environ, "PYTHONPATH": paths},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         for rank in range(2)
     ]
