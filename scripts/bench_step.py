@@ -101,7 +101,7 @@ def measure(args: argparse.Namespace, command: list[str], **facts: Any) -> dict[
     command = [*shlex.split(args.prefix), *command]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
-        raise SystemExit(f"{shlex.join(command)} failed:\n{done.stderr[-3000:]}")
+        raise SystemExit(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stderr[-3000:]}")
     result = {**facts, **json.loads(done.stdout.strip().splitlines()[-1]), "command": shlex.join(command)}
     with open(Path(args.out) / "results.jsonl", "a") as file:
         file.write(json.dumps({"date": date.today().isoformat(), **result}) + "\n")
