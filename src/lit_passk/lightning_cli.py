@@ -109,7 +109,16 @@ TRAINER_DEFAULTS = {
 def run(args: Sequence[str]) -> None:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; ``args`` starts with the command."""
     quieten()
-    LitPassKCLI(
+    command = args[0]
+
+    class OneCommand(LitPassKCLI):
+        """Builds the options of one command instead of four, which takes most of a start."""
+
+        @staticmethod
+        def subcommands() -> dict[str, set[str]]:
+            return {command: LightningCLI.subcommands()[command]}
+
+    OneCommand(
         PassKRLModule,
         PromptDataModule,
         seed_everything_default=0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from helpers.ranks import Ranks
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -18,9 +21,26 @@ STEPS = 5
 
 
 @pytest.fixture(scope="session")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test workers share, so that none repeats another's run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "runs"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def policy(shared: Path) -> str:
     """A random one-layer Llama over eight letters; head_dim 32, so that vLLM runs it too."""
-    folder = tmp_path_factory.mktemp("policies") / "letters"
+    folder = shared / "letters"
+    with FileLock(shared / "letters.lock"):
+        if not folder.exists():
+            write_letters(shared / "partial")
+            (shared / "partial").rename(folder)
+    return str(folder)
+
+
+def write_letters(folder: Path) -> None:
     tokenizer = build_tokenizer(["U", "D", "L", "R", "A", "B", "C", "E"])
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -42,7 +62,6 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
                 parameter.data.normal_(std=0.1)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return str(folder)
 
 
 @dataclass
@@ -120,16 +139,17 @@ LORA = ("--model.lora.rank", "4", "--model.lora.alpha", "8")
 
 
 @pytest.fixture(scope="session")
-def train(policy: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
-    """Train on so many processes; what was asked for before is not run again."""
-    done: dict[tuple, Run] = {}
+def train(policy: str, shared: Path) -> Callable[..., Run]:
+    """Train on so many processes; what any worker was asked for before is not run again."""
 
     def run(strategy: str, num_processes: int, more: Sequence[str] = KL) -> Run:
-        key = (strategy, num_processes, tuple(more))
-        if key not in done:
-            folder = tmp_path_factory.mktemp(f"{strategy}-{num_processes}-")
-            ranks = Ranks(arguments(policy, folder, strategy, num_processes, *more), num_processes, folder)
-            done[key] = Run(folder, ranks.succeed().output(), num_processes)
-        return done[key]
+        key = hashlib.sha256(repr((strategy, num_processes, tuple(more))).encode()).hexdigest()[:8]
+        folder = shared / f"{strategy}-{num_processes}-{key}"
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "output.txt").exists():
+                args = arguments(policy, folder, strategy, num_processes, *more)
+                output = Ranks(args, num_processes, folder).succeed().output()
+                (folder / "output.txt").write_text(output)
+        return Run(folder, (folder / "output.txt").read_text(), num_processes)
 
     return run

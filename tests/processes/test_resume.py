@@ -13,11 +13,11 @@ from lit_passk.callbacks import last_checkpoint
 from lit_passk.checkpoints import is_whole
 
 LAST = ("--ckpt_path", "last")
-WAYS = {
-    "shards, KL to a reference": ("fsdp2", 2, KL),
-    "shards, adapters and KL to their absence": ("fsdp2", 2, (*KL, *LORA)),
-    "a file, two replicas": ("ddp", 2, KL),
-    "a file, no KL, one process": ("auto", 1, ()),
+WAYS = {  # strategy, processes, options, where it is killed
+    "shards, KL to a reference": ("fsdp2", 2, KL, ("start", "write", "rename")),
+    "shards, adapters and KL to their absence": ("fsdp2", 2, (*KL, *LORA), ("update",)),
+    "a file, two replicas": ("ddp", 2, KL, ("write",)),
+    "a file, no KL, one process": ("auto", 1, (), ("update", "write", "rename")),
 }
 
 
@@ -27,11 +27,12 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_killed_anywhere_and_resumed_is_bit_equal(way, train, policy, tmp_path):
-    strategy, num_processes, options = way
+    strategy, num_processes, options, places = way
     undisturbed = train(strategy, num_processes, options)
-    draw = random.Random(f"{way}")  # other steps in each way
-    kills = [(draw.randrange(1, 3), draw.choice(["start", "update"])), (draw.randrange(3, 5), "write"), (5, "rename")]
-    for step, where in kills:
+    draw = random.Random(str(way))  # other steps in each way, the same ones in each run of the test
+    steps = sorted(draw.sample(range(1, STEPS), len(places)))
+    for step, where in zip(steps, places, strict=True):
+        before = last_checkpoint(tmp_path)
         kill = ["--trainer.callbacks+=helpers.faults.KillAt", f"--trainer.callbacks.step={step}"]
         kill.append(f"--trainer.callbacks.where={where}")
         args = arguments(policy, tmp_path, strategy, num_processes, *options, *LAST, *kill)
@@ -39,15 +40,14 @@ def test_killed_anywhere_and_resumed_is_bit_equal(way, train, policy, tmp_path):
         assert -signal.SIGKILL in codes, (codes, step, where)
         last = last_checkpoint(tmp_path)
         done = step - 1 if where in ("write", "rename") else step
-        assert last is not None
-        assert last.name == f"step={done}.ckpt"
+        assert (last.name if last else None) == (f"step={done}.ckpt" if done else None)
+        assert before is None or last is not None
         if where in ("write", "rename"):
             left = list((tmp_path / "checkpoints").glob(".*.partial"))
             assert len(left) == 1, "killed while writing"
             assert where == "rename" or not is_whole(left[0])
     ranks = Ranks(arguments(policy, tmp_path, strategy, num_processes, *options, *LAST), num_processes, tmp_path)
     resumed = Run(tmp_path, ranks.succeed().output(), num_processes)
-    assert "step=4.ckpt" in resumed.output
     assert same(resumed.weights, undisturbed.weights)
     assert not list((tmp_path / "checkpoints").glob(".*")), "what the kills left behind was cleared away"
     # A resumed run compares engine and policy once more, and validated step 4 before it was killed.
