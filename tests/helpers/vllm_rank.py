@@ -1,4 +1,4 @@
-"""One of two training processes, first with a vLLM each, then sharing one (`-m helpers.vllm_rank RANK FOLDER POLICY`)"""
+"""Two training processes, first with a vLLM each, then sharing one: `-m helpers.vllm_rank RANK FOLDER POLICY`."""
 
 from __future__ import annotations
 
