@@ -41,6 +41,15 @@ class PromptBatch(NamedTuple):
     name: str = "train"
     """Which task the prompts are from: ``train`` or a validation name."""
 
+    def take(self, rows: Sequence[int]) -> PromptBatch:
+        """The prompts at these places, in this order."""
+        return PromptBatch(
+            problems=[self.problems[row] for row in rows],
+            prompt_ids=[self.prompt_ids[row] for row in rows],
+            indices=[self.indices[row] for row in rows],
+            name=self.name,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)  # no slots: jsonargparse reads the defaults from __dict__
 class Sampling:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from lit_passk.distributed import all_max
 from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results, run_settings
 from lit_passk.types import Completion, PromptBatch, Sampling, Score, ScoredGroup
 
@@ -33,11 +36,13 @@ class ResultsFile:
 
     def missing(
         self, batch: PromptBatch, sampling: Sampling, seeds: Sequence[int]
-    ) -> Iterator[tuple[PromptBatch, Sampling, list[int]]]:
-        """Cut a batch into what is still to be sampled.
+    ) -> list[tuple[PromptBatch, Sampling, list[int]]]:
+        """Cut a batch into what is still to be sampled; every rank must call this.
 
-        Yields:
-            Prompts that lack equally many samples in a row, with the sampling and seeds that make just those.
+        Returns:
+            Prompts that lack equally many samples in a row, with the sampling and seeds that make just those. As many
+            parts on every rank, some perhaps without prompts: ranks that share weights or an engine must sample equally
+            often, whatever the file holds already.
         """
         assert sampling.n is not None
         runs = []  # (number of samples, prompt, first sample)
@@ -47,15 +52,14 @@ class ResultsFile:
             for _, run in groupby(enumerate(samples), key=lambda pair: pair[1] - pair[0]):
                 row = [sample for _, sample in run]
                 runs.append((len(row), p, row[0]))
+        parts = []
         for n, same in groupby(sorted(runs), key=lambda run: run[0]):
             chosen = list(same)
-            part = PromptBatch(
-                problems=[batch.problems[p] for _, p, _ in chosen],
-                prompt_ids=[batch.prompt_ids[p] for _, p, _ in chosen],
-                indices=[batch.indices[p] for _, p, _ in chosen],
-                name=batch.name,
-            )
-            yield part, replace(sampling, n=n), [seeds[p] + first for _, p, first in chosen]
+            part = batch.take([p for _, p, _ in chosen])
+            parts.append((part, replace(sampling, n=n), [seeds[p] + first for _, p, first in chosen]))
+        most = int(all_max(torch.tensor(len(parts)), "missing samples"))
+        nothing: tuple[PromptBatch, Sampling, list[int]] = (batch.take([]), sampling, [])
+        return parts + [nothing] * (most - len(parts))
 
     def write(self, benchmark: str, group: ScoredGroup) -> None:
         """Append a group that was just judged; its seed says which of the problem's samples it holds."""

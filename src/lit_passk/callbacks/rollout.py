@@ -12,7 +12,6 @@ from lightning.pytorch.trainer.states import TrainerFn
 from tqdm.auto import tqdm
 
 from lit_passk.callbacks.results_file import ResultsFile
-from lit_passk.distributed import all_max
 from lit_passk.functional.random import derive_seed
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.engine import RolloutEngine
@@ -169,15 +168,7 @@ class RolloutCallback(L.Callback):
             pl_module.rollouts = self.roll_out(trainer, pl_module, batch, self.val_sampling, seeds)
             return
         groups: list[ScoredGroup] = []
-        parts = list(self._results_file.missing(batch, self.val_sampling, seeds))
-        # Ranks that share weights or an engine must sample equally often, whatever the file holds already.
-        most = int(all_max(torch.tensor(len(parts)), "missing samples"))
-        nothing: tuple[PromptBatch, Sampling, list[int]] = (
-            batch._replace(problems=[], prompt_ids=[], indices=[]),
-            self.val_sampling,
-            [],
-        )
-        for part, sampling, part_seeds in parts + [nothing] * (most - len(parts)):
+        for part, sampling, part_seeds in self._results_file.missing(batch, self.val_sampling, seeds):
             groups += self.roll_out(trainer, pl_module, part, sampling, part_seeds).groups
         groups = self._results_file.complete(batch, groups, self.val_sampling)
         pl_module.rollouts = collate_rollouts(groups, self.val_sampling, version=pl_module.rl_step)
