@@ -74,7 +74,7 @@ def step_breakdown(policy: str, steps: int) -> None:
         enable_model_summary=False,
         enable_progress_bar=True,
         default_root_dir="runs/bench",
-        log_every_n_steps=1,
+        log_every_n_steps=5,  # as configs/maze_cpu.yaml has it
     )
     module.trainer = trainer
     module.configure_model()

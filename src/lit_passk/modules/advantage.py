@@ -29,7 +29,10 @@ def compute_advantages(
         One advantage a completion, shape ``(N,)``, float32.
     """
     lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)
-    sums = torch.tensor([float(lp.sum(dtype=torch.float64)) for lp in rollouts.rollout_logprobs], dtype=torch.float64)
+    sums = torch.zeros(len(lengths), dtype=torch.float64)
+    if len(lengths):
+        owner = torch.repeat_interleave(lengths)  # which completion each token of the step belongs to
+        sums.index_add_(0, owner, torch.cat(rollouts.rollout_logprobs).double())
     means = sums / lengths.clamp(min=1)
     stats = _batch_stats(rollouts, -means)
     advantages = torch.zeros(len(lengths), dtype=torch.float32)

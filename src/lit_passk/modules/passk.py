@@ -172,8 +172,9 @@ class PassKRLModule(Resumable, PassAtKValidation):
                 sums = {name: sums.get(name, torch.zeros(())) + value for name, value in update.items()}
         self.rl_step += 1
         metrics = step_metrics(rollouts, advantages, sums)
-        self.log_dict({f"train/{name}": value for name, value in metrics.items()})
-        self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        if self.rl_step % self.trainer.log_every_n_steps == 0:  # Lightning takes long over numbers it will not write
+            self.log_dict({f"train/{name}": value for name, value in metrics.items()})
+            self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         self.log("rl_step", float(self.rl_step), prog_bar=True, logger=False)
         self.log("reward", metrics["reward"], prog_bar=True, logger=False)
 

@@ -39,7 +39,7 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
         "unscored": float(rollouts.num_unscored),
         "solved": float(len(rollouts.group[rollouts.correct].unique())),
         "signal": float(len(rollouts.group[advantages != 0].unique())),
-        "entropy": -sum(float(lp.sum(dtype=torch.float64)) for lp in rollouts.rollout_logprobs),
+        "entropy": -float(torch.cat([torch.zeros(0), *rollouts.rollout_logprobs]).sum(dtype=torch.float64)),
     }
     updates = max(float(sums["num_updates"]), 1.0)
     corrections = {name: float(sums[name]) for name in CORRECTION_SUMS if name in sums}

@@ -26,10 +26,14 @@ def collate_rollouts(groups: Sequence[ScoredGroup], sampling: Sampling = Samplin
         for completion, score in zip(group.completions, group.scores, strict=True)
         if score.error is None and len(completion.token_ids) > 0
     ]
+    # One tensor cut into pieces: a thousand small tensors would cost more than all other bookkeeping of a short step.
+    lengths = [len(c.token_ids) for _, c, _ in rows]
+    token_ids = torch.tensor([token for _, c, _ in rows for token in c.token_ids], dtype=torch.int64)
+    logprobs = torch.tensor([logprob for _, c, _ in rows for logprob in c.logprobs], dtype=torch.float32)
     return RolloutBatch(
         prompt_ids=tuple(torch.tensor(g.prompt_ids, dtype=torch.int64) for g in groups),
-        completion_ids=tuple(torch.tensor(c.token_ids, dtype=torch.int64) for _, c, _ in rows),
-        rollout_logprobs=tuple(torch.tensor(c.logprobs, dtype=torch.float32) for _, c, _ in rows),
+        completion_ids=token_ids.split(lengths) if rows else (),
+        rollout_logprobs=logprobs.split(lengths) if rows else (),
         group=torch.tensor([number for number, _, _ in rows], dtype=torch.int64),
         indices=torch.tensor([g.index for g in groups], dtype=torch.int64),
         rewards=torch.tensor([s.reward for _, _, s in rows], dtype=torch.float32),
