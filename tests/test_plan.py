@@ -1,6 +1,7 @@
 """The arithmetic of `lit-passk plan` against published sizes, against autograd, and against itself."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -141,7 +142,9 @@ def test_the_command_reads_a_configuration_and_says_what_does_not_fit(configs, c
     assert "32 ranks, 32 shards" in capsys.readouterr().out
     main([*args, "--plan.memory_gb", "40"])
     told = capsys.readouterr().out
-    assert "Training does not fit" in told
+    needed = float(re.search(r"training needs +([\d.]+)", told)[1])
+    assert f"Training does not fit: {needed:.0f} GB" in told
+    assert needed > 40
     assert "`model.gradient_sync: every`" in told
 
 

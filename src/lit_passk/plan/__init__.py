@@ -124,7 +124,9 @@ def problems(estimate: Estimate, machine: Machine) -> list[str]:
             "a smaller `model.token_budget`",
             "more GPUs" if s.shards > 1 else "FSDP2 (`trainer.strategy: ModelParallelStrategy`)",
         ]
-        found.append(f"Training does not fit: {v['training']:.0f} GB. Ways out: {', '.join(w for w in ways if w)}.")
+        found.append(
+            f"Training does not fit: {v['training needs']:.0f} GB. Ways out: {', '.join(w for w in ways if w)}."
+        )
     if v.get("room for keys and values", 1.0) <= 0:
         found.append("The engine's weights do not fit its share: raise `tensor_parallel_size` of `rollout.engine`.")
     if v.get("sampling needs", 0.0) > machine.memory_gb:
