@@ -1,0 +1,85 @@
+"""How many completions a second are judged, in worker processes as in training.
+
+    python scripts/bench_scoring.py math DATA.jsonl                       # each problem's own answer, in a sentence
+    python scripts/bench_scoring.py math DATA.jsonl --completions 10000 --hanging 0.01
+    python scripts/bench_scoring.py code DATA.jsonl RECORDED.jsonl        # rows with `id`, `completions`, `correct`
+
+Prints completions a second, how many were right, how many have no verdict and why, and the longest time in which no
+verdict came.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import Counter
+from concurrent.futures import as_completed
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lit_passk.rollout.scoring import Scorer
+from lit_passk.tasks.base import Task
+from lit_passk.tasks.code import CodeTask
+from lit_passk.tasks.math import MathTask
+from lit_passk.types import Problem
+
+HANGING = "so it is \\boxed{(x+1)^{3000}+10^{10^{10}}!}"
+"""An answer whose arithmetic does not end."""
+
+Work = list[tuple[Problem, str]]
+
+
+def math_work(args: argparse.Namespace) -> tuple[Task, Work]:
+    """The reference answers, over and over; every so many one that hangs."""
+    task = MathTask(args.data)
+    every = round(1 / args.hanging) if args.hanging else 0
+    work = []
+    for number in range(args.completions or len(task)):
+        problem = task[number % len(task)]
+        hangs = every and number % every == every - 1
+        work.append((problem, HANGING if hangs else f"Adding up, the answer is \\boxed{{{problem.answer}}}."))
+    return task, work
+
+
+def code_work(args: argparse.Namespace) -> tuple[Task, Work]:
+    """Recorded completions."""
+    task = CodeTask(args.data)
+    problems = {problem.id: problem for problem in (task[i] for i in range(len(task)))}
+    rows = [json.loads(line) for line in Path(args.recorded).read_text().splitlines()]
+    work = [(problems[row["id"]], completion) for row in rows for completion in row["completions"]]
+    return task, work[: args.completions]
+
+
+def main() -> None:
+    """Judge everything, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["math", "code"])
+    parser.add_argument("data", help="JSON Lines file of problems")
+    parser.add_argument("recorded", nargs="?", help="JSON Lines file of completions, for `code`")
+    parser.add_argument("--completions", type=int, help="how many; default: all there are")
+    parser.add_argument("--hanging", type=float, default=0.0, help="share of completions that hang, for `math`")
+    parser.add_argument("--num-workers", type=int, default=2)
+    parser.add_argument("--timeout", type=float, default=5.0, help="seconds a completion may take")
+    args = parser.parse_args()
+    task, work = (math_work if args.what == "math" else code_work)(args)
+    with Scorer({"task": task}, num_workers=args.num_workers, timeout=args.timeout) as scorer:
+        scorer.submit("task", *work[0]).result()  # workers have started, libraries are loaded
+        begin = last = time.perf_counter()
+        futures = [scorer.submit("task", problem, text) for problem, text in work]
+        longest = 0.0
+        for _ in tqdm(as_completed(futures), total=len(futures), unit="completions"):
+            longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
+        seconds = time.perf_counter() - begin
+        scores = [future.result() for future in futures]
+    errors = Counter(score.error.split(":")[0] for score in scores if score.error)
+    print(
+        f"{len(scores)} completions in {seconds:.1f} s: {len(scores) / seconds:.0f} a second with {args.num_workers} "
+        f"workers; {sum(score.correct for score in scores)} right, without a verdict: {dict(errors) or 'none'}; "
+        f"longest wait for a verdict {longest:.1f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()
