@@ -178,6 +178,12 @@ def test_missing_cold_start_prints_the_command(tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+SCHEDULE = {
+    "class_path": "Schedule",
+    "init_args": {"strategies": [{"class_path": "PassKAnalytic"}, {"class_path": "GRPO"}], "boundaries": [0.5]},
+}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -185,6 +191,8 @@ def test_missing_cold_start_prints_the_command(tmp_path, monkeypatch, capsys):
         ({"rollout.sampling.top_p": 0.9}, "top_p=1"),
         ({"rollout.sampling.temperature": 0.0}, "greedy"),
         ({"rollout.sampling.n": 3}, "contradicts"),
+        ({"rollout.signal": {}, "model.advantage.init_args": {"k": 8}}, "Raise it to 9 or more"),
+        ({"model.advantage": SCHEDULE, "trainer.max_steps": -1}, "run of unknown length"),
         ({"model.ks": [1, 16]}, "pass@16"),
         ({"model.ks": []}, "at least 1"),
         ({"data.train": {"class_path": "my_project.Broken"}}, "Rewards must be finite"),

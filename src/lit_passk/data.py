@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,14 +89,38 @@ class PromptLoader:
             random.Random(f"order-{self.seed}-{self.epoch}").shuffle(order)
         while self.position < len(self):
             begin = self.position * self.prompts_per_step
-            chosen = order[begin : begin + self.prompts_per_step][self.rank :: self.world_size]
             self.position += 1  # before the yield: a checkpoint written while this batch trains resumes with the next
-            yield PromptBatch(
-                problems=[self.task[self.prompts[i][0]] for i in chosen],
-                prompt_ids=[self.prompts[i][1] for i in chosen],
-                indices=[self.prompts[i][0] for i in chosen],
-                name=self.name,
-            )
+            yield self.share(order[begin : begin + self.prompts_per_step])
+
+    def share(self, chosen: Sequence[int]) -> PromptBatch:
+        """This rank's share of a batch; ``chosen`` are places in ``prompts``, the same on every rank."""
+        mine = chosen[self.rank :: self.world_size]
+        return PromptBatch(
+            problems=[self.task[self.prompts[i][0]] for i in mine],
+            prompt_ids=[self.prompts[i][1] for i in mine],
+            indices=[self.prompts[i][0] for i in mine],
+            name=self.name,
+        )
+
+    def others(self, step: int, used: Collection[int]) -> Iterator[int]:
+        """Draw further prompts for a step, in an order of the seed and the step alone; the iteration stays as it is.
+
+        Args:
+            step: RL step.
+            used: Positions in the task of the prompts that the step has already, on all ranks.
+
+        Yields:
+            Places in ``prompts``, as ``share`` takes them; each once, and none of ``used``.
+        """
+        draw = random.Random(f"others-{self.seed}-{step}")
+        seen = set(used)
+        left = len(self.prompts) - len(seen)
+        while left > 0:
+            place = draw.randrange(len(self.prompts))
+            if (index := self.prompts[place][0]) not in seen:
+                seen.add(index)
+                left -= 1
+                yield place
 
     def state_dict(self) -> dict[str, int]:
         """Where the iteration stands: Lightning saves it with every checkpoint."""

@@ -154,6 +154,11 @@ class RolloutBatch:
     """Cut by ``max_tokens``; shape ``(N,)``, bool."""
     groups: tuple[ScoredGroup, ...] = ()
     """The P groups as they were sampled and judged, for tables and files."""
+    places: Tensor | None = None
+    """Each prompt's place among those of all ranks in this step, from 0, shape ``(P,)``, int64; None where they are as
+    the data module deals them out."""
+    dropped: tuple[ScoredGroup, ...] = ()
+    """Groups that were sampled for this step as well and are not trained on: see ``SignalAwareSampling``."""
     sampling: Sampling = Sampling()
     """How they were sampled: the loss needs the temperature."""
     exact: bool = True

@@ -45,6 +45,21 @@ class AdvantageStrategy(ABC):
     def check_group_size(self, group_size: int) -> None:  # noqa: B027 - optional hook, no strategy must fill it in
         """Raise a ValueError before training when groups of ``group_size`` cannot work with this strategy."""
 
+    def check_run(self, max_steps: int) -> None:  # noqa: B027
+        """Raise a ValueError before training when a run of ``max_steps`` RL steps (-1: unknown) cannot work."""
+
+    def wrong_needed(self, step: int, max_steps: int) -> int:
+        """How many wrong answers, beside a right one, a group needs to carry signal: what is sampled for may ask.
+
+        Args:
+            step: RL step, from 0.
+            max_steps: RL steps of the whole run, -1 when unknown.
+
+        Returns:
+            1, as in Pass@1 Training; k where groups of k are rewarded together.
+        """
+        return 1
+
 
 def check_rewards(rewards: Tensor) -> None:
     """Raise a ValueError unless ``rewards`` is a finite ``(P, G)`` matrix."""

@@ -37,6 +37,10 @@ class PassKStrategy(AdvantageStrategy):
                 stacklevel=2,
             )
 
+    def wrong_needed(self, step: int, max_steps: int) -> int:
+        """Return k: with fewer wrong answers every k completions hold a right one."""
+        return self.k
+
     def read_correct(self, rewards: Tensor, context: GroupContext | None) -> Tensor:
         """Check the inputs and return who is right.
 

@@ -85,6 +85,16 @@ class Schedule(AdvantageStrategy):
         for strategy in self.strategies:
             strategy.check_group_size(group_size)
 
+    def check_run(self, max_steps: int) -> None:
+        """Place the boundaries, and ask every strategy."""
+        self.strategy_at(0, max_steps)
+        for strategy in self.strategies:
+            strategy.check_run(max_steps)
+
+    def wrong_needed(self, step: int, max_steps: int) -> int:
+        """Ask the strategy of the step."""
+        return self.strategy_at(step, max_steps).wrong_needed(step, max_steps)
+
     @staticmethod
     def _start(boundary: int | float, max_steps: int) -> int:
         """The first RL step at or past a boundary."""

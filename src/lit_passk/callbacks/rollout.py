@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import lightning as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
-from tqdm.auto import tqdm
 
 from lit_passk.callbacks.results_file import ResultsFile
+from lit_passk.callbacks.sampler import Sampler
 from lit_passk.functional.random import derive_seed
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.engine import RolloutEngine
 from lit_passk.rollout.parity import ParityCheck
-from lit_passk.rollout.sampling import sample_and_score
-from lit_passk.rollout.scoring import Scorer
+from lit_passk.rollout.signal import SignalAwareSampling
 from lit_passk.rollout.transformers_engine import TransformersEngine
-from lit_passk.sharding import full_tensors
 from lit_passk.types import PromptBatch, RolloutBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
-    from lit_passk.data import PromptDataModule
+    from lit_passk.data import PromptLoader
     from lit_passk.modules import PassKRLModule
 
 
@@ -35,6 +34,8 @@ class RolloutCallback(L.Callback):
         group_size: Completions a prompt in training.
         sampling: How to sample in training; restricting the distribution (``top_p``, ``top_k``) is refused there.
         val_sampling: How to sample in validation; its ``n`` is the completions a problem.
+        signal: Sample further prompts while a step has too few groups that teach something; None trains on every batch
+            as it comes.
         parity: Comparison of the engine's log-probabilities with the policy's; None is ``ParityCheck()``.
         num_workers: Processes that score completions, for tasks that need them.
         score_timeout: Seconds one completion may take to be scored; then it counts as unscorable.
@@ -49,6 +50,7 @@ class RolloutCallback(L.Callback):
         group_size: int = 8,
         sampling: Sampling = Sampling(),
         val_sampling: Sampling = Sampling(),
+        signal: SignalAwareSampling | None = None,
         parity: ParityCheck | None = None,
         num_workers: int = 2,
         score_timeout: float = 10.0,
@@ -65,12 +67,11 @@ class RolloutCallback(L.Callback):
         self.group_size = group_size
         self.sampling = replace(sampling, n=group_size)
         self.val_sampling = replace(val_sampling, n=val_sampling.n or group_size)
+        self.signal = signal
         self.parity = parity if parity is not None else ParityCheck()
-        self.num_workers = num_workers
-        self.score_timeout = score_timeout
         self.results = results
         self.seed = seed
-        self._scorer: Scorer | None = None
+        self._sampler = Sampler(self.engine, num_workers, score_timeout)
         self._results_file: ResultsFile | None = None
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -110,6 +111,25 @@ class RolloutCallback(L.Callback):
         if self.sampling.temperature == 0:
             raise ValueError("`rollout.sampling.temperature` is 0: greedy completions of a group are all the same.")
         pl_module.advantage.check_group_size(self.group_size)
+        if pl_module.max_rl_steps > 0:
+            self._check_signal(pl_module)
+
+    def _check_signal(self, pl_module: PassKRLModule) -> None:
+        if self.signal is None:
+            return
+        strategy, max_steps = pl_module.advantage, pl_module.max_rl_steps
+        steps = range(pl_module.rl_step, max(max_steps, pl_module.rl_step + 1))
+        wrong = max(strategy.wrong_needed(step, max_steps) for step in steps)
+        if wrong >= self.group_size:
+            raise ValueError(
+                f"`rollout.signal` looks for groups with 1 right and {wrong} wrong answers, as "
+                f"{type(strategy).__name__} needs them, but `rollout.group_size` is {self.group_size}. Raise it to "
+                f"{wrong + 1} or more."
+            )
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
+        """Look at the strategy again, now that the length of the run is known."""
+        self._check_signal(pl_module)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Close the engine, the scoring workers and the results file."""
@@ -121,11 +141,7 @@ class RolloutCallback(L.Callback):
 
     def close(self) -> None:
         """Close the engine, the scoring workers and the results file; safe to call twice."""
-        self.engine.close()
-        self.engine.version = -1
-        if self._scorer is not None:
-            self._scorer.close()
-            self._scorer = None
+        self._sampler.close()
         if self._results_file is not None:
             self._results_file.close()
             self._results_file = None
@@ -141,18 +157,33 @@ class RolloutCallback(L.Callback):
     ) -> None:
         """Sample the step's completions with the current weights."""
         begin = time.perf_counter()
-        step = pl_module.rl_step
-        seeds = [derive_seed(self.seed, "train", step, batch.name, index) for index in batch.indices]
-        rollouts = self.roll_out(trainer, pl_module, batch, self.sampling, seeds)
-        self.engine.sleep()
+        rollouts = self._training_rollouts(trainer, pl_module, batch)
+        self._sampler.sleep()
         dtype = self._coarser_dtype(pl_module)
         rollouts = replace(rollouts, exact=dtype == torch.float32)
-        if self.parity.is_due(step):
+        if self.parity.is_due(pl_module.rl_step):
             sample = collate_rollouts(rollouts.groups[:1], rollouts.sampling, rollouts.version)
             logged = self.parity.check(sample, pl_module.completion_logprobs(sample), dtype)
             pl_module.log_dict(logged)
         pl_module.rollouts = rollouts
         pl_module.log("time/rollout", time.perf_counter() - begin)
+
+    def _training_rollouts(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> RolloutBatch:
+        """Sample a batch with the current weights, and further prompts where it lacks signal."""
+        step = pl_module.rl_step
+
+        def sample(prompts: PromptBatch) -> list[ScoredGroup]:
+            seeds = [derive_seed(self.seed, "train", step, prompts.name, index) for index in prompts.indices]
+            return self._sample(trainer, pl_module, prompts, self.sampling, seeds)
+
+        if self.signal is None:
+            return collate_rollouts(sample(batch), self.sampling, version=step)
+        wrong_needed = pl_module.advantage.wrong_needed(step, pl_module.max_rl_steps)
+        loader: PromptLoader = trainer.train_dataloader  # type: ignore[assignment]
+        drawn = self.signal.fill_up(sample, batch, loader, step, wrong_needed)
+        pl_module.log_dict(drawn.metrics)
+        rollouts = collate_rollouts(drawn.groups, self.sampling, version=step)
+        return replace(rollouts, places=torch.tensor(drawn.places), dropped=tuple(drawn.dropped))
 
     def on_validation_batch_start(
         self,
@@ -165,12 +196,12 @@ class RolloutCallback(L.Callback):
         """Sample the problems of a validation batch; the seeds are the same at every validation."""
         seeds = [derive_seed(self.seed, "val", batch.name, index) for index in batch.indices]
         if self._results_file is None:
-            pl_module.rollouts = self.roll_out(trainer, pl_module, batch, self.val_sampling, seeds)
-            return
-        groups: list[ScoredGroup] = []
-        for part, sampling, part_seeds in self._results_file.missing(batch, self.val_sampling, seeds):
-            groups += self.roll_out(trainer, pl_module, part, sampling, part_seeds).groups
-        groups = self._results_file.complete(batch, groups, self.val_sampling)
+            groups = self._sample(trainer, pl_module, batch, self.val_sampling, seeds)
+        else:
+            groups = []
+            for part, sampling, part_seeds in self._results_file.missing(batch, self.val_sampling, seeds):
+                groups += self._sample(trainer, pl_module, part, sampling, part_seeds)
+            groups = self._results_file.complete(batch, groups, self.val_sampling)
         pl_module.rollouts = collate_rollouts(groups, self.val_sampling, version=pl_module.rl_step)
 
     on_test_batch_start = on_validation_batch_start  # type: ignore[assignment]
@@ -178,76 +209,31 @@ class RolloutCallback(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Free the engine's memory for training."""
-        if trainer.state.fn == TrainerFn.FITTING and self._scorer is not None:
-            self.engine.sleep()
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._sampler.sleep()
 
-    def roll_out(
+    def _sample(
         self,
         trainer: L.Trainer,
         pl_module: PassKRLModule,
         batch: PromptBatch,
         sampling: Sampling,
-        seeds: list[int],
-    ) -> RolloutBatch:
-        """Sample and score one batch; scoring goes on in worker processes while the engine samples.
-
-        Args:
-            trainer: The trainer, whose data module owns the tasks and the tokenizer.
-            pl_module: The module, which owns the policy.
-            batch: This rank's prompts.
-            sampling: How to sample; ``n`` completions a prompt.
-            seeds: One base seed a prompt.
-        """
-        data: PromptDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        if self._scorer is None:
-            self._start(pl_module, data)
-        assert self._scorer is not None
-        assert sampling.n is not None
-        self.engine.wake()
-        self._sync(pl_module)
-        groups: dict[int, ScoredGroup] = {}
-        with self._progress(trainer, batch.name, len(batch.problems) * sampling.n) as bar:
-            for p, group in sample_and_score(self.engine, self._scorer, batch, sampling, seeds, data.decode):
-                groups[p] = group
-                if self._results_file is not None:
-                    self._results_file.write(batch.name, group)
-                bar.update(sampling.n)
-        stale = {c.version for g in groups.values() for c in g.completions} - {pl_module.rl_step}
-        assert not stale, f"completions of versions {stale} in step {pl_module.rl_step}: the engine's weights are stale"
-        return collate_rollouts([groups[p] for p in range(len(groups))], sampling, version=pl_module.rl_step)
-
-    def _start(self, pl_module: PassKRLModule, data: PromptDataModule) -> None:
-        policy = pl_module.policy.model if pl_module.policy_needed else None
-        self.engine.start(pl_module.policy_path, policy, eos_token_ids(data, pl_module.policy_path))
-        self._scorer = Scorer(data.tasks, num_workers=self.num_workers, timeout=self.score_timeout)
-
-    def _sync(self, pl_module: PassKRLModule) -> None:
-        """Give the engine the policy's weights, unless it has them."""
-        if self.engine.version != pl_module.rl_step:
-            self.engine.load_weights(full_tensors(pl_module.policy.model), pl_module.rl_step)
+        seeds: Sequence[int],
+    ) -> list[ScoredGroup]:
+        """Sample and judge this rank's prompts with the current weights; every rank must call this."""
+        self._sampler.bring_up_to_date(trainer, pl_module)
+        file = self._results_file
+        return self._sampler.sample(
+            batch,
+            sampling,
+            seeds,
+            version=pl_module.rl_step,
+            show=trainer.is_global_zero and trainer.progress_bar_callback is not None,
+            judged=(lambda group: file.write(batch.name, group)) if file is not None else (lambda group: None),
+        )
 
     def _coarser_dtype(self, pl_module: PassKRLModule) -> torch.dtype:
         """The coarser of the precisions in which the engine and the policy compute."""
         mixed = "bf16" in str(pl_module.trainer.precision)
         policy = torch.bfloat16 if mixed else pl_module.policy.model.dtype
         return policy if policy != torch.float32 else self.engine.dtype
-
-    def _progress(self, trainer: L.Trainer, name: str, total: int) -> tqdm:
-        shown = trainer.is_global_zero and trainer.progress_bar_callback is not None
-        what = f"{name}: sampling and scoring"
-        return tqdm(total=total, desc=what, unit="completions", leave=False, delay=2, disable=not shown)
-
-
-def eos_token_ids(data: PromptDataModule, policy_path: str) -> list[int]:
-    """Token ids that end a completion: the tokenizer's, and those of the policy's generation config."""
-    from transformers import GenerationConfig
-
-    ids = set() if data.tokenizer.eos_token_id is None else {data.tokenizer.eos_token_id}
-    try:
-        configured = GenerationConfig.from_pretrained(policy_path).eos_token_id
-    except OSError:
-        configured = None  # a folder without generation_config.json
-    ids |= {configured} if isinstance(configured, int) else set(configured or ())
-    if not ids:
-        raise ValueError(f"Neither the tokenizer nor the generation config of {policy_path!r} names an end token.")
-    return sorted(ids)

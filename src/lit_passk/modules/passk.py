@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -11,14 +11,14 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
-from lit_passk.distributed import all_max, all_sum, rank, use_group, world_size
+from lit_passk.distributed import use_group, world_size
 from lit_passk.functional.kl import kl_estimate
-from lit_passk.functional.packing import PackedBatch, pack
-from lit_passk.functional.policy_loss import token_weights
+from lit_passk.functional.packing import PackedBatch
 from lit_passk.lora import LoRA, adapter_off
 from lit_passk.losses import ClippedLoss, LossInputs, PolicyLoss
 from lit_passk.models import CausalPolicy
 from lit_passk.modules.advantage import compute_advantages
+from lit_passk.modules.minibatches import micro_batches, minibatches, weights_of_tokens
 from lit_passk.modules.resumable import Resumable
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.step_metrics import CORRECTION_SUMS, step_metrics
@@ -130,6 +130,16 @@ class PassKRLModule(Resumable, PassAtKValidation):
             reference = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype)
             object.__setattr__(self, "reference", reference.eval().requires_grad_(False))
 
+    def setup(self, stage: str) -> None:
+        """Refuse a strategy that does not fit the length of the run, where that is known before the data is."""
+        if stage == "fit" and (self.max_rl_steps > 0 or self.trainer.max_epochs in (None, -1)):
+            self.advantage.check_run(self.max_rl_steps)
+
+    def on_train_start(self) -> None:
+        """Look at the strategy again, now that the length of the run is known, and restore random numbers."""
+        self.advantage.check_run(self.max_rl_steps)
+        super().on_train_start()
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer over the trainable parameters, and its schedule."""
         optimizer = self.make_optimizer([p for p in self.policy.parameters() if p.requires_grad])
@@ -163,16 +173,17 @@ class PassKRLModule(Resumable, PassAtKValidation):
         advantages = compute_advantages(self.advantage, rollouts, self.rl_step, self.max_rl_steps)
         silent = self.kl_coef == 0 and self.entropy_coef == 0  # then advantage 0 means gradient 0
         keep = advantages != 0 if silent else torch.ones(len(advantages), dtype=torch.bool)
-        minibatches = list(self._minibatches(rollouts))
+        parts = list(minibatches(rollouts, self.num_minibatches))
         sums = {"num_updates": torch.zeros(())}
         old = self.completion_logprobs(rollouts, keep) if self.updates_per_step > 1 else None
         for _ in range(self.num_epochs):
-            for rows in minibatches:
+            for rows in parts:
                 update = self._update(rollouts, advantages, keep, rows, old)
                 sums = {name: sums.get(name, torch.zeros(())) + value for name, value in update.items()}
         self.rl_step += 1
         metrics = step_metrics(rollouts, advantages, sums)
-        if self.rl_step % self.trainer.log_every_n_steps == 0:  # Lightning takes long over numbers it will not write
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self.rl_step % every == 0:  # Lightning takes long over numbers it will not write
             self.log_dict({f"train/{name}": value for name, value in metrics.items()})
             self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         self.log("rl_step", float(self.rl_step), prog_bar=True, logger=False)
@@ -187,12 +198,12 @@ class PassKRLModule(Resumable, PassAtKValidation):
         old: list[Tensor] | None,
     ) -> dict[str, Tensor]:
         """One optimizer step on the completions in the mask ``rows``; returns sums to log."""
-        weights = self._token_weights(rollouts, rows)
+        weights = weights_of_tokens(rollouts, rows, self.aggregation)
         sums: dict[str, Tensor] = {"num_updates": torch.ones(())}
-        micro_batches = self._pack(rollouts, keep & rows)
-        for number, micro in enumerate(micro_batches):
+        packed = micro_batches(rollouts, keep & rows, self.token_budget)
+        for number, micro in enumerate(packed):
             micro = micro.to(self.device)
-            now = self.gradient_sync == "every" or number == len(micro_batches) - 1
+            now = self.gradient_sync == "every" or number == len(packed) - 1
             with gradient_sync(self.policy, self.trainer.strategy, now):
                 loss, metrics = self._micro_loss(micro, rollouts, advantages, weights, old)
                 # Gradients are averaged over ranks, while the weights divide by global counts.
@@ -277,45 +288,9 @@ class PassKRLModule(Resumable, PassAtKValidation):
         if keep is None:
             keep = torch.ones(len(rollouts.completion_ids), dtype=torch.bool)
         old = [torch.zeros(0)] * len(rollouts.completion_ids)
-        for micro in self._pack(rollouts, keep):
+        for micro in micro_batches(rollouts, keep, self.token_budget):
             logprobs, _ = self.policy(micro.to(self.device), rollouts.sampling.temperature, with_entropy=False)
             lengths = [len(rollouts.completion_ids[i]) for i in micro.completions]
             for i, values in zip(micro.completions, logprobs.cpu().split(lengths), strict=True):
                 old[i] = values
         return old
-
-    def _pack(self, rollouts: RolloutBatch, keep: Tensor) -> list[PackedBatch]:
-        """Micro-batches of the kept completions: at least one, and as many on every rank."""
-
-        def cut(num_batches: int) -> list[PackedBatch]:
-            return pack(
-                rollouts.prompt_ids, rollouts.completion_ids, rollouts.group, keep, self.token_budget, num_batches
-            )
-
-        micro_batches = cut(1)
-        most = int(all_max(torch.tensor(len(micro_batches)), "micro-batch counts"))
-        return micro_batches if most == len(micro_batches) else cut(most)
-
-    def _minibatches(self, rollouts: RolloutBatch) -> Iterator[Tensor]:
-        """Masks over completions, shape ``(N,)``: the prompts of all ranks in ``num_minibatches`` equal parts.
-
-        Prompt i of a step lies on rank i modulo the number of ranks, so the parts do not depend on that number.
-        """
-        num_prompts = len(rollouts.prompt_ids)
-        total = int(all_sum(torch.tensor(num_prompts), "the number of prompts"))
-        part = (torch.arange(num_prompts) * world_size() + rank()) * self.num_minibatches // max(1, total)
-        part = part.clamp(max=self.num_minibatches - 1)
-        for number in range(self.num_minibatches):
-            yield part[rollouts.group] == number
-
-    def _token_weights(self, rollouts: RolloutBatch, rows: Tensor) -> Tensor:
-        """Weight of each token of a completion, shape ``(N,)``; counts are over all ranks, dropped completions too."""
-        lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)
-        total_tokens, total = all_sum(torch.stack([lengths[rows].sum(), rows.sum()]), "token counts").tolist()
-        return token_weights(
-            lengths,
-            self.aggregation,
-            total_tokens=max(total_tokens, 1),
-            total_completions=max(total, 1),
-            max_tokens=rollouts.sampling.max_tokens,
-        )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lit_passk.distributed import all_sum
+from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.correction import correction_metrics
 from lit_passk.types import RolloutBatch
 
@@ -27,18 +28,25 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
         - ``tokens``: mean completion length; ``entropy``: mean of ``-rollout_logprobs``, nats a token, an unbiased
           estimate of the entropy over all completions, those without signal included.
         - ``grad_norm`` and the loss's own metrics: means over the step's updates.
+
+        Where groups were dropped because they carry no signal, they count in all of these but ``signal`` and those of
+        the loss: what is left was chosen by its answers and would flatter or slight the policy.
     """
-    num_prompts = len(rollouts.prompt_ids)
+    signal = float(len(rollouts.group[advantages != 0].unique()))
+    trained = float(len(rollouts.prompt_ids))
+    if rollouts.dropped:
+        rollouts = collate_rollouts([*rollouts.groups, *rollouts.dropped], rollouts.sampling)
     mine = {
         "completions": float(len(rollouts.completion_ids)),
-        "prompts": float(num_prompts),
+        "prompts": float(len(rollouts.prompt_ids)),
+        "trained": trained,
         "tokens": float(sum(len(c) for c in rollouts.completion_ids)),
         "reward": float(rollouts.rewards.double().sum()),
         "pass@1": float(rollouts.correct.sum()),
         "truncated": float(rollouts.truncated.sum()),
         "unscored": float(rollouts.num_unscored),
         "solved": float(len(rollouts.group[rollouts.correct].unique())),
-        "signal": float(len(rollouts.group[advantages != 0].unique())),
+        "signal": signal,
         "entropy": -float(torch.cat([torch.zeros(0), *rollouts.rollout_logprobs]).sum(dtype=torch.float64)),
     }
     updates = max(float(sums["num_updates"]), 1.0)
@@ -54,7 +62,7 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
         "reward": total["reward"] / completions,
         "pass@1": total["pass@1"] / completions,
         "solved": total["solved"] / prompts,
-        "signal": total["signal"] / prompts,
+        "signal": total["signal"] / max(total["trained"], 1.0),
         "truncated": total["truncated"] / completions,
         "unscored": total["unscored"],
         "tokens": total["tokens"] / completions,

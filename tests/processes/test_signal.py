@@ -1,0 +1,98 @@
+"""Further prompts for signal: the same on one and on several processes, after a resume, and told what they cost."""
+
+import pytest
+import torch
+from helpers.ranks import Ranks
+from processes.conftest import KL, STEPS, Run, arguments
+
+SCARCE = ("--data.train.init_args.num_problems", "30", "--model.advantage.k", "4", "--data.prompts_per_step", "5")
+SIGNAL = (*KL, *SCARCE, "--rollout.signal.max_rounds", "2")
+WAYS = {"fsdp2 on 2": ("fsdp2", 2), "ddp on 2": ("ddp", 2), "fsdp2 on 4": ("fsdp2", 4)}
+
+
+@pytest.fixture(scope="module")
+def alone(train):
+    return train("auto", 1, SIGNAL)
+
+
+def test_more_groups_carry_signal(alone, train):
+    steps, without = alone.steps(), train("auto", 1, (*KL, *SCARCE)).steps()
+    assert [len(steps[s]) for s in range(STEPS)] == [len(without[s]) for s in range(STEPS)] == [5] * STEPS
+
+    def share(step):
+        return sum(any(advantages) for _, advantages in step.values())
+
+    assert share(steps[0]) > share(without[0]), "both start from the same weights"
+    assert sum(map(share, steps.values())) > sum(map(share, without.values()))
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_several_processes_keep_and_train_the_same(way, train, alone):
+    several = train(*way, SIGNAL)
+    mine, theirs = several.steps(), alone.steps()
+    assert mine.keys() == theirs.keys()
+    for step in theirs:
+        assert mine[step].keys() == theirs[step].keys()
+        for prompt, (completions, advantages) in theirs[step].items():
+            assert mine[step][prompt][0] == completions, (step, prompt)
+            assert mine[step][prompt][1] == pytest.approx(advantages, abs=1e-6)
+    for name, values in alone.weights.items():
+        torch.testing.assert_close(several.weights[name], values, rtol=0, atol=1e-5, msg=name)
+    for name, value in alone.metrics.items():
+        if not name.startswith("time/"):
+            assert several.metrics[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
+    for step in theirs:  # no rank trains on more than its share
+        held = [len(torch.load(several.folder / f"steps-{rank}.pt")[step]) for rank in range(way[1])]
+        assert sorted(held) == sorted(len(range(rank, 5, way[1])) for rank in range(way[1]))
+
+
+def test_what_it_cost_is_logged(alone):
+    metrics = alone.metrics
+    assert metrics["signal/completions"] == 6 * metrics["signal/prompts"]
+    assert 1 <= metrics["signal/rounds"] <= 2
+    assert 5 < metrics["signal/prompts"] <= 15
+    assert metrics["signal/share"] < 1
+    assert metrics["time/rollout"] >= metrics["time/further_rollouts"] > 0
+    kept = round(metrics["train/signal"] * 5)
+    assert metrics["signal/share"] * metrics["signal/prompts"] == pytest.approx(kept + metrics["signal/surplus"])
+
+
+@pytest.mark.parametrize("way", [("auto", 1), ("fsdp2", 2)], ids=["one process", "two shards"])
+def test_a_resumed_run_draws_the_same(way, train, policy, tmp_path):
+    whole = train(*way, SIGNAL)
+    args = arguments(policy, tmp_path, *way, *SIGNAL, "--ckpt_path", str(whole.checkpoint(3)))
+    resumed = Run(tmp_path, Ranks(args, way[1], tmp_path).succeed().output(), way[1])
+    assert resumed.steps() == {step: prompts for step, prompts in whole.steps().items() if step >= 3}
+    assert all(torch.equal(resumed.weights[name], values) for name, values in whole.weights.items())
+
+
+def test_each_strategy_of_a_schedule_asks_for_its_own_groups(policy, tmp_path):
+    yaml = tmp_path / "schedule.yaml"
+    yaml.write_text(
+        """
+model:
+  advantage:
+    class_path: Schedule
+    init_args:
+      strategies: [{class_path: PassKAnalytic, init_args: {k: 4}}, {class_path: GRPO}]
+      boundaries: [0.4]
+rollout:
+  signal: {max_rounds: 5}
+"""
+    )
+    args = [
+        a for a in arguments(policy, tmp_path, "auto", 1, *SCARCE) if a not in ("--model.advantage", "PassKAnalytic")
+    ]
+    at = args.index("--model.advantage.k")
+    args = [*args[:at], *args[at + 2 :]]
+    at = args.index("--model.advantage.k")
+    args = [*args[:at], *args[at + 2 :], "--config", str(yaml)]
+    run = Run(tmp_path, Ranks(args, 1, tmp_path).succeed().output(), 1)
+    for step, prompts in run.steps().items():
+        assert all(any(advantages) for _, advantages in prompts.values()), step
+        for _, advantages in prompts.values():
+            right, wrong = sum(a > 0 for a in advantages), sum(a < 0 for a in advantages)
+            assert right >= 1
+            assert wrong >= (4 if step < 2 else 1)
+    few_wrong = [sum(a < 0 for a in advantages) < 4 for s in (2, 3, 4) for _, advantages in run.steps()[s].values()]
+    assert any(few_wrong), "later steps keep groups that Pass@4 has no use for"

@@ -1,0 +1,205 @@
+"""Which groups carry signal, which prompts are drawn for more of them, and what is kept."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+import torch
+from helpers.scripted import scripted_rollouts
+
+from lit_passk.advantages import (
+    GRPO,
+    RLOO,
+    AdaptiveEntropy,
+    AdvantageStrategy,
+    Combination,
+    DrGRPO,
+    ExceedingPassK,
+    PassKAnalytic,
+    PassKBootstrap,
+    PassKFullSampling,
+    ReinforcePlusPlus,
+    Schedule,
+)
+from lit_passk.data import PromptLoader
+from lit_passk.modules import compute_advantages
+from lit_passk.rollout.signal import SignalAwareSampling, carries_signal, even_out
+from lit_passk.tasks.base import Task
+from lit_passk.types import Problem, PromptBatch, Score, ScoredGroup
+
+GROUP_SIZE = 7
+COUNTS = [(c, u) for c in range(GROUP_SIZE + 1) for u in range(GROUP_SIZE + 1 - c)]  # right, unscorable
+
+
+def group(num_correct: int, num_unscored: int = 0, size: int = GROUP_SIZE) -> ScoredGroup:
+    wrong = size - num_correct - num_unscored
+    return scripted_rollouts([[1.0] * num_correct + [0.0] * wrong + [None] * num_unscored]).groups[0]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_signal_is_that_groups_of_k_differ(k):
+    """Every k of the scored completions, one by one: some of these groups hold a right answer and some do not."""
+    for c, u in COUNTS:
+        scored = [1] * c + [0] * (GROUP_SIZE - c - u)
+        outcomes = {max(chosen) for chosen in combinations(scored, k)}
+        assert carries_signal(group(c, u), wrong_needed=k) == (outcomes == {0, 1}), (c, u)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [PassKAnalytic(3), PassKAnalytic(1), ExceedingPassK(2), GRPO(), DrGRPO(), RLOO(), Combination(3)],
+    ids=lambda s: f"{type(s).__name__}-{getattr(s, 'k', '')}",
+)
+@pytest.mark.filterwarnings("ignore:.*sees a single group")
+def test_groups_with_signal_are_those_with_advantages(strategy):
+    for c, u in COUNTS:
+        one = group(c, u)
+        rollouts = scripted_rollouts([[None if s.error else s.reward for s in one.scores]])
+        advantages = compute_advantages(strategy, rollouts)
+        if isinstance(strategy, Combination) and GROUP_SIZE - u < strategy.k:
+            continue  # it needs k scored completions, which the counts do not know
+        assert carries_signal(one, strategy.wrong_needed(0, -1)) == bool((advantages != 0).any()), (c, u)
+
+
+def test_what_each_strategy_needs():
+    ks = [PassKAnalytic(3), ExceedingPassK(3), PassKBootstrap(3), PassKFullSampling(3)]
+    ones = [GRPO(), DrGRPO(), RLOO(), ReinforcePlusPlus(), Combination(3), AdaptiveEntropy(3)]
+
+    class Users(AdvantageStrategy):
+        def __call__(self, rewards, context=None):
+            return rewards
+
+    assert [s.wrong_needed(0, -1) for s in ks] == [3] * 4
+    assert [s.wrong_needed(0, -1) for s in [*ones, Users()]] == [1] * 7
+    schedule = Schedule([PassKAnalytic(5), PassKAnalytic(2), GRPO()], [3, 0.5])
+    assert [schedule.wrong_needed(step, 20) for step in (0, 2, 3, 9, 10, 19)] == [5, 5, 2, 2, 1, 1]
+    with pytest.raises(ValueError, match="unknown length"):
+        schedule.check_run(-1)
+    with pytest.raises(ValueError, match="ascending"):
+        schedule.check_run(4)
+    schedule.check_run(20)
+
+
+class Numbers(Task):
+    """Problem i; the first prompt is missing from the loader, as one that is too long would be."""
+
+    def __len__(self):
+        return 21
+
+    def __getitem__(self, index):
+        return Problem(id=str(index), prompt="U", answer="")
+
+    def score(self, problem, completion):
+        return Score(reward=0.0, correct=False)
+
+
+def loader(rank: int = 0, world_size: int = 1, seed: int = 0) -> PromptLoader:
+    return PromptLoader(Numbers(), "train", [(i, [i]) for i in range(1, 21)], 4, rank, world_size, seed)
+
+
+def test_further_prompts_are_the_rest_of_the_task_in_an_order_of_seed_and_step():
+    used = [3, 4, 5]
+    one = list(loader().others(7, used))
+    drawn = [loader().prompts[place][0] for place in one]
+    assert sorted(drawn) == [i for i in range(1, 21) if i not in used]
+    assert one == list(loader(rank=1, world_size=2).others(7, used))
+    assert one[:5] == [place for place, _ in zip(loader().others(7, used), range(5), strict=False)]
+    assert one != list(loader().others(8, used))
+    assert one != list(loader(seed=1).others(7, used))
+    there = loader()
+    before = there.state_dict()
+    list(there.others(0, []))
+    assert there.state_dict() == before
+
+
+def run(with_signal: set[int], max_rounds: int = 3, step: int = 0):
+    """Fill up one batch of four, where only the given problems carry signal; also return the batches sampled."""
+    prompts = loader()
+    batch = next(iter(prompts))
+    sampled: list[list[int]] = []
+
+    def sample(part: PromptBatch) -> list[ScoredGroup]:
+        sampled.append(list(part.indices))
+        made = []
+        for index, problem in zip(part.indices, part.problems, strict=True):
+            pattern = group(2 if index in with_signal else 0, size=6)
+            fields = {name: getattr(pattern, name) for name in ("prompt_ids", "completions", "texts", "scores", "seed")}
+            made.append(ScoredGroup(problem=problem, index=index, **fields))
+        return made
+
+    drawn = SignalAwareSampling(max_rounds=max_rounds).fill_up(sample, batch, prompts, step, wrong_needed=4)
+    others = [prompts.prompts[place][0] for place in prompts.others(step, batch.indices)]
+    return drawn, sampled, list(batch.indices) + others
+
+
+def indices(groups) -> list[int]:
+    return [g.index for g in groups]
+
+
+def test_a_batch_with_signal_costs_nothing_more():
+    drawn, sampled, order = run(set(range(21)))
+    assert sampled == [order[:4]]
+    assert indices(drawn.groups) == order[:4]
+    assert list(drawn.dropped) == []
+    assert drawn.metrics["signal/rounds"] == drawn.metrics["signal/surplus"] == 0
+    assert drawn.metrics["signal/share"] == 1
+
+
+def test_the_first_with_signal_are_kept_and_the_costs_told():
+    *_, order = run(set())
+    signal = {order[1], order[3], order[5], order[6], order[7]}
+    drawn, sampled, _ = run(signal)
+    assert sampled == [order[:4], order[4:8]]  # 2 of 4 carry signal, 2 are missing: 4 more should do
+    assert indices(drawn.groups) == [order[1], order[3], order[5], order[6]]
+    assert list(drawn.places) == [0, 1, 2, 3]
+    assert indices(drawn.dropped) == [order[0], order[2], order[4], order[7]]
+    assert {k: v for k, v in drawn.metrics.items() if k != "time/further_rollouts"} == {
+        "signal/prompts": 8,
+        "signal/completions": 48,
+        "signal/share": 5 / 8,
+        "signal/rounds": 1,
+        "signal/surplus": 1,
+    }
+
+
+def test_the_size_of_a_round_follows_the_share_of_this_step():
+    *_, order = run(set())
+    _, sampled, _ = run({order[0], order[1], order[2], order[7]})
+    # 3 of 4, 1 missing: 2 more; 3 of 6: 2 more, of which one carries signal
+    assert sampled == [order[:4], order[4:6], order[6:8]]
+
+
+@pytest.mark.parametrize("max_rounds", [1, 2, 3])
+def test_silent_groups_fill_the_step_up_when_the_rounds_end(max_rounds):
+    *_, order = run(set())
+    drawn, sampled, _ = run({order[6]}, max_rounds)
+    assert sampled == [order[i : i + 4] for i in range(0, 4 * (max_rounds + 1), 4)]
+    assert indices(drawn.groups) == [*order[:3], order[6]]
+    assert drawn.metrics["signal/rounds"] == max_rounds
+    assert len(drawn.groups) + len(drawn.dropped) == 4 * (max_rounds + 1)
+
+
+def test_a_step_never_has_a_prompt_twice_and_ends_with_the_task():
+    drawn, sampled, _ = run(set(), max_rounds=100)
+    flat = [i for part in sampled for i in part]
+    assert sorted(flat) == list(range(1, 21))
+    assert drawn.metrics["signal/rounds"] == 4
+    assert len(drawn.groups) == 4
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 5])
+def test_groups_are_dealt_out_evenly_and_few_move(world_size):
+    random = torch.Generator().manual_seed(0)
+    for total in range(12):
+        owners = torch.randint(world_size, (total,), generator=random).tolist()
+        dealt = even_out(owners, world_size)
+        fair = [len(range(rank, total, world_size)) for rank in range(world_size)]
+        assert [dealt.count(rank) for rank in range(world_size)] == fair
+        moved = sum(a != b for a, b in zip(owners, dealt, strict=True))
+        assert moved == sum(max(owners.count(rank) - fair[rank], 0) for rank in range(world_size))
+
+
+def test_no_rounds_at_all_is_refused():
+    with pytest.raises(ValueError, match="must be at least 1"):
+        SignalAwareSampling(max_rounds=0)
