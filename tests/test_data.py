@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lit_passk.contamination import ContaminationWarning
-from lit_passk.data import PromptDataModule, PromptLoader, load_tokenizer
+from lit_passk.data import PromptDataModule, load_tokenizer
+from lit_passk.prompt_loader import PromptLoader
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.maze import MazeTask
 from lit_passk.types import Problem, Score

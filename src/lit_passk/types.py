@@ -162,7 +162,7 @@ class RolloutBatch:
     sampling: Sampling = Sampling()
     """How they were sampled: the loss needs the temperature."""
     exact: bool = True
-    """Whether engine and policy both compute in float32; else their probabilities differ by rounding."""
+    """Whether the engine had the policy's weights and both compute in float32; else their probabilities differ."""
     version: int = 0
     """Version of the weights that sampled them."""
     num_unscored: int = 0

@@ -14,6 +14,7 @@ import pytest
 import torch
 from helpers.tiny_policies import EOS, logprobs_of, tiny_policy
 
+from lit_passk.rollout.background import Background
 from lit_passk.rollout.vllm_server_engine import VLLMServerEngine
 from lit_passk.types import Sampling
 
@@ -117,6 +118,17 @@ def test_abandoned_rollouts_are_aborted(engine) -> None:
     rollouts.close()
     engine.load_weights(tiny_policy(tied=True, seed=4).state_dict().items(), version=9)
     assert worst_difference(engine, tiny_policy(tied=True, seed=4)) < 2e-5
+
+
+def test_rollouts_in_the_background_are_broken_off(engine) -> None:
+    expected = sample(engine)
+    rollouts = Background(lambda: dict(engine.generate(PROMPTS * 4, Sampling(n=8, max_tokens=200), range(48))))
+    while not any(server._open for server in engine.servers):
+        time.sleep(0.01)
+    rollouts.cancel(engine.interrupt)
+    with pytest.raises(RuntimeError, match="given up"):
+        rollouts.result()
+    assert sample(engine) == expected
 
 
 def test_a_server_that_hangs_costs_its_requests_only(engine, servers) -> None:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import lightning as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 
+from lit_passk.callbacks.one_step_ahead import OneStepAhead
 from lit_passk.callbacks.results_file import ResultsFile
+from lit_passk.callbacks.rollout_checks import check_signal, check_training, check_validation
 from lit_passk.callbacks.sampler import Sampler
 from lit_passk.functional.random import derive_seed
 from lit_passk.rollout.collate import collate_rollouts
@@ -22,8 +25,8 @@ from lit_passk.rollout.transformers_engine import TransformersEngine
 from lit_passk.types import PromptBatch, RolloutBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
-    from lit_passk.data import PromptLoader
     from lit_passk.modules import PassKRLModule
+    from lit_passk.prompt_loader import PromptLoader
 
 
 class RolloutCallback(L.Callback):
@@ -36,6 +39,10 @@ class RolloutCallback(L.Callback):
         val_sampling: How to sample in validation; its ``n`` is the completions a problem.
         signal: Sample further prompts while a step has too few groups that teach something; None trains on every batch
             as it comes.
+        one_step_ahead: Sample the next batch while the current one trains. Its completions are then one version old,
+            which importance weights correct (``model.correction``) and ``rollout/staleness`` shows; the first step of
+            a run, resumed or not, is sampled by its own weights, so a resumed run is not bit-equal. Off, every step is
+            exactly on-policy.
         parity: Comparison of the engine's log-probabilities with the policy's; None is ``ParityCheck()``.
         num_workers: Processes that score completions, for tasks that need them.
         score_timeout: Seconds one completion may take to be scored; then it counts as unscorable.
@@ -51,6 +58,7 @@ class RolloutCallback(L.Callback):
         sampling: Sampling = Sampling(),
         val_sampling: Sampling = Sampling(),
         signal: SignalAwareSampling | None = None,
+        one_step_ahead: bool = False,
         parity: ParityCheck | None = None,
         num_workers: int = 2,
         score_timeout: float = 10.0,
@@ -68,10 +76,12 @@ class RolloutCallback(L.Callback):
         self.sampling = replace(sampling, n=group_size)
         self.val_sampling = replace(val_sampling, n=val_sampling.n or group_size)
         self.signal = signal
+        self.one_step_ahead = one_step_ahead
         self.parity = parity if parity is not None else ParityCheck()
         self.results = results
         self.seed = seed
         self._sampler = Sampler(self.engine, num_workers, score_timeout)
+        self._ahead = OneStepAhead(self._sampler) if one_step_ahead else None
         self._results_file: ResultsFile | None = None
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -80,13 +90,9 @@ class RolloutCallback(L.Callback):
         """Refuse what cannot work before time is spent."""
         pl_module.policy_needed = stage == "fit" or self.engine.needs_policy or trainer.ckpt_path is not None
         if stage == "fit":
-            self._check_training(pl_module)
-        validates = stage in ("validate", "test") or (stage == "fit" and trainer.datamodule.val)  # type: ignore
-        if validates and max(pl_module.ks) > (self.val_sampling.n or 0):
-            raise ValueError(
-                f"`model.ks` asks for pass@{max(pl_module.ks)}, but validation samples only {self.val_sampling.n} "
-                "completions a problem. Raise `rollout.val_sampling.n` or shorten `model.ks`."
-            )
+            check_training(self, pl_module)
+        if stage in ("validate", "test") or (stage == "fit" and trainer.datamodule.val):  # type: ignore[attr-defined]
+            check_validation(self, pl_module)
         path = self.results or ("completions.jsonl" if stage == "predict" else None)
         if stage != "fit" and path is not None:
             policy = pl_module.policy_path + (f" @ {trainer.ckpt_path}" if trainer.ckpt_path else "")
@@ -101,35 +107,14 @@ class RolloutCallback(L.Callback):
                 engine=type(self.engine).__name__,
             )
 
-    def _check_training(self, pl_module: PassKRLModule) -> None:
-        if self.sampling.top_p < 1 or self.sampling.top_k > 0:
-            raise ValueError(
-                f"`rollout.sampling` has top_p={self.sampling.top_p} and top_k={self.sampling.top_k}: the policy's "
-                "probabilities are over all tokens, so the ratio between the two would be wrong. Use top_p=1 and "
-                "top_k=0 in training; `rollout.val_sampling` is free."
-            )
-        if self.sampling.temperature == 0:
-            raise ValueError("`rollout.sampling.temperature` is 0: greedy completions of a group are all the same.")
-        pl_module.advantage.check_group_size(self.group_size)
-        if pl_module.max_rl_steps > 0:
-            self._check_signal(pl_module)
-
-    def _check_signal(self, pl_module: PassKRLModule) -> None:
-        if self.signal is None:
-            return
-        strategy, max_steps = pl_module.advantage, pl_module.max_rl_steps
-        steps = range(pl_module.rl_step, max(max_steps, pl_module.rl_step + 1))
-        wrong = max(strategy.wrong_needed(step, max_steps) for step in steps)
-        if wrong >= self.group_size:
-            raise ValueError(
-                f"`rollout.signal` looks for groups with 1 right and {wrong} wrong answers, as "
-                f"{type(strategy).__name__} needs them, but `rollout.group_size` is {self.group_size}. Raise it to "
-                f"{wrong + 1} or more."
-            )
-
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Look at the strategy again, now that the length of the run is known."""
-        self._check_signal(pl_module)
+        check_signal(self, pl_module)
+        if self._ahead is not None and pl_module.rl_step > 0:
+            rank_zero_info(
+                "`rollout.one_step_ahead`: the first step after resuming is sampled by its own weights, so this run "
+                "does not end with the very weights of an uninterrupted one."
+            )
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Close the engine, the scoring workers and the results file."""
@@ -141,6 +126,8 @@ class RolloutCallback(L.Callback):
 
     def close(self) -> None:
         """Close the engine, the scoring workers and the results file; safe to call twice."""
+        if self._ahead is not None:
+            self._ahead.close()
         self._sampler.close()
         if self._results_file is not None:
             self._results_file.close()
@@ -155,26 +142,54 @@ class RolloutCallback(L.Callback):
         batch: PromptBatch,
         batch_idx: int,
     ) -> None:
-        """Sample the step's completions with the current weights."""
+        """Sample the step's completions with the current weights; one step ahead, begin with the next step's."""
         begin = time.perf_counter()
-        rollouts = self._training_rollouts(trainer, pl_module, batch)
-        self._sampler.sleep()
-        dtype = self._coarser_dtype(pl_module)
-        rollouts = replace(rollouts, exact=dtype == torch.float32)
-        if self.parity.is_due(pl_module.rl_step):
-            sample = collate_rollouts(rollouts.groups[:1], rollouts.sampling, rollouts.version)
-            logged = self.parity.check(sample, pl_module.completion_logprobs(sample), dtype)
-            pl_module.log_dict(logged)
+        step = pl_module.rl_step
+        rollouts = self._rollouts_from_before(batch, step) or self._fresh_rollouts(trainer, pl_module, batch)
+        fresh = rollouts.version == step
+        dtype = self._sampler.coarser_dtype(pl_module)
+        if parity_due := self.parity.is_due(step):
+            few = rollouts.groups[:1] if fresh else self._sample_one(trainer, pl_module, batch)
+        if self._ahead is None:
+            self._sampler.sleep()
+        if parity_due:
+            sample = collate_rollouts(few, self.sampling, version=step)
+            pl_module.log_dict(self.parity.check(sample, pl_module.completion_logprobs(sample), dtype))
+        if self._ahead is not None:
+            pl_module.log("rollout/staleness", float(step - rollouts.version))
+            self._begin_next(trainer, pl_module, self._ahead)
+        rollouts = replace(rollouts, exact=fresh and dtype == torch.float32)
         pl_module.rollouts = rollouts
         pl_module.log("time/rollout", time.perf_counter() - begin)
 
-    def _training_rollouts(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> RolloutBatch:
+    def _train_seeds(self, batch: PromptBatch, step: int) -> list[int]:
+        return [derive_seed(self.seed, "train", step, batch.name, index) for index in batch.indices]
+
+    def _rollouts_from_before(self, batch: PromptBatch, step: int) -> RolloutBatch | None:
+        """What was sampled while the step before trained."""
+        groups = self._ahead.take(batch, version=step - 1) if self._ahead is not None else None
+        return None if groups is None else collate_rollouts(groups, self.sampling, version=step - 1)
+
+    def _begin_next(self, trainer: L.Trainer, pl_module: PassKRLModule, ahead: OneStepAhead) -> None:
+        """Sample the next step's batch in the background, with the weights that this step starts from."""
+        step = pl_module.rl_step
+        if step + 1 != pl_module.max_rl_steps:
+            self._sampler.bring_up_to_date(trainer, pl_module)
+            loader: PromptLoader = trainer.train_dataloader  # type: ignore[assignment]
+            batch = loader.peek()
+            ahead.start(batch, self.sampling, self._train_seeds(batch, step + 1), version=step)
+
+    def _sample_one(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> list[ScoredGroup]:
+        """Sample this rank's first prompt, if it has one, with the current weights, for the parity check alone."""
+        one = batch.take(range(min(1, len(batch.problems))))
+        return self._sample(trainer, pl_module, one, self.sampling, self._train_seeds(one, pl_module.rl_step))
+
+    def _fresh_rollouts(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> RolloutBatch:
         """Sample a batch with the current weights, and further prompts where it lacks signal."""
         step = pl_module.rl_step
 
         def sample(prompts: PromptBatch) -> list[ScoredGroup]:
-            seeds = [derive_seed(self.seed, "train", step, prompts.name, index) for index in prompts.indices]
-            return self._sample(trainer, pl_module, prompts, self.sampling, seeds)
+            return self._sample(trainer, pl_module, prompts, self.sampling, self._train_seeds(prompts, step))
 
         if self.signal is None:
             return collate_rollouts(sample(batch), self.sampling, version=step)
@@ -221,6 +236,8 @@ class RolloutCallback(L.Callback):
         seeds: Sequence[int],
     ) -> list[ScoredGroup]:
         """Sample and judge this rank's prompts with the current weights; every rank must call this."""
+        if self._ahead is not None:
+            self._ahead.wait()
         self._sampler.bring_up_to_date(trainer, pl_module)
         file = self._results_file
         return self._sampler.sample(
@@ -231,9 +248,3 @@ class RolloutCallback(L.Callback):
             show=trainer.is_global_zero and trainer.progress_bar_callback is not None,
             judged=(lambda group: file.write(batch.name, group)) if file is not None else (lambda group: None),
         )
-
-    def _coarser_dtype(self, pl_module: PassKRLModule) -> torch.dtype:
-        """The coarser of the precisions in which the engine and the policy compute."""
-        mixed = "bf16" in str(pl_module.trainer.precision)
-        policy = torch.bfloat16 if mixed else pl_module.policy.model.dtype
-        return policy if policy != torch.float32 else self.engine.dtype

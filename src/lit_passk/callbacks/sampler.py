@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import lightning as L
+import torch
 from tqdm.auto import tqdm
 
 from lit_passk.rollout.engine import RolloutEngine
@@ -88,10 +89,22 @@ class Sampler:
         assert not stale, f"completions of versions {stale} instead of {version}: the engine's weights are stale"
         return [groups[p] for p in range(len(groups))]
 
+    def coarser_dtype(self, pl_module: PassKRLModule) -> torch.dtype:
+        """The coarser of the precisions in which the engine and the policy compute."""
+        mixed = "bf16" in str(pl_module.trainer.precision)
+        policy = torch.bfloat16 if mixed else pl_module.policy.model.dtype
+        return policy if policy != torch.float32 else self.engine.dtype
+
     def sleep(self) -> None:
         """Free the engine's memory for training."""
         if self.started:
             self.engine.sleep()
+
+    def interrupt(self) -> None:
+        """Make a ``sample`` that runs in another thread fail soon; nothing is sampled afterwards."""
+        self.engine.interrupt()
+        if self._scorer is not None:
+            self._scorer.close()
 
     def close(self) -> None:
         """Close the engine and the scoring workers; safe to call twice."""

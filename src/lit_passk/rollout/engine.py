@@ -31,6 +31,14 @@ class RolloutEngine(ABC):
     version: int = -1
     """Version of the weights in use; -1 before ``start``."""
 
+    @property
+    def samples_beside_training(self) -> bool:
+        """Whether ``generate`` may run in a thread of its own while the policy trains.
+
+        It must then be no collective and end after ``interrupt``; weights come between two such runs.
+        """
+        return False
+
     @abstractmethod
     def start(self, policy_path: str, policy: PreTrainedModel | None, eos_token_ids: Sequence[int]) -> None:
         """Get ready to sample.
@@ -69,6 +77,9 @@ class RolloutEngine(ABC):
 
     def wake(self) -> None:  # noqa: B027
         """Undo ``sleep`` before ``load_weights`` and ``generate``."""
+
+    def interrupt(self) -> None:  # noqa: B027
+        """Make a ``generate`` that runs in another thread raise soon; called again until it did."""
 
     def close(self) -> None:  # noqa: B027
         """Release everything; safe to call twice."""

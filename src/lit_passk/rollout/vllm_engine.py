@@ -81,6 +81,12 @@ class VLLMEngine(RolloutEngine):
         self._num_calls = 0
         self._asleep = False
         self._kv_cache_asleep = False
+        self._interrupted = False
+
+    @property
+    def samples_beside_training(self) -> bool:
+        """On a CPU, where nothing sleeps, unless ranks share the engine."""
+        return self.tensor_parallel_size == 1 and vllm_compat.on_cpu()
 
     def start(self, policy_path: str, policy: PreTrainedModel | None, eos_token_ids: Sequence[int]) -> None:
         """Build the engine with the weights at ``policy_path``. A second call is ignored."""
@@ -144,6 +150,10 @@ class VLLMEngine(RolloutEngine):
         self._started().wake_up(tags=["weights"])
         self._asleep, self._kv_cache_asleep = False, True
 
+    def interrupt(self) -> None:
+        """Let a ``generate`` that runs in another thread raise before its next token."""
+        self._interrupted = True
+
     def close(self) -> None:
         """Free everything; safe to call twice and after an interrupted ``generate``."""
         if self._llm is None:
@@ -158,6 +168,7 @@ class VLLMEngine(RolloutEngine):
     ) -> Iterator[tuple[int, list[Completion]]]:
         llm = self._started()
         self._num_calls += 1
+        self._interrupted = False
         pending: dict[str, int] = {}
         try:
             for index, (prompt, sampling, seed) in enumerate(zip(prompt_ids, samplings, seeds, strict=True)):
@@ -168,6 +179,8 @@ class VLLMEngine(RolloutEngine):
                 vllm_compat.add_request(llm, request_id, prompt, params)
                 pending[request_id] = index
             while pending:
+                if self._interrupted:
+                    raise RuntimeError("The rollouts were interrupted.")
                 for request_id, group in vllm_compat.step(llm, self.version):
                     index = pending.pop(request_id)
                     yield index, group if len(group) > 1 else group * vllm_compat.group_size(samplings[index])

@@ -77,6 +77,11 @@ class VLLMServerEngine(RolloutEngine):
         self._scratch: str | None = None
         self._weights_path: str | None = None  # the files of `version`, for servers that come back
 
+    @property
+    def samples_beside_training(self) -> bool:
+        """The servers do."""
+        return True
+
     def start(self, policy_path: str, policy: PreTrainedModel | None, eos_token_ids: Sequence[int]) -> None:
         """Wait for the servers and look at how they run. A second call is ignored."""
         if self._pool is not None:
@@ -129,6 +134,13 @@ class VLLMServerEngine(RolloutEngine):
             raise RuntimeError("The servers hold weights of an earlier run: call `load_weights(...)` first.")
         check_request(prompt_ids, sampling, seeds, self._max_model_len)
         return self._generate(pool, prompt_ids, sampling, seeds)
+
+    def interrupt(self) -> None:
+        """Break off the requests of a ``generate`` that runs in another thread; it raises."""
+        if self._pool is not None:
+            self._pool.give_up()
+        for server in self.servers:
+            server.hang_up()
 
     def close(self) -> None:
         """Hang up and remove the files; the servers go on running. Safe to call twice."""
