@@ -4,8 +4,9 @@
     python scripts/bench_rollout.py --random 0.5b --dtype bfloat16          # random weights, on a GPU
 
 Every engine runs in a process of its own: the same prompts, the same length limit, vLLM and VLLMEngine with the same
-seeds, hence the same completions. The first rollout warms up and is not counted; medians over the others. Prints a
-table and writes it as JSON to --out.
+seeds, hence the same completions. The first rollout warms up and is not counted; medians over the others. The share of
+the matrix rate is what the tokens need, 2 operations a parameter, over what a large matrix product reaches just before
+and after: no engine can pass 1. Prints a table and writes it as JSON to --out.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bench_step_worker import matrix_rate
 
 from lit_passk.types import Sampling
 
@@ -85,15 +87,19 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     eos = policy.config.eos_token_id
     engine = {"vllm": BareVLLM, "VLLMEngine": ours, "TransformersEngine": transformers_engine}[args.only](args)
     engine.start(args.policy, policy, [eos] if isinstance(eos, int) else list(eos or []))
-    rates, tokens = [], 0
+    rates, shares, tokens = [], [], 0
     for repeat in range(args.repeats + 1):
         engine.load_weights(policy.state_dict().items(), version=repeat + 1)
+        before = matrix_rate(torch.device(device), policy.dtype)
         begin = time.perf_counter()
         groups = list(engine.generate(prompts, sampling, [1000 * index for index in range(len(prompts))]))
         seconds = time.perf_counter() - begin
         tokens = sum(len(completion) for _, group in groups for completion in map(_tokens, group))
+        limit = (before + matrix_rate(torch.device(device), policy.dtype)) / 2 / (2 * policy.num_parameters())
         rates.append(tokens / seconds)
+        shares.append(tokens / seconds / limit)
     result: dict[str, Any] = {"tokens_per_s": statistics.median(rates[1:]), "tokens": tokens}
+    result["share_of_matrix_rate"] = statistics.median(shares[1:])
     if args.only != "TransformersEngine":  # which samples with the policy itself
         updates = [timed(lambda v=v: engine.load_weights(policy.state_dict().items(), 100 + v)) for v in range(5)]
         result["update_s"] = statistics.median(updates)
