@@ -171,6 +171,16 @@ def test_an_evaluation_samples_nothing_twice(user_code, maze_policy, monkeypatch
         assert records[r.benchmark, r.problem_id, r.sample].seed == r.seed
 
 
+def test_fewer_samples_leave_out_what_they_cannot_measure(user_code, maze_policy, capsys):
+    path = config(user_code, maze_policy)
+    common = ["--config", path, "--trainer.logger", "false", "--rollout.val_sampling.n", "2", "--model.ks", "[1, 2, 4]"]
+    cli.main(["validate", *common])
+    printed = capsys.readouterr().out
+    assert "pass@2" in printed
+    assert "pass@4" not in printed
+    assert "pass@4" in refusal(capsys, "fit", *common), "training may choose its checkpoints by it"
+
+
 def test_missing_cold_start_prints_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     error = refusal(capsys, "fit", "--config", str(CONFIGS / "maze_cpu.yaml"))

@@ -92,7 +92,7 @@ class RolloutCallback(L.Callback):
         if stage == "fit":
             check_training(self, pl_module)
         if stage in ("validate", "test") or (stage == "fit" and trainer.datamodule.val):  # type: ignore[attr-defined]
-            check_validation(self, pl_module)
+            check_validation(self, pl_module, training=stage == "fit")
         path = self.results or ("completions.jsonl" if stage == "predict" else None)
         if stage != "fit" and path is not None:
             policy = pl_module.policy_path + (f" @ {trainer.ckpt_path}" if trainer.ckpt_path else "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lightning.pytorch.utilities import rank_zero_info
+
 if TYPE_CHECKING:
     from lit_passk.callbacks.rollout import RolloutCallback
     from lit_passk.modules import PassKRLModule
@@ -27,9 +29,21 @@ def check_training(rollout: RolloutCallback, pl_module: PassKRLModule) -> None:
         _check_one_step_ahead(rollout, pl_module)
 
 
-def check_validation(rollout: RolloutCallback, pl_module: PassKRLModule) -> None:
-    """Raise a ValueError where too few completions are sampled for the largest k."""
-    if max(pl_module.ks) > (rollout.val_sampling.n or 0):
+def check_validation(rollout: RolloutCallback, pl_module: PassKRLModule, training: bool) -> None:
+    """Look for values of k beyond the number of completions sampled.
+
+    An evaluation leaves them out and says so, because `rollout.val_sampling.n` alone is to be changed there. In
+    training, where checkpoints may be chosen by them, they raise a ValueError.
+    """
+    n = rollout.val_sampling.n or 0
+    reachable = [k for k in pl_module.ks if k <= n]
+    if reachable == pl_module.ks:
+        return
+    if reachable and not training:
+        left_out = ", ".join(f"pass@{k}" for k in pl_module.ks if k > n)
+        rank_zero_info(f"{left_out} of `model.ks` left out: `rollout.val_sampling.n` is {n}.")
+        pl_module.ks = reachable
+    else:
         raise ValueError(
             f"`model.ks` asks for pass@{max(pl_module.ks)}, but validation samples only {rollout.val_sampling.n} "
             "completions a problem. Raise `rollout.val_sampling.n` or shorten `model.ks`."
