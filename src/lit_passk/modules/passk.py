@@ -11,24 +11,24 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
-from lit_passk.distributed import use_group, world_size
+from lit_passk.distributed import world_size
 from lit_passk.functional.kl import kl_estimate
 from lit_passk.functional.packing import PackedBatch
-from lit_passk.lora import LoRA, adapter_off
+from lit_passk.lora import LoRA
 from lit_passk.losses import ClippedLoss, LossInputs, PolicyLoss
-from lit_passk.models import CausalPolicy
 from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.minibatches import micro_batches, minibatches, weights_of_tokens
+from lit_passk.modules.policy_owner import PolicyOwner
 from lit_passk.modules.resumable import Resumable
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.step_metrics import CORRECTION_SUMS, step_metrics
 from lit_passk.modules.validation import PassAtKValidation
 from lit_passk.rollout.correction import RolloutCorrection
-from lit_passk.sharding import clip_gradients, gradient_sync, load_on_ranks
+from lit_passk.sharding import clip_gradients, gradient_sync
 from lit_passk.types import PromptBatch, RolloutBatch
 
 
-class PassKRLModule(Resumable, PassAtKValidation):
+class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
     """Trains a policy on the rollouts of one step at a time; validates by pass@k.
 
     One Lightning batch is one RL step: a callback puts a ``RolloutBatch`` on ``rollouts`` before ``training_step`` or
@@ -60,8 +60,6 @@ class PassKRLModule(Resumable, PassAtKValidation):
             traffic, but until then each rank holds whole gradients) or in ``every`` one (no rank ever does).
         ks: Values of k that validation reports.
     """
-
-    reference: CausalPolicy | None
 
     def __init__(
         self,
@@ -109,26 +107,9 @@ class PassKRLModule(Resumable, PassAtKValidation):
             raise ValueError(
                 f"`num_minibatches` and `num_epochs` must be at least 1, but got {num_minibatches} and {num_epochs}."
             )
-        self.policy_needed = True
-        """False skips loading the policy: set before ``configure_model`` when an engine evaluates by itself."""
         self.strict_loading = lora is None  # the frozen weights are the policy's own, and in no checkpoint
-        object.__setattr__(self, "reference", None)  # unregistered: it belongs in no checkpoint and no optimizer
 
     # --- set-up ------------------------------------------------------------------------------------------------------
-
-    def configure_model(self) -> None:
-        """Load the policy, and the reference when the KL penalty needs one, sharded where the strategy shards."""
-        use_group(self.device_mesh["data_parallel"].get_group() if self.device_mesh is not None else None)
-        if not self.policy_needed or hasattr(self, "policy"):
-            return
-        dtype = getattr(torch, self.dtype_name)
-        compute_dtype = torch.bfloat16 if self.trainer.precision == "bf16-mixed" else None
-        self.policy = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype, self.lora)
-        if self.activation_checkpointing:
-            self.policy.checkpoint_activations()
-        if self.kl_coef != 0 and self.lora is None:
-            reference = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype)
-            object.__setattr__(self, "reference", reference.eval().requires_grad_(False))
 
     def setup(self, stage: str) -> None:
         """Refuse a strategy that does not fit the length of the run, where that is known before the data is."""
@@ -144,12 +125,6 @@ class PassKRLModule(Resumable, PassAtKValidation):
         """The optimizer over the trainable parameters, and its schedule."""
         optimizer = self.make_optimizer([p for p in self.policy.parameters() if p.requires_grad])
         return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
-
-    def on_fit_start(self) -> None:
-        """Leave evaluation mode, in which Hugging Face loads models, and place the reference."""
-        self.policy.train()
-        if self.reference is not None:
-            self.reference.to(self.device)
 
     @property
     def updates_per_step(self) -> int:
@@ -242,7 +217,7 @@ class PassKRLModule(Resumable, PassAtKValidation):
         if self.entropy_coef != 0:
             loss = loss - self.entropy_coef * (token_weight * entropy).sum()
         if self.kl_coef != 0:
-            ref_logprobs = self._ref_logprobs(micro, temperature)
+            ref_logprobs = self.ref_logprobs(micro, temperature)
             kl = (token_weight * kl_estimate(logprobs, ref_logprobs, self.kl_estimator)).sum()
             loss, metrics["kl"] = loss + self.kl_coef * kl, kl.detach()
         return loss, metrics
@@ -258,12 +233,6 @@ class PassKRLModule(Resumable, PassAtKValidation):
         weights, stats = correction(old_logprobs, micro.gather(rollouts.rollout_logprobs), micro.completion)
         return weights, dict(zip(CORRECTION_SUMS, stats, strict=True))
 
-    @torch.no_grad()
-    def _ref_logprobs(self, micro: PackedBatch, temperature: float) -> Tensor:
-        """The initial policy's log-probs of the trained tokens, shape ``(T,)``."""
-        with adapter_off(self.policy):  # nothing to switch off without adapters
-            return (self.reference or self.policy)(micro, temperature, with_entropy=False)[0]
-
     def _optimizer_step(self) -> Tensor:
         """Clip, step, schedule; returns the gradient norm before clipping."""
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
@@ -273,24 +242,3 @@ class PassKRLModule(Resumable, PassAtKValidation):
         optimizer.zero_grad()  # type: ignore[union-attr]
         scheduler.step()  # type: ignore[union-attr]
         return norm.detach().cpu()
-
-    @torch.no_grad()
-    def completion_logprobs(self, rollouts: RolloutBatch, keep: Tensor | None = None) -> list[Tensor]:
-        """The policy's log-probabilities of sampled tokens, at the sampling temperature; every rank must call this.
-
-        Args:
-            rollouts: This rank's completions.
-            keep: Which of them to compute, shape ``(N,)``, bool; None computes all.
-
-        Returns:
-            N tensors, float32, on the CPU; empty where not kept.
-        """
-        if keep is None:
-            keep = torch.ones(len(rollouts.completion_ids), dtype=torch.bool)
-        old = [torch.zeros(0)] * len(rollouts.completion_ids)
-        for micro in micro_batches(rollouts, keep, self.token_budget):
-            logprobs, _ = self.policy(micro.to(self.device), rollouts.sampling.temperature, with_entropy=False)
-            lengths = [len(rollouts.completion_ids[i]) for i in micro.completions]
-            for i, values in zip(micro.completions, logprobs.cpu().split(lengths), strict=True):
-                old[i] = values
-        return old

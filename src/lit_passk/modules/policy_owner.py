@@ -1,0 +1,78 @@
+"""The policy and the reference: loaded, sharded, placed, and asked for log-probabilities."""
+
+from __future__ import annotations
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from lit_passk.distributed import use_group
+from lit_passk.functional.packing import PackedBatch
+from lit_passk.lora import LoRA, adapter_off
+from lit_passk.models import CausalPolicy
+from lit_passk.modules.minibatches import micro_batches
+from lit_passk.sharding import load_on_ranks
+from lit_passk.types import RolloutBatch
+
+
+class PolicyOwner(L.LightningModule):
+    """What a ``PassKRLModule`` is to its models; the settings are that class's."""
+
+    policy: CausalPolicy
+    policy_path: str
+    dtype_name: str
+    lora: LoRA | None
+    kl_coef: float
+    activation_checkpointing: bool
+    token_budget: int
+    reference: CausalPolicy | None = None
+    """The initial policy, where the KL penalty needs it. Unregistered: it belongs in no checkpoint and no optimizer."""
+    policy_needed: bool = True
+    """False skips loading the policy: set before ``configure_model`` when an engine evaluates by itself."""
+
+    def configure_model(self) -> None:
+        """Load the policy, and the reference when the KL penalty needs one, sharded where the strategy shards."""
+        use_group(self.device_mesh["data_parallel"].get_group() if self.device_mesh is not None else None)
+        if not self.policy_needed or hasattr(self, "policy"):
+            return
+        dtype = getattr(torch, self.dtype_name)
+        compute_dtype = torch.bfloat16 if self.trainer.precision == "bf16-mixed" else None
+        self.policy = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype, self.lora)
+        if self.activation_checkpointing:
+            self.policy.checkpoint_activations()
+        if self.kl_coef != 0 and self.lora is None:
+            reference = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype)
+            object.__setattr__(self, "reference", reference.eval().requires_grad_(False))
+
+    def on_fit_start(self) -> None:
+        """Leave evaluation mode, in which Hugging Face loads models, and place the reference."""
+        self.policy.train()
+        if self.reference is not None:
+            self.reference.to(self.device)
+
+    @torch.no_grad()
+    def ref_logprobs(self, micro: PackedBatch, temperature: float) -> Tensor:
+        """The initial policy's log-probs of the trained tokens, shape ``(T,)``."""
+        with adapter_off(self.policy):  # nothing to switch off without adapters
+            return (self.reference or self.policy)(micro, temperature, with_entropy=False)[0]
+
+    @torch.no_grad()
+    def completion_logprobs(self, rollouts: RolloutBatch, keep: Tensor | None = None) -> list[Tensor]:
+        """The policy's log-probabilities of sampled tokens, at the sampling temperature; every rank must call this.
+
+        Args:
+            rollouts: This rank's completions.
+            keep: Which of them to compute, shape ``(N,)``, bool; None computes all.
+
+        Returns:
+            N tensors, float32, on the CPU; empty where not kept.
+        """
+        if keep is None:
+            keep = torch.ones(len(rollouts.completion_ids), dtype=torch.bool)
+        old = [torch.zeros(0)] * len(rollouts.completion_ids)
+        for micro in micro_batches(rollouts, keep, self.token_budget):
+            logprobs, _ = self.policy(micro.to(self.device), rollouts.sampling.temperature, with_entropy=False)
+            lengths = [len(rollouts.completion_ids[i]) for i in micro.completions]
+            for i, values in zip(micro.completions, logprobs.cpu().split(lengths), strict=True):
+                old[i] = values
+        return old
