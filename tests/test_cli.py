@@ -203,6 +203,8 @@ SCHEDULE = {
         ({"rollout.sampling.n": 3}, "contradicts"),
         ({"rollout.signal": {}, "model.advantage.init_args": {"k": 8}}, "Raise it to 9 or more"),
         ({"model.advantage": SCHEDULE, "trainer.max_steps": -1}, "run of unknown length"),
+        ({"rollout.signal": {"max_rounds": 0}}, "must be at least 1, but got 0"),
+        ({"rollout.parity": {"every": -3}}, "every >= 0"),
         ({"model.ks": [1, 16]}, "pass@16"),
         ({"model.ks": []}, "at least 1"),
         ({"data.train": {"class_path": "my_project.Broken"}}, "Rewards must be finite"),

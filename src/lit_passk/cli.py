@@ -49,9 +49,10 @@ def main(args: Sequence[str] | None = None) -> None:
             handler: Callable[[list[str]], object] = getattr(import_module(f"lit_passk.{module}"), function)
             status = handler(options)
     except (ValueError, RuntimeError) as error:
-        if not _is_ours(error):
+        refusal = _our_refusal(error)
+        if refusal is None:
             raise
-        print(f"lit-passk: error: {error}", file=sys.stderr)
+        print(f"lit-passk: error: {refusal}", file=sys.stderr)
         sys.exit(2)
     if isinstance(status, int) and status != 0:
         sys.exit(status)
@@ -74,10 +75,17 @@ def overview() -> str:
     )
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Whether this package raised the error: then its message is meant for the user, else it is a bug's trace."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and Path(__file__).parent in Path(frames[-1].filename).parents
+def _our_refusal(error: BaseException | None) -> BaseException | None:
+    """The error, or what caused it, if this package raised it: its message is for the user. Else it is a bug's trace.
+
+    What the constructor of an optional part refuses comes wrapped by the parser.
+    """
+    while error is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        if frames and Path(__file__).parent in Path(frames[-1].filename).parents:
+            return error
+        error = error.__cause__
+    return None
 
 
 if __name__ == "__main__":
