@@ -41,8 +41,8 @@ class RolloutCallback(L.Callback):
             as it comes.
         one_step_ahead: Sample the next batch while the current one trains. Its completions are then one version old,
             which importance weights correct (``model.correction``) and ``rollout/staleness`` shows; the first step of
-            a run, resumed or not, is sampled by its own weights, so a resumed run is not bit-equal. Off, every step is
-            exactly on-policy.
+            a run, resumed or not, is sampled by its own weights, so a resumed run is not bit-equal; nor does a policy
+            with dropout draw the same from run to run. Off, every step is exactly on-policy.
         parity: Comparison of the engine's log-probabilities with the policy's; None is ``ParityCheck()``.
         num_workers: Processes that score completions, for tasks that need them.
         score_timeout: Seconds one completion may take to be scored; then it counts as unscorable.

@@ -39,6 +39,7 @@ class SignalAwareSampling:
     Groups are chosen by their answers, so what is trained on says little about the policy: ``train/reward``,
     ``train/pass@1``, ``train/solved`` and everything else that describes completions are over all sampled groups, the
     thrown away ones included; ``train/signal`` is the share of the trained groups with an advantage other than 0.
+    Strategies that compare with the whole batch (``ReinforcePlusPlus``) compare with the chosen groups.
 
     Args:
         max_rounds: Most rounds of further prompts a step.
