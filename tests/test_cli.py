@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,23 @@ def test_learns_with_a_strategy_and_a_task_from_a_foreign_folder(user_code, maze
     assert "val/pass@k" in board.Tags()["images"]
     assert "train/completions/text_summary" in board.Tags()["tensors"]
     assert list((user_code / "best").glob("*.ckpt"))  # ModelCheckpoint found what it monitors
+
+
+def test_finds_a_class_in_the_folder_it_is_called_from(tmp_path, monkeypatch, capsys):
+    (tmp_path / "idea_of_mine").mkdir()
+    (tmp_path / "idea_of_mine" / "advantages.py").write_text(USER_CODE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # an installed command does not have the working folder on it
+    with pytest.raises(SystemExit) as stop:
+        cli.main(
+            [
+                *("fit", "--config", str(CONFIGS / "maze_cpu.yaml"), "--print_config"),
+                *("--model.advantage", "idea_of_mine.advantages.HardPromptsOnly"),
+                *("--model.advantage.max_solve_rate", "0.25"),
+            ]
+        )
+    assert stop.value.code in (None, 0)
+    assert "class_path: idea_of_mine.advantages.HardPromptsOnly" in capsys.readouterr().out
 
 
 def test_a_maze_policy_from_the_cold_start_on(tmp_path, monkeypatch, capsys):

@@ -40,6 +40,9 @@ def main(args: Sequence[str] | None = None) -> None:
     command, options = args[0], args[1:]
     if command not in LIGHTNING and command not in OTHERS:
         sys.exit(f"lit-passk: error: there is no command {command!r}.\n\n{overview()}")
+    here = str(Path.cwd())
+    if here not in sys.path:  # as with `python -m`: a `class_path` may lie in the folder one works in
+        sys.path.append(here)
     status: object = None
     try:
         if command in LIGHTNING:
