@@ -259,6 +259,10 @@ def f(x):
 def f(x): return 1 << (1 << 26)
 ### returns not a number
 def f(x): return float('nan')
+### returns infinity
+def f(x): return float('inf')
+### returns minus infinity
+def f(x): return float('-inf')
 ### reads the callers' frames
 import sys
 def f(x):

@@ -38,6 +38,8 @@ def test_without_floats_it_is_equality_of_what_json_gives_back(first, second):
         (1e20 + 1e5, 1e20, True),
         (float("nan"), float("nan"), False),
         (float("inf"), float("inf"), True),
+        (float("inf"), 9, False),
+        (9, float("-inf"), False),
         ("1", 1, False),
         (1.0, "1.0", False),
         (None, False, False),
