@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 
 from latex2sympy2_extended import NormalizationConfig
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
-from sympy import Basic, Expr, Float, MatrixBase, Symbol, UnevaluatedExpr, nan, zoo
+from sympy import Basic, Expr, Float, I, MatrixBase, Symbol, UnevaluatedExpr, nan, zoo
+from sympy.logic.boolalg import BooleanAtom
 
 from lit_passk.tasks.math_text import boxed_answers, chosen_letter, concluding_answer, final_text, letter, plain
 
@@ -42,6 +43,8 @@ _DECIMAL = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)\.\d*")
 _SCIENTIFIC = re.compile(r"(?<![\w.\\])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d+)(?![\w.])")
 _EULER = re.compile(r"\\(?:mathrm|text|operatorname)\s*\{\s*e\s*\}")  # else taken for a unit, or for any other symbol
 _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
+_MIXED = re.compile(r"(?<![\w.^/}])(\d+)(?:\s|\\[ ,;!]|~)+(\d+)/(\d+)(?![\d.^/])")  # 1 3/4, read as (1 3)/4 otherwise
+_BASE = re.compile(r"[+-]?\w+_\{?(\d+)\}?")
 _DELIMITED = re.compile(r"\$\$.*?\$\$|\$.*?\$|\\\(.*?\\\)|\\\[.*?\\\]", re.DOTALL)
 _LINKS = re.compile(r"\b(?:and|or)\b|[\s,;.]")
 _SMALL = 1e-3
@@ -107,6 +110,9 @@ def settle(reference: str, answer: str) -> bool | None:
         Fraction(right.replace(",", "")) == Fraction(given.replace(",", ""))
     ):
         return True
+    bases = [_BASE.fullmatch(text) for text in (right, given)]
+    if bases[0] and bases[1] and bases[0][1] != bases[1][1]:  # math-verify sees the digits alone
+        return False
     return None
 
 
@@ -131,7 +137,8 @@ def reference_values(reference: str) -> tuple[Value, ...]:
 @lru_cache(maxsize=4096)
 def box_values(content: str) -> tuple[Value, ...]:
     """What the content of a box can mean, as SymPy objects."""
-    content = _EULER.sub("e", plain(content, keep_text=True))
+    content = _EULER.sub("e", plain(content, keep_text=True)).removeprefix("\\approx")
+    content = _mixed(content)
     readings = [content]
     if _SCIENTIFIC.search(content):  # 2e-1 is a fifth, or a number less than twice Euler's
         readings.append(_SCIENTIFIC.sub(r"\1 \\times 10^{\2}", content))
@@ -148,7 +155,7 @@ def box_values(content: str) -> tuple[Value, ...]:
 
 def read_text(text: str) -> tuple[tuple[Value, ...], str | None]:
     """The answer of a text without a box: what it can mean and its spelling."""
-    text = _EULER.sub("e", text)
+    text = _DELIMITED.sub(lambda formula: _mixed(formula[0]), _EULER.sub("e", text))
     spelling = None
     for reading in (text, text.replace("\\$", "")) if "\\$" in text else (text,):
         for config, mode in ((TEXT, "first_match"), (TEXT_WITHOUT_UNITS, "first_match"), (TEXT, "any_match")):
@@ -159,13 +166,29 @@ def read_text(text: str) -> tuple[tuple[Value, ...], str | None]:
     return (), spelling
 
 
+def _mixed(formula: str) -> str:
+    return _MIXED.sub(r"\1\\frac{\2}{\3}", formula)
+
+
 def _spelling(found: str) -> str:
     return plain(found.lstrip("* \n").rstrip("*. \n"), keep_text=True)  # without the asterisks of **72**
 
 
 def _values(found: Iterable[Any]) -> tuple[Value, ...]:
     """The objects among what was found; not those that are no number, such as the 5/0 that the time 5:00 is read as."""
-    return tuple(item for item in found if isinstance(item, Value) and item not in (nan, zoo))
+    return tuple(_with_imaginary(item) for item in found if isinstance(item, Value) and item not in (nan, zoo))
+
+
+def _with_imaginary(value: Value) -> Value:
+    """Read a free ``i`` as the imaginary unit, so that 1/(1+i) is (1-i)/2; not where that makes no sense (i = 3)."""
+    units = [symbol for symbol in value.free_symbols if symbol.name == "i"]  # whatever is assumed of it
+    if not units:
+        return value
+    try:
+        replaced = value.subs(units[0], I)
+    except TypeError:  # an inequality
+        return value
+    return value if isinstance(replaced, BooleanAtom) else replaced
 
 
 def any_equal(right: Iterable[Value], given: Iterable[Value]) -> bool:

@@ -28,6 +28,8 @@ _SYMBOLS = {
         ("\N{NOT EQUAL TO}", r"\ne "),
         ("\N{INFINITY}", r"\infty "),
         ("\N{UNION}", r"\cup "),
+        ("\N{POUND SIGN}", ""),  # as the dollar sign
+        ("\N{EURO SIGN}", ""),
     ]
 }
 _LETTER = re.compile(r"\(?([A-Z])(?:\)|[.:]|$)")
