@@ -199,6 +199,35 @@ def test_fewer_samples_leave_out_what_they_cannot_measure(user_code, maze_policy
     assert "pass@4" in refusal(capsys, "fit", *common), "training may choose its checkpoints by it"
 
 
+@pytest.mark.parametrize("command", ["export", "sft"])
+def test_a_folder_that_is_not_a_models_is_never_replaced(maze_policy, tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.txt").write_text("kept")
+    checkpoint = {"policy": maze_policy, "lora": None, "state_dict": {"policy.model.x": torch.zeros(1)}}
+    torch.save(checkpoint, "a.ckpt")
+    options = {
+        "export": ["--ckpt_path", "a.ckpt"],
+        "sft": ["--config", str(CONFIGS / "maze_sft_cpu.yaml"), "--data.train.init_args.num_problems", "8"],
+    }[command]
+    for out in (".", "../" + tmp_path.name, "mine.txt"):
+        assert "is not the folder of a model" in refusal(capsys, command, *options, "--out", out)
+    assert {p.name for p in tmp_path.iterdir()} == {"mine.txt", "a.ckpt"}
+
+
+def test_a_file_that_is_no_checkpoint(user_code, maze_policy, capsys):
+    path = config(user_code, maze_policy)
+    Path("text.ckpt").write_text("hello")
+    torch.save({"state_dict": {}}, "foreign.ckpt")
+    for name, message in {
+        "text.ckpt": "or no checkpoint at all",
+        "foreign.ckpt": "is not a checkpoint of `lit-passk fit`",
+        maze_policy: "holds no checkpoint",
+        "nowhere.ckpt": "There is no checkpoint at 'nowhere.ckpt'",
+    }.items():
+        error = refusal(capsys, "fit", "--config", path, "--trainer.logger", "false", "--ckpt_path", name)
+        assert message in error.splitlines()[-1]
+
+
 def test_missing_cold_start_prints_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     error = refusal(capsys, "fit", "--config", str(CONFIGS / "maze_cpu.yaml"))

@@ -62,6 +62,20 @@ def put_in_place(partial: Path, path: Path) -> None:
     _flush(path.parent)
 
 
+def check_replaceable(folder: Path) -> None:
+    """Refuse to write a model's folder over something else: the whole folder would be replaced.
+
+    Raises:
+        ValueError: If there is a file, or a folder with anything but a model in it.
+    """
+    model = any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
+    if folder.exists() and not model and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ValueError(
+            f"`--out` {str(folder)!r} exists and is not the folder of a model; it would be replaced as a whole. "
+            "Name a folder that does not exist yet."
+        )
+
+
 def is_whole(path: Path) -> bool:
     """Whether a checkpoint is complete."""
     if not path.is_dir():
@@ -81,11 +95,13 @@ def check_whole(path: Path) -> None:
     """
     if not path.exists():
         raise ValueError(f"There is no checkpoint at {str(path)!r}.")
+    if path.is_dir() and not any((path / name).exists() for name in (FILES, META, ".metadata")):
+        raise ValueError(f"The folder {str(path)!r} holds no checkpoint.")
     foreign = path.is_dir() and not (path / FILES).exists()  # Lightning's own shards come without the list
     if not ((path / META).is_file() and (path / ".metadata").is_file() if foreign else is_whole(path)):
         raise ValueError(
-            f"The checkpoint {str(path)!r} is not whole: whatever wrote or removed it was stopped. `--ckpt_path last` "
-            "finds the newest whole one of a run."
+            f"The checkpoint {str(path)!r} is not whole (whatever wrote or removed it was stopped), or no checkpoint "
+            "at all. `--ckpt_path last` finds the newest whole one of a run."
         )
 
 
@@ -194,7 +210,10 @@ class CheckpointFiles(TorchCheckpointIO):
         check_whole(path)
         if path.is_dir():
             return read_shards(path)
-        return torch.load(path, map_location=map_location, weights_only=weights_only)
+        checkpoint = torch.load(path, map_location=map_location, weights_only=weights_only)
+        if "rl_step" not in checkpoint:
+            raise ValueError(f"{str(path)!r} is not a checkpoint of `lit-passk fit`.")
+        return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a checkpoint, in one file or in shards."""

@@ -17,7 +17,15 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from lit_passk import __version__
-from lit_passk.checkpoints import META, check_whole, find_last, put_in_place, read_shards, remove
+from lit_passk.checkpoints import (
+    META,
+    check_replaceable,
+    check_whole,
+    find_last,
+    put_in_place,
+    read_shards,
+    remove,
+)
 from lit_passk.lora import ADAPTER, LoRA, add_adapter, peft_config
 from lit_passk.sharding import full_tensors, parameters_on_meta
 
@@ -31,7 +39,7 @@ def main(args: Sequence[str]) -> None:
     """Run ``lit-passk export``; ``args`` are its options."""
     parser = argparse.ArgumentParser(prog="lit-passk export", description=__doc__)
     parser.add_argument("--ckpt_path", required=True, help="a checkpoint, or a run's folder (its newest whole one)")
-    parser.add_argument("--out", required=True, help="folder to write; one that exists is replaced as a whole")
+    parser.add_argument("--out", required=True, help="folder to write; a model's that exists is replaced as a whole")
     parser.add_argument("--policy", help="where the policy's folder is now, if not where the run found it")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], help="default: as in the checkpoint")
     parser.add_argument("--adapter", action="store_true", help="with LoRA: write the adapter alone, not merged")
@@ -51,20 +59,29 @@ def export(
 
     Args:
         ckpt_path: A checkpoint, in one file or in shards, or the folder of a run.
-        out: Folder to write; one that exists is replaced as a whole.
+        out: Folder to write; that of a model is replaced as a whole, any other that holds something is refused.
         policy: The folder or hub id the run started from, if it is no longer where it was; its configuration and
             tokenizer are read, and under LoRA its weights.
         dtype: Dtype of the weights; None keeps the checkpoint's.
         adapter: With LoRA, write the adapter alone (for ``peft``) instead of merging it.
 
     Raises:
-        ValueError: If the checkpoint is not whole or not of a ``PassKRLModule``.
+        ValueError: If the checkpoint is not whole or not of a ``PassKRLModule``, the policy it started from is not
+            where it was, or ``out`` is something else than a model's folder.
     """
-    path, out = _find(Path(ckpt_path)), Path(out)
+    path, out = _find(Path(ckpt_path)), Path(os.path.abspath(out))
     checkpoint = _read(path)
     source = policy or checkpoint["policy"]
     if adapter and not checkpoint["lora"]:
         raise ValueError(f"`--adapter` was given, but {str(path)!r} is not of a run with LoRA.")
+    check_replaceable(out)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"The run started from the policy {source!r}, which cannot be read: {str(error).splitlines()[0]} "
+            "Say where it is now by `--policy`."
+        ) from error
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
@@ -72,7 +89,7 @@ def export(
             _write_adapter(checkpoint, source, partial)
         else:
             _build(checkpoint, source, getattr(torch, dtype) if dtype else None).save_pretrained(partial)
-        AutoTokenizer.from_pretrained(source).save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
         (partial / "README.md").write_text(model_card(checkpoint, str(path), source, adapter))
         put_in_place(partial, out)
     finally:

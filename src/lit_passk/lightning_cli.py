@@ -32,7 +32,7 @@ from lit_passk.callbacks import (
     StopTogether,
     last_checkpoint,
 )
-from lit_passk.checkpoints import CheckpointFiles
+from lit_passk.checkpoints import CheckpointFiles, check_replaceable
 from lit_passk.data import DemonstrationDataModule, PromptDataModule
 from lit_passk.modules import PassKRLModule, SFTModule
 
@@ -54,6 +54,9 @@ class LitPassKCLI(LightningCLI):
     def _options(self, config: Namespace) -> Namespace:
         """The options of the subcommand; all of them under ``run=False``, which has none."""
         return config if self.subcommand is None else config[self.subcommand]
+
+    def _parse_ckpt_path(self) -> None:
+        """Do not read a whole checkpoint for the constructor arguments it may hold: this project's hold none."""
 
     def before_instantiate_classes(self) -> None:
         """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's."""
@@ -150,6 +153,7 @@ def sft(args: Sequence[str]) -> None:
         parser_kwargs={"prog": "lit-passk sft"},
         args=list(args),
     )
+    check_replaceable(Path(cli.config.out))
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     cli.model.export(cli.config.out)
     print(f"wrote {Path(cli.config.out)}")

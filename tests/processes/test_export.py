@@ -1,6 +1,7 @@
 """From any checkpoint to a folder that transformers, peft and vLLM load, with the weights that were trained."""
 
 import os
+import shutil
 
 import pytest
 import torch
@@ -78,14 +79,19 @@ def test_a_checkpoint_in_the_middle_and_another_dtype(train, policy, tmp_path):
         assert torch.equal(exported.state_dict()[name], values.bfloat16())
 
 
-def test_all_or_nothing(train, tmp_path, capsys):
+def test_all_or_nothing(train, policy, tmp_path, capsys):
     run = train("fsdp2", 2)
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "mine.txt").write_text("kept")
-    with pytest.raises((SystemExit, OSError)):
+    (tmp_path / "out" / "config.json").write_text("the model before")
+    half = tmp_path / "half"  # a tokenizer without a model: fails when part of the folder could be there already
+    shutil.copytree(policy, half, ignore=shutil.ignore_patterns("config.json"))
+    with pytest.raises((SystemExit, OSError, ValueError)):
+        export(run.folder, tmp_path / "out", "--policy", str(half))
+    with pytest.raises(SystemExit):
         export(run.folder, tmp_path / "out", "--policy", str(tmp_path / "nowhere"))
-    assert os.listdir(tmp_path) == ["out"]
-    assert os.listdir(tmp_path / "out") == ["mine.txt"]
+    assert "by `--policy`" in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == ["half", "out"]
+    assert os.listdir(tmp_path / "out") == ["config.json"]
     with pytest.raises(SystemExit):
         export(run.folder, tmp_path / "out", "--adapter")
     assert "is not of a run with LoRA" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from lit_passk.checkpoints import check_replaceable
 from lit_passk.modules.schedules import WarmupLR
 
 Demonstrations = Sequence[tuple[str, str]]
@@ -88,7 +89,8 @@ class SFTModule(L.LightningModule):
 
     def export(self, folder: str | Path) -> None:
         """Write a Hugging Face folder (weights and tokenizer): whole, or not at all."""
-        folder = Path(folder)
+        folder = Path(os.path.abspath(folder))
+        check_replaceable(folder)
         partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
