@@ -158,6 +158,9 @@ def test_a_maze_policy_from_the_cold_start_on(tmp_path, monkeypatch, capsys):
     results = load_results("completions.jsonl")
     assert len(results.records) == 16
     assert {r.benchmark for r in results.records} == {"maze"}
+    assert results.settings["policy"] == f"./runs/maze_sft @ {checkpoint}"
+    assert "was started with other settings" in refusal(capsys, "predict", *common)  # not those of the checkpoint
+    assert len(load_results("completions.jsonl").records) == 16
     cli.main(["test", *common, "--ckpt_path", checkpoint])
     assert "test/maze/pass@4" in capsys.readouterr().out
 
@@ -214,6 +217,12 @@ def test_a_folder_that_is_not_a_models_is_never_replaced(maze_policy, tmp_path, 
     assert {p.name for p in tmp_path.iterdir()} == {"mine.txt", "a.ckpt"}
 
 
+@pytest.mark.parametrize("command", ["validate", "predict"])
+def test_an_evaluation_needs_a_task(user_code, maze_policy, capsys, command):
+    path = config(user_code, maze_policy, **{"data.val": None})
+    assert "nothing to evaluate" in refusal(capsys, command, "--config", path, "--trainer.logger", "false")
+
+
 def test_a_file_that_is_no_checkpoint(user_code, maze_policy, capsys):
     path = config(user_code, maze_policy)
     Path("text.ckpt").write_text("hello")
@@ -254,6 +263,10 @@ SCHEDULE = {
         ({"rollout.parity": {"every": -3}}, "every >= 0"),
         ({"model.ks": [1, 16]}, "pass@16"),
         ({"model.ks": []}, "at least 1"),
+        ({"model.kl_coef": -0.1}, "got -0.1, 1.0"),
+        ({"model.max_grad_norm": -1.0}, "got 0.0, -1.0"),
+        ({"model.token_budget": 0}, "and 0."),
+        ({"trainer.max_steps": -5}, "You passed in -5"),
         ({"data.train": {"class_path": "my_project.Broken"}}, "Rewards must be finite"),
         ({"data.max_prompt_tokens": 0}, "No prompt"),
         ({"data.chat_template": True}, "no chat template"),

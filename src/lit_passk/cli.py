@@ -51,7 +51,7 @@ def main(args: Sequence[str] | None = None) -> None:
             module, function, _ = OTHERS[command]
             handler: Callable[[list[str]], object] = getattr(import_module(f"lit_passk.{module}"), function)
             status = handler(options)
-    except (ValueError, RuntimeError) as error:
+    except Exception as error:
         refusal = _our_refusal(error)
         if refusal is None:
             raise
@@ -79,13 +79,17 @@ def overview() -> str:
 
 
 def _our_refusal(error: BaseException | None) -> BaseException | None:
-    """The error, or what caused it, if this package raised it: its message is for the user. Else it is a bug's trace.
+    """The error, or what caused it, if its message is for the user. Else it is a bug, and wants a trace.
 
+    For the user is what this package raises as ValueError or RuntimeError, and what Lightning calls a misconfiguration.
     What the constructor of an optional part refuses comes wrapped by the parser.
     """
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
     while error is not None:
         frames = traceback.extract_tb(error.__traceback__)
-        if frames and Path(__file__).parent in Path(frames[-1].filename).parents:
+        ours = frames and Path(__file__).parent in Path(frames[-1].filename).parents
+        if isinstance(error, MisconfigurationException) or (ours and isinstance(error, ValueError | RuntimeError)):
             return error
         error = error.__cause__
     return None

@@ -85,13 +85,19 @@ class LitPassKCLI(LightningCLI):
             rank_zero_info(f"ckpt_path last: {options.ckpt_path or 'there is none, so the run starts anew'}")
 
     def before_validate(self) -> None:
-        """Find the checkpoint that ``--ckpt_path last`` means."""
+        """Find the checkpoint that ``--ckpt_path last`` means; refuse to evaluate on nothing."""
+        if not self.datamodule.val:
+            raise ValueError("`data.val` is not set: there is nothing to evaluate on.")
         self.before_fit()
         if self._options(self.config).ckpt_path == "last" and self._options(self.config_init).ckpt_path is None:
             raise ValueError(
                 f"`--ckpt_path last` found no whole checkpoint under {self.trainer.default_root_dir}: set "
                 "`trainer.default_root_dir` to the folder of the run."
             )
+        options = self._options(self.config_init)
+        if options.ckpt_path is not None and Path(options.ckpt_path).exists():
+            # Handed over now, so that `setup` knows: an engine that loads the policy by itself has no checkpoint.
+            self.trainer.ckpt_path, options.ckpt_path = options.ckpt_path, None
 
     before_test = before_validate
     before_predict = before_validate

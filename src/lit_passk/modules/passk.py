@@ -107,6 +107,11 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
             raise ValueError(
                 f"`num_minibatches` and `num_epochs` must be at least 1, but got {num_minibatches} and {num_epochs}."
             )
+        if kl_coef < 0 or max_grad_norm < 0 or token_budget < 1:
+            raise ValueError(
+                "`kl_coef` and `max_grad_norm` must be at least 0 and `token_budget` at least 1, "
+                f"but got {kl_coef}, {max_grad_norm} and {token_budget}."
+            )
         self.strict_loading = lora is None  # the frozen weights are the policy's own, and in no checkpoint
 
     # --- set-up ------------------------------------------------------------------------------------------------------
