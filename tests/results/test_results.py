@@ -129,6 +129,7 @@ def test_foreign_files_are_left_alone(tmp_path):
         (encode_record(record(sample=9)).replace(b'"seed"', b'"sead"'), "'sead'"),
         (encode_record(record(sample=9)).replace(b'"correct": false', b'"correct": 0'), "'correct' must be bool"),
         (encode_record(record(sample=9)).replace(b', "seed": 109', b""), "lacks 'seed'"),
+        (encode_record(record(sample=9)).replace(b'"reward": 0.0', b'"reward": NaN'), "NaN is no JSON number"),
         (encode_record(record(sample=9)).replace(b'"sample": 9', b'"sample": -1'), "counts from 0"),
         (encode_record(record(sample=0)), "is already on line 2"),
     ],

@@ -63,3 +63,14 @@ def test_configurations_without_tasks_are_refused(tmp_path):
             load_tasks(path)
     with pytest.raises(ValueError, match="no such file"):
         load_tasks(tmp_path / "absent.yaml")
+    path.write_text("data:\n  val:\n    products:\n      class_path: NoSuchTask\n")
+    with pytest.raises(ValueError, match=r"(?s)`data\.val` of .* cannot be read: .*NoSuchTask"):
+        load_tasks(path)
+    path.write_text("data: [")
+    with pytest.raises(ValueError, match="is not valid YAML"):
+        load_tasks(path)
+
+
+def test_a_result_file_that_is_not_there_is_refused(config, tmp_path):
+    with pytest.raises(ValueError, match="There is no result file"):
+        main([str(tmp_path / "absent.jsonl"), "--config", str(config)])

@@ -189,12 +189,16 @@ def decode_header(line: bytes, where: str) -> dict[str, Any]:
 
 def _decode_object(line: bytes, where: str) -> dict[str, Any]:
     try:
-        values = json.loads(line)
+        values = json.loads(line, parse_constant=_refuse)
     except ValueError as error:
         raise ValueError(f"{where}: not a JSON line ({error}).") from error
     if not isinstance(values, dict):
         raise ValueError(f"{where}: a line must hold a JSON object, but holds {type(values).__name__}.")
     return values
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
