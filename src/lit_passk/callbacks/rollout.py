@@ -93,19 +93,26 @@ class RolloutCallback(L.Callback):
             check_training(self, pl_module)
         if stage in ("validate", "test") or (stage == "fit" and trainer.datamodule.val):  # type: ignore[attr-defined]
             check_validation(self, pl_module, training=stage == "fit")
-        path = self.results or ("completions.jsonl" if stage == "predict" else None)
-        if stage != "fit" and path is not None:
-            policy = pl_module.policy_path + (f" @ {trainer.ckpt_path}" if trainer.ckpt_path else "")
-            data = trainer.datamodule  # type: ignore[attr-defined]
-            self._results_file = ResultsFile(
-                path,
-                policy,
-                self.val_sampling,
-                self.seed,
-                chat_template=data.chat_template,
-                system_prompt=data.system_prompt,
-                engine=type(self.engine).__name__,
-            )
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
+        """Open the results file, unless this is a validation in the course of training."""
+        # Not in `setup`, which is called before `trainer.ckpt_path` is known: a file is of one checkpoint only.
+        path = self.results or ("completions.jsonl" if trainer.state.fn == TrainerFn.PREDICTING else None)
+        if trainer.state.fn == TrainerFn.FITTING or path is None:
+            return
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        self._results_file = ResultsFile(
+            path,
+            pl_module.policy_path + (f" @ {trainer.ckpt_path}" if trainer.ckpt_path else ""),
+            self.val_sampling,
+            self.seed,
+            chat_template=data.chat_template,
+            system_prompt=data.system_prompt,
+            engine=type(self.engine).__name__,
+        )
+
+    on_test_start = on_validation_start  # type: ignore[assignment]
+    on_predict_start = on_validation_start  # type: ignore[assignment]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Look at the strategy again, now that the length of the run is known."""
