@@ -210,7 +210,7 @@ def test_a_folder_that_is_not_a_models_is_never_replaced(maze_policy, tmp_path, 
     torch.save(checkpoint, "a.ckpt")
     options = {
         "export": ["--ckpt_path", "a.ckpt"],
-        "sft": ["--config", str(CONFIGS / "maze_sft_cpu.yaml"), "--data.train.init_args.num_problems", "8"],
+        "sft": ["--config", str(CONFIGS / "maze_sft_cpu.yaml"), "--data.train.init_args.num_problems", "128"],
     }[command]
     for out in (".", "../" + tmp_path.name, "mine.txt"):
         assert "is not the folder of a model" in refusal(capsys, command, *options, "--out", out)
@@ -221,6 +221,21 @@ def test_a_folder_that_is_not_a_models_is_never_replaced(maze_policy, tmp_path, 
 def test_an_evaluation_needs_a_task(user_code, maze_policy, capsys, command):
     path = config(user_code, maze_policy, **{"data.val": None})
     assert "nothing to evaluate" in refusal(capsys, command, "--config", path, "--trainer.logger", "false")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--data.batch_size", "9"], "from 1 to the 8 demonstrations"),
+        (["--data.batch_size", "0"], "but got 0"),
+        (["--data.batch_size", "4", "--model.vocabulary", "[S, E, U, D]"], "lacks characters of the demonstration"),
+    ],
+)
+def test_a_cold_start_that_would_learn_nothing_writes_nothing(tmp_path, capsys, change, message):
+    args = ["sft", "--config", str(CONFIGS / "maze_sft_cpu.yaml"), "--data.train.init_args.num_problems", "8"]
+    args += ["--trainer.max_steps", "1", "--trainer.enable_progress_bar", "false", "--out", str(tmp_path / "out")]
+    assert message in refusal(capsys, *args, *change).splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_checkpoint(user_code, maze_policy, capsys):

@@ -186,6 +186,11 @@ class DemonstrationDataModule(L.LightningDataModule):
 
     def __init__(self, train: Task, batch_size: int = 128, seed: int = 0) -> None:
         super().__init__()
+        if not 1 <= batch_size <= len(train):
+            raise ValueError(
+                f"`data.batch_size` must be from 1 to the {len(train)} demonstrations of `data.train`, but got "
+                f"{batch_size}: only whole batches are trained on."
+            )
         self.train = train
         self.batch_size = batch_size
         self.seed = seed

@@ -74,7 +74,11 @@ class SFTModule(L.LightningModule):
         return loss
 
     def encode(self, batch: Demonstrations) -> tuple[Tensor, Tensor]:
-        """Right-padded token ids and labels, both ``(B, T)`` int64; labels are -100 off the completion."""
+        """Right-padded token ids and labels, both ``(B, T)`` int64; labels are -100 off the completion.
+
+        Raises:
+            ValueError: If a completion holds what the vocabulary lacks: the policy would learn to write ``<unk>``.
+        """
         prompts = self.tokenizer([prompt for prompt, _ in batch])["input_ids"]
         completions = self.tokenizer([completion for _, completion in batch])["input_ids"]
         eos = [self.tokenizer.eos_token_id]
@@ -82,6 +86,8 @@ class SFTModule(L.LightningModule):
         input_ids = torch.full((len(batch), longest), self.tokenizer.pad_token_id)
         labels = torch.full_like(input_ids, -100)
         for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
+            if self.tokenizer.unk_token_id in completion:
+                raise ValueError(f"`model.vocabulary` lacks characters of the demonstration {batch[row][1]!r}.")
             tokens = torch.tensor(prompt + completion + eos)
             input_ids[row, : len(tokens)] = tokens
             labels[row, len(prompt) : len(tokens)] = tokens[len(prompt) :]
