@@ -57,6 +57,15 @@ def test_requests_that_were_broken_off_are_no_failures(pool: ServerPool) -> None
     assert pool.acquire().failures == 0
 
 
+def test_a_server_that_missed_its_weights_between_two_rounds_is_brought_up_to_date(pool: ServerPool) -> None:
+    pool.give_up()  # what the end of every round does
+    bad = pool.members[0]
+    pool.failed(bad, ServerError("did not load"), acquired=False)
+    pool.open()
+    assert bad.failures == 1
+    assert pool.acquire() is not bad
+
+
 def test_no_server_for_long_is_an_error(pool: ServerPool) -> None:
     for member in pool.members:
         pool.failed(member, ServerError("gone"), acquired=False)

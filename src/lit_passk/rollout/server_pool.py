@@ -90,7 +90,7 @@ class ServerPool:
             member.in_flight -= acquired
             now = time.monotonic()
             # Requests that were broken off here say nothing, and all that a dead server had in flight fail as one.
-            if not self._given_up and now >= member.not_before:
+            if not (self._given_up and acquired) and now >= member.not_before:
                 member.failures += 1
                 member.not_before = now + min(FIRST_PAUSE * 2 ** (member.failures - 1), LONGEST_PAUSE)
                 if member.failures == 1:

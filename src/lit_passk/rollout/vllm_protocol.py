@@ -56,7 +56,7 @@ class Server:
         """Send JSON, return the JSON answered.
 
         Raises:
-            ServerError: Connection refused or lost, no answer for ``timeout`` seconds, or a status of 500 and above.
+            ServerError: Connection lost, no answer for ``timeout`` seconds, no JSON, or a status of 500 and above.
             RequestRefused: A status of 400 to 499.
         """
         connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
@@ -75,7 +75,10 @@ class Server:
             raise ServerError(f"{self.address}{path}: status {response.status}, {text[:300]!r}")
         if response.status >= 400:
             raise RequestRefused(f"{self.address}{path} refused, status {response.status}: {text[:500]!r}")
-        return json.loads(text) if text else None
+        try:
+            return json.loads(text) if text else None
+        except ValueError as error:  # a proxy's page, or half an answer
+            raise ServerError(f"{self.address}{path}: no JSON, {text[:300]!r}") from error
 
     def hang_up(self) -> None:
         """Break off all calls under way; the server then aborts what it computes for them."""
@@ -138,18 +141,25 @@ def sample(
     """
     payload = {"token_ids": list(prompt), "sampling_params": sampling_fields(sampling, eos_token_ids, n, seed)}
     answer = server.call("POST", "/inference/v1/generate", timeout, payload)
-    group = []
-    for choice in sorted(answer["choices"], key=lambda choice: choice["index"]):
-        if choice["finish_reason"] not in ("stop", "length"):
-            raise ServerError(f"{server.address} ended a completion with {choice['finish_reason']!r}")
-        versions = {span["version"] for span in choice["weight_versions"]}
-        completion = Completion(
-            token_ids=choice["token_ids"],
-            logprobs=[token["logprob"] for token in choice["logprobs"]["content"]],
-            finish_reason=choice["finish_reason"],
-        )
-        group.append((versions.pop() if len(versions) == 1 else "several", completion))
+    try:
+        group = [_choice(server, choice) for choice in sorted(answer["choices"], key=lambda choice: choice["index"])]
+    except (KeyError, TypeError) as error:
+        raise ServerError(f"{server.address} answered {str(answer)[:300]!r}: {error!r}") from error
+    if len(group) != n:
+        raise ServerError(f"{server.address} returned {len(group)} completions of {n}")
     return group
+
+
+def _choice(server: Server, choice: Any) -> tuple[str, Completion]:
+    if choice["finish_reason"] not in ("stop", "length"):
+        raise ServerError(f"{server.address} ended a completion with {choice['finish_reason']!r}")
+    versions = {span["version"] for span in choice["weight_versions"]}
+    completion = Completion(
+        token_ids=choice["token_ids"],
+        logprobs=[token["logprob"] for token in choice["logprobs"]["content"]],
+        finish_reason=choice["finish_reason"],
+    )
+    return versions.pop() if len(versions) == 1 else "several", completion
 
 
 def name_version(server: Server, version: int, timeout: float) -> None:
