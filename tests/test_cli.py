@@ -265,6 +265,15 @@ SCHEDULE = {
 }
 
 
+def test_an_rl_step_that_max_steps_cuts_through_is_counted(user_code, maze_policy):
+    changes = {"model.num_minibatches": 2, "model.num_epochs": 2, "trainer.max_steps": 5, "model.advantage": SCHEDULE}
+    changes |= {"data.val": {}, "trainer.logger": False}
+    path = config(user_code, maze_policy, **changes)
+    cli.main(["fit", "--config", path])
+    assert [p.name for p in (user_code / "run" / "checkpoints").iterdir()] == ["step=2.ckpt"]
+    cli.main(["fit", "--config", path, "--trainer.max_steps", "3"])  # one RL step: its length is known
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

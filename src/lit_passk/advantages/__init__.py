@@ -23,7 +23,8 @@ The Pass@1 family looks at *rewards*, whatever their scale:
 ``Schedule`` (``schedule.py``) uses one after the other: Pass@k then Pass@1, or a falling k.
 
 On rewards of 0 and 1, all but ``PassKFullSampling``, ``PassKBootstrap`` and ``ReinforcePlusPlus`` are GRPO times a
-weight that depends on how often the prompt was solved; they differ in that weight only.
+weight that depends on how often the prompt was solved (and, in ``AdaptiveEntropy``, on its entropy); they differ in
+that weight only.
 """
 
 from lit_passk.advantages.adaptive_entropy import AdaptiveEntropy

@@ -15,9 +15,9 @@ class AdaptiveEntropy(PassKStrategy):
     """Ranks the prompts of a step by entropy: those above the quantile get Pass@1 advantages, the rest Pass@k.
 
     ``A_Pass@1`` is that of ``GRPO`` on rewards of 0 and 1, ``A_Pass@k`` that of ``PassKAnalytic``, both with the
-    population standard deviation. The entropy of a prompt is ``prompt_entropy(context.entropy)``, the mean over its
-    completions of their mean ``-rollout_logprobs``; it is compared with the quantile (linear interpolation) over
-    ``context.batch.prompt_entropy``, which holds all prompts of all ranks. Outside a training run, where
+    population standard deviation. The entropy of a prompt is the mean of ``context.entropy`` over its completions; it
+    is compared with the quantile (linear interpolation) over ``context.batch.prompt_entropy``, which holds all prompts
+    of all ranks. Outside a training run, where
     ``context.batch`` is None, the prompts at hand are the batch.
 
     Args:
@@ -66,10 +66,10 @@ class AdaptiveEntropy(PassKStrategy):
         correct = self.read_correct(rewards, context)
         entropy = to_float64(context.entropy).mean(dim=1)
         if len(entropy) == 0:
-            return (correct).to(rewards.device, torch.float32)
+            return correct.to(rewards.device, torch.float32)
         batch_entropy = entropy if context.batch is None else to_float64(context.batch.prompt_entropy)
         # The prompt at the quantile itself is not above it, even where float32 rounding says so.
         threshold = torch.quantile(batch_entropy, self.quantile) * (1 + 1e-6)
         pass_at_k = analytic_advantage(correct, self.k)
         explores = entropy > threshold
-        return (torch.where(explores[:, None], normalize_groups(correct), pass_at_k)).to(rewards.device, torch.float32)
+        return torch.where(explores[:, None], normalize_groups(correct), pass_at_k).to(rewards.device, torch.float32)

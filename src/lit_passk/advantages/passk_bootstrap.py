@@ -68,7 +68,7 @@ class PassKBootstrap(PassKStrategy):
             if self.reduction == "mean":
                 collected /= torch.bincount(members.flatten(), minlength=correct.shape[1]).clamp(min=1)
             advantages[row] = collected
-        return (advantages).to(rewards.device, torch.float32)
+        return advantages.to(rewards.device, torch.float32)
 
     def draw_groups(self, step: int, prompt_id: int, group_size: int) -> Tensor:
         """Indices of the k different completions in each group, shape ``(num_groups, k)``, int64."""

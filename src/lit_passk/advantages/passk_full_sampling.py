@@ -47,4 +47,4 @@ class PassKFullSampling(PassKStrategy):
         group_rewards = correct[:, :used].reshape(num_prompts, num_groups, self.k).amax(dim=2)
         advantages = torch.zeros_like(correct)
         advantages[:, :used] = normalize_groups(group_rewards).repeat_interleave(self.k, dim=1)
-        return (advantages).to(rewards.device, torch.float32)
+        return advantages.to(rewards.device, torch.float32)

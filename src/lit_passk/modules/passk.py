@@ -139,7 +139,8 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
     @property
     def max_rl_steps(self) -> int:
         """RL steps of the whole run, -1 when unknown."""
-        by_steps = self.trainer.max_steps // self.updates_per_step if self.trainer.max_steps > 0 else -1
+        # Rounded up: Lightning looks at `max_steps` between RL steps only.
+        by_steps = -(-self.trainer.max_steps // self.updates_per_step) if self.trainer.max_steps > 0 else -1
         epochs, batches = self.trainer.max_epochs, self.trainer.num_training_batches
         by_epochs = int(epochs * batches) if epochs is not None and epochs > 0 and batches != float("inf") else -1
         known = [n for n in (by_steps, by_epochs) if n > 0]
