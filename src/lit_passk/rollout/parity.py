@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -77,7 +78,8 @@ class ParityCheck:
         largest, worst = all_max(stats[2:]).tolist()
         tolerance = TOLERANCES[dtype] if self.tolerance is None else self.tolerance
         values = {"parity/mean": total / max(count, 1.0), "parity/max": largest, "parity/worst": worst}
-        if not worst <= tolerance:  # NaN is past every tolerance
+        # NaN is past every tolerance; of several ranks, only the sum is sure to carry one over.
+        if not worst <= tolerance or math.isnan(total):
             raise RuntimeError(
                 "The engine and the policy disagree on the log-probabilities of the same tokens (weights version "
                 f"{rollouts.version}): by {worst:.2g} nats on average in the worst completion, where {tolerance:.2g} "
