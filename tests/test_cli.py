@@ -223,6 +223,11 @@ def test_an_evaluation_needs_a_task(user_code, maze_policy, capsys, command):
     assert "nothing to evaluate" in refusal(capsys, command, "--config", path, "--trainer.logger", "false")
 
 
+def test_results_go_to_a_file(user_code, maze_policy, capsys):
+    args = ["predict", "--config", config(user_code, maze_policy), "--trainer.logger", "false"]
+    assert "Name a file in it" in refusal(capsys, *args, "--rollout.results", str(user_code))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -5,7 +5,7 @@ import torch
 
 from lit_passk.losses.base import LossInputs
 from lit_passk.losses.clipped import ClippedLoss
-from lit_passk.rollout.correction import RolloutCorrection, correction_metrics, default_correction
+from lit_passk.rollout.correction import RolloutCorrection, correction_metrics
 
 POLICY = torch.tensor([-1.0, -2.0, -0.5, -3.0, -1.0])
 ROLLOUT = torch.tensor([-1.2, -1.0, -2.5, -3.0, -1.1])
@@ -106,11 +106,6 @@ def test_weights_scale_the_gradient_of_the_loss_and_carry_none() -> None:
         )
         grads.append(torch.autograd.grad(ClippedLoss()(inputs).loss, logprobs)[0])
     torch.testing.assert_close(grads[1], grads[0] * importance)
-
-
-def test_default_follows_the_precision() -> None:
-    assert default_correction(torch.float32) is None
-    assert isinstance(default_correction(torch.bfloat16), RolloutCorrection)
 
 
 @pytest.mark.parametrize("bad", [{"mode": "clip"}, {"level": "batch"}, {"cap": 1.0}])

@@ -28,6 +28,8 @@ class ResultsFile:
     """
 
     def __init__(self, path: str | Path, policy: str, sampling: Sampling, seed: int, **settings: Any) -> None:
+        if Path(path).is_dir():
+            raise ValueError(f"`rollout.results` is {str(path)!r}, which is a folder. Name a file in it.")
         self._writer = ResultWriter(path, run_settings(policy, sampling, seed, **settings))
         self._stored: dict[tuple[str, str], dict[int, CompletionRecord]] = defaultdict(dict)
         for record in load_results(path).records:

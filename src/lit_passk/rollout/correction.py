@@ -107,13 +107,3 @@ def correction_metrics(stats: Tensor) -> dict[str, float]:
         "rollout_correction/clipped": clipped / count,
         "rollout_correction/mean": total / count,
     }
-
-
-def default_correction(dtype: torch.dtype) -> RolloutCorrection | None:
-    """Return None in float32, where the parity check vouches for the engine, else token truncation at 2.
-
-    Args:
-        dtype: The coarser of the precisions that engine and policy compute in.
-
-    """
-    return None if dtype in (torch.float32, torch.float64) else RolloutCorrection()
