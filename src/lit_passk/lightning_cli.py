@@ -132,7 +132,11 @@ def run(args: Sequence[str]) -> None:
         PromptDataModule,
         seed_everything_default=0,
         save_config_kwargs={"overwrite": True},
-        parser_kwargs={"prog": "lit-passk"},
+        # Without its own, the usage in front of an error would list every option.
+        parser_kwargs={
+            "prog": "lit-passk",
+            command: {"usage": f"lit-passk {command} [--config FILE] [--KEY VALUE ...]"},
+        },
         args=list(args),
     )
 
@@ -156,7 +160,7 @@ def sft(args: Sequence[str]) -> None:
         run=False,
         seed_everything_default=0,
         save_config_callback=None,
-        parser_kwargs={"prog": "lit-passk sft"},
+        parser_kwargs={"prog": "lit-passk sft", "usage": "lit-passk sft [--config FILE] [--KEY VALUE ...] --out DIR"},
         args=list(args),
     )
     check_replaceable(Path(cli.config.out))
@@ -173,5 +177,6 @@ def quieten() -> None:
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message="`weights_only` was not set")
     # What is logged is a number over all ranks already.
     warnings.filterwarnings("ignore", message="It is recommended to use `self.log")

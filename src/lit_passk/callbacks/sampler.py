@@ -30,6 +30,11 @@ class Sampler:
     """
 
     def __init__(self, engine: RolloutEngine, num_workers: int, score_timeout: float) -> None:
+        if num_workers < 1 or score_timeout <= 0:
+            raise ValueError(
+                "`rollout.num_workers` must be at least 1 and `rollout.score_timeout` above 0 seconds, "
+                f"but got {num_workers} and {score_timeout}."
+            )
         self.engine = engine
         self.num_workers = num_workers
         self.score_timeout = score_timeout

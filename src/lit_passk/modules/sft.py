@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from lit_passk.checkpoints import check_replaceable
+from lit_passk.checkpoints import check_replaceable, put_in_place
 from lit_passk.modules.schedules import WarmupLR
 
 Demonstrations = Sequence[tuple[str, str]]
@@ -102,9 +102,7 @@ class SFTModule(L.LightningModule):
         try:
             self.model.save_pretrained(partial)
             self.tokenizer.save_pretrained(partial)
-            if folder.exists():
-                shutil.rmtree(folder)
-            partial.rename(folder)
+            put_in_place(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

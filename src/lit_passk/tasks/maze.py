@@ -64,6 +64,8 @@ class MazeTask(Task):
     ) -> None:
         if not sizes or min(sizes) < 2 + 2 * border:
             raise ValueError(f"MazeTask needs sizes of at least {2 + 2 * border}, but got sizes={list(sizes)}.")
+        if num_problems < 1:
+            raise ValueError(f"MazeTask needs num_problems >= 1, but got {num_problems}.")
         if not 0 <= wall_density < 1:
             raise ValueError(f"MazeTask needs 0 <= wall_density < 1, but got {wall_density}.")
         if min_distance < 1:
