@@ -1,6 +1,6 @@
 """How many completions a second are judged, in worker processes as in training.
 
-    python scripts/bench_scoring.py math DATA.jsonl                       # each problem's own answer, in a sentence
+    python scripts/bench_scoring.py math DATA.jsonl                       # right and wrong answers in turn
     python scripts/bench_scoring.py math DATA.jsonl --completions 10000 --hanging 0.01
     python scripts/bench_scoring.py code DATA.jsonl RECORDED.jsonl        # rows with `id`, `completions`, `correct`
 
@@ -32,14 +32,15 @@ Work = list[tuple[Problem, str]]
 
 
 def math_work(args: argparse.Namespace) -> tuple[Task, Work]:
-    """The reference answers, over and over; every so many one that hangs."""
+    """Each problem's own answer, in other words, and its neighbour's in turn; every so many one that hangs."""
     task = MathTask(args.data)
     every = round(1 / args.hanging) if args.hanging else 0
     work = []
     for number in range(args.completions or len(task)):
-        problem = task[number % len(task)]
+        problem, other = (task[(number + ahead) % len(task)] for ahead in (0, number % 2))
         hangs = every and number % every == every - 1
-        work.append((problem, HANGING if hangs else f"Adding up, the answer is \\boxed{{{problem.answer}}}."))
+        # The sum with 0 has to be understood: equal strings would be judged without any mathematics.
+        work.append((problem, HANGING if hangs else f"Adding up, the answer is \\boxed{{{other.answer} + 0}}."))
     return task, work
 
 

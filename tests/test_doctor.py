@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lit_passk import doctor
+from lit_passk.tasks import bubblewrap
 from lit_passk.tasks.code_judge import check_sandbox
 
 
@@ -43,7 +44,8 @@ def test_torchvision_of_another_torch_is_found(tmp_path: Path, monkeypatch: pyte
 
 
 def test_code_tasks_without_bubblewrap_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_sandbox.cache_clear()
+    for found in (check_sandbox, bubblewrap._binary):
+        found.cache_clear()
     monkeypatch.setenv("PATH", "/nowhere")
     finding = doctor.check_code_sandbox()
     assert finding.level == doctor.NOTE
