@@ -12,8 +12,4 @@ export OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-choice="not slow and not gpu"
-.venv/bin/pytest -m "$choice" --numprocesses 2 --dist loadfile "$@" && exit 0
-# Many tests start processes of their own and wait for them. What failed side by side has to pass alone.
-echo "the failed tests once more, one at a time"
-exec .venv/bin/pytest -m "$choice" --last-failed --last-failed-no-failures none "$@"
+exec .venv/bin/pytest -m "not slow and not gpu" --numprocesses 2 --dist loadfile "$@"
