@@ -5,11 +5,11 @@ import re
 
 import pytest
 import torch
-from transformers import AutoConfig, LlamaConfig
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
 
 from lit_passk.cli import main
 from lit_passk.functional.packing import pack
-from lit_passk.models import policy_from_config
+from lit_passk.models import CausalPolicy
 from lit_passk.plan.estimate import Estimate
 from lit_passk.plan.sizes import Architecture, Machine, Setup
 
@@ -81,7 +81,7 @@ def test_activations_are_what_autograd_saves(inner):
             num_attention_heads=4,
             num_key_value_heads=2,
         )
-        policy = policy_from_config(config, dtype=torch.bfloat16)
+        policy = CausalPolicy(AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)).train()
         if checkpointing:
             policy.checkpoint_activations()
         tokens = torch.arange(1, 50)

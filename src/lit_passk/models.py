@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lit_passk.attention import ATTENTION, PackedLayout
@@ -170,14 +170,6 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
             raise  # it lacks something: the message says what
         raise missing from error
     return CausalPolicy(model).train()
-
-
-def policy_from_config(config: PreTrainedConfig | dict[str, Any], dtype: torch.dtype = torch.float32) -> CausalPolicy:
-    """Build a policy with random weights from a configuration (a mapping names its ``model_type``)."""
-    if not isinstance(config, PreTrainedConfig):
-        config = AutoConfig.for_model(**config)
-    keep_freed_memory()
-    return CausalPolicy(AutoModelForCausalLM.from_config(config, dtype=dtype)).train()
 
 
 def keep_freed_memory() -> None:
