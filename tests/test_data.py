@@ -136,7 +136,7 @@ def test_bad_settings(maze_policy, settings, message):
 
 def test_nothing_to_train_on(maze_policy):
     with pytest.raises(ValueError, match=r"data\.train"):
-        PromptDataModule(maze_policy).train_dataloader()
+        PromptDataModule(maze_policy).setup("fit")  # before a policy is loaded
     with pytest.raises(ValueError, match="no problems"):
         PromptDataModule(maze_policy, train=Letters(0)).train_dataloader()
 

@@ -103,11 +103,14 @@ class PromptDataModule(L.LightningDataModule):
         return ({"train": self.train} if self.train is not None else {}) | self.val
 
     def setup(self, stage: str) -> None:
-        """Warn, before training, of validation problems that the training task holds too."""
-        if stage == "fit" and self.train is not None and (self.trainer is None or self.trainer.is_global_zero):
-            train = [self.train[i].prompt for i in range(len(self.train))]
-            for name, task in self.val.items():
-                prompts = [task[i].prompt for i in range(len(task))]
+        """Refuse to train on nothing, and warn of validation problems that the training task holds too."""
+        if stage != "fit":
+            return
+        task = self._train_task()  # before a policy is loaded that nothing would train
+        if self.trainer is None or self.trainer.is_global_zero:
+            train = [task[i].prompt for i in range(len(task))]
+            for name, val in self.val.items():
+                prompts = [val[i].prompt for i in range(len(val))]
                 warn_about_overlaps(find_overlaps(train, prompts), len(prompts), f"`data.val` {name!r}")
 
     def render(self, prompt: str) -> str:
@@ -120,9 +123,12 @@ class PromptDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> PromptLoader:
         """Training prompts, reshuffled every epoch; sized, because Lightning fetches ahead of unsized loaders."""
+        return self._loader(self._train_task(), "train", self.prompts_per_step, seed=self.seed)
+
+    def _train_task(self) -> Task:
         if self.train is None:
             raise ValueError("`data.train` is not set: there is nothing to train on.")
-        return self._loader(self.train, "train", self.prompts_per_step, seed=self.seed)
+        return self.train
 
     def val_dataloader(self) -> list[PromptLoader]:
         """One loader a validation task, in order."""
