@@ -31,6 +31,8 @@ def test_problems_are_told_with_status_2(two_runs, tmp_path, capsys):
     assert f"{bad}:1: not a JSON line" in capsys.readouterr().err
     assert main([str(tmp_path / "absent.jsonl")]) == 2
     assert "absent.jsonl" in capsys.readouterr().err
+    assert main([str(two_runs[0]), "--out", str(bad)]) == 2
+    assert "--out needs a folder" in capsys.readouterr().err
     assert main([str(two_runs[0]), "--compare"]) == 2
     assert "exactly two result files" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 
 from lit_passk.distributed import all_max
 from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results, run_settings
@@ -97,8 +98,9 @@ class ResultsFile:
         return groups
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and say where it is."""
         self._writer.close()
+        rank_zero_info(f"completions and scores are in {self._writer.path}")
 
 
 def _stand_in(record: CompletionRecord) -> Completion:

@@ -60,6 +60,8 @@ def report(
     """
     if with_comparison and len(paths) != 2:
         raise ValueError(f"--compare needs exactly two result files, the baseline first, but got {len(paths)}.")
+    if out is not None and out.exists() and not out.is_dir():
+        raise ValueError(f"--out needs a folder, but {out} is a file.")
     runs = list(zip(run_labels(paths), map(load_results, paths), strict=True))
     summaries = [entry for label, results in runs for entry in summarize(results, label, ks, confidence)]
     benchmarks = list(dict.fromkeys(entry.benchmark for entry in summaries))
