@@ -89,6 +89,16 @@ class Run:
                 merged[step].update(prompts)
         return merged
 
+    def assert_same_rollouts(self, other: Run) -> None:
+        """The same prompts and completions in every step, and advantages that agree to rounding."""
+        mine, theirs = self.steps(), other.steps()
+        assert mine.keys() == theirs.keys()
+        for step in theirs:
+            assert mine[step].keys() == theirs[step].keys()
+            for prompt, (completions, advantages) in theirs[step].items():
+                assert mine[step][prompt][0] == completions, (step, prompt)
+                assert mine[step][prompt][1] == pytest.approx(advantages, abs=1e-6)
+
     def checkpoint(self, step: int) -> Path:
         return self.folder / "checkpoints" / f"step={step}.ckpt"
 

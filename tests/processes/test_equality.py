@@ -28,13 +28,7 @@ def test_the_run_is_worth_comparing(alone):
 
 
 def test_rollouts_and_advantages_are_the_same(several, alone):
-    mine, theirs = several.steps(), alone.steps()
-    assert mine.keys() == theirs.keys()
-    for step in theirs:
-        assert mine[step].keys() == theirs[step].keys()
-        for prompt, (completions, advantages) in theirs[step].items():
-            assert mine[step][prompt][0] == completions, (step, prompt)
-            assert mine[step][prompt][1] == pytest.approx(advantages, abs=1e-6)
+    several.assert_same_rollouts(alone)
 
 
 def test_weights_agree_to_float32_rounding(several, alone, policy):
