@@ -10,7 +10,12 @@
 Every measurement is a process of its own (`bench_step_worker.py` for this library, `trl_step.py` for TRL), so that
 peaks of memory are the process's. Times of this library hold advantages, packing, forward, backward, clipping,
 optimizer step and logging; TRL's hold what lies between finished rollouts and the end of its step. Results are appended
-to a JSON Lines file and printed as a summary. The peer is installed apart:
+to a JSON Lines file and printed as a summary.
+
+Two scripts are not part of this repository, `--workload-script` and `--trl-script` name them. `make_workload.py OUT
+--prompts N ... --vocab N --seed N` writes a recorded step, one line a prompt: {"prompt_ids": [int], "completion_ids":
+[[int]], "rewards": [float]}. `trl_step.py MODEL WORKLOAD --steps N --micro N --device D [--bf16]` prints a JSON object
+with `seconds_per_step`, `completion_tokens` and `peak_gib`. The peer is installed apart:
 
     python -m venv trl-venv && trl-venv/bin/pip install torch==2.13.0 trl==1.16.0 datasets "transformers<5.20"
 """
@@ -234,6 +239,12 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--solve-rate", choices=["mixed", "half"], default="half")
     args = parser.parse_args()
+    for option, path in (
+        ("--workload-script", args.workload_script),
+        ("--trl-script", args.trl_python and args.trl_script),
+    ):
+        if path and not Path(path).is_file():
+            raise SystemExit(f"There is no {path}: name the script by {option}; what it has to do is in --help.")
     Path(args.out).mkdir(parents=True, exist_ok=True)
     summary = {"what": args.what, "date": date.today().isoformat(), "summary": commands[args.what](args)}
     with open(Path(args.out) / "summaries.jsonl", "a") as file:
