@@ -28,7 +28,7 @@ that weight only.
 """
 
 from lit_passk.advantages.adaptive_entropy import AdaptiveEntropy
-from lit_passk.advantages.base import AdvantageStrategy
+from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning
 from lit_passk.advantages.combination import Combination
 from lit_passk.advantages.dr_grpo import DrGRPO
 from lit_passk.advantages.exceeding_passk import ExceedingPassK
@@ -49,6 +49,7 @@ __all__ = [
     "Combination",
     "DrGRPO",
     "ExceedingPassK",
+    "GroupSizeWarning",
     "PassKAnalytic",
     "PassKBootstrap",
     "PassKFullSampling",

@@ -10,6 +10,10 @@ from torch import Tensor
 from lit_passk.types import GroupContext
 
 
+class GroupSizeWarning(UserWarning):
+    """Groups of this size never get an advantage from this strategy."""
+
+
 class AdvantageStrategy(ABC):
     """Turns the rewards of P groups of G completions into advantages.
 

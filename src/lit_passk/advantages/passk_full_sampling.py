@@ -7,6 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from lit_passk.advantages.base import GroupSizeWarning
 from lit_passk.advantages.passk_strategy import PassKStrategy
 from lit_passk.functional.passk_advantage import normalize_groups
 from lit_passk.types import GroupContext
@@ -35,6 +36,7 @@ class PassKFullSampling(PassKStrategy):
             warnings.warn(
                 f"PassKFullSampling(k={self.k}) forms a single group out of rollout.group_size = {group_size}: its "
                 f"advantages are always zero. Raise rollout.group_size to {2 * self.k} or more, or lower k.",
+                GroupSizeWarning,
                 stacklevel=2,
             )
 

@@ -6,7 +6,7 @@ import warnings
 
 from torch import Tensor
 
-from lit_passk.advantages.base import AdvantageStrategy, check_rewards, to_float64
+from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning, check_rewards, to_float64
 from lit_passk.types import GroupContext
 
 
@@ -34,6 +34,7 @@ class PassKStrategy(AdvantageStrategy):
             warnings.warn(
                 f"{name} with rollout.group_size = {group_size} sees a single group of k completions: its Pass@k "
                 "advantages are always zero. Raise rollout.group_size or lower k.",
+                GroupSizeWarning,
                 stacklevel=2,
             )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from lit_passk.advantages import AdvantageStrategy
+from lit_passk.advantages import AdvantageStrategy, GroupSizeWarning
 from lit_passk.distributed import all_cat, all_sum
 from lit_passk.types import BatchStats, GroupContext, RolloutBatch
 
@@ -57,7 +59,8 @@ def compute_advantages(
             max_steps=max_steps,
             batch=stats,
         )
-        result = strategy(rollouts.rewards[rows], context)
+        with _no_advice():
+            result = strategy(rollouts.rewards[rows], context)
         if result.shape != rows.shape:
             raise ValueError(
                 f"{type(strategy).__name__} must return advantages of shape {tuple(rows.shape)}, one for each reward, "
@@ -69,10 +72,17 @@ def compute_advantages(
     return advantages
 
 
+@contextmanager
+def _no_advice() -> Iterator[None]:
+    """Keep quiet about the size of groups: the configured one was checked, these may have lost completions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GroupSizeWarning)
+        yield
+
+
 def _usable(strategy: AdvantageStrategy, size: int) -> bool:
     try:
-        with warnings.catch_warnings():  # their advice is for the configured size; this group lost completions
-            warnings.simplefilter("ignore")
+        with _no_advice():
             strategy.check_group_size(size)
     except ValueError:
         return False
