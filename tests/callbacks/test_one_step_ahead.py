@@ -11,6 +11,7 @@ import pytest
 import torch
 from helpers.counting import MoreUps
 from helpers.scripted import train
+from helpers.servers import ServerProcess
 from helpers.tiny_policies import logprobs_of
 from processes.conftest import write_letters
 from transformers import AutoModelForCausalLM
@@ -25,6 +26,7 @@ from lit_passk.rollout.parity import ParityCheck
 from lit_passk.rollout.signal import SignalAwareSampling
 from lit_passk.rollout.transformers_engine import TransformersEngine
 from lit_passk.rollout.vllm_engine import VLLMEngine
+from lit_passk.rollout.vllm_server_engine import VLLMServerEngine
 from lit_passk.types import Sampling
 
 STEPS = 6
@@ -68,9 +70,9 @@ class KeptEngine(VLLMEngine):
 
 
 class Watch(L.Callback):
-    """Keeps every step's rollouts and weights."""
+    """Keeps every step's rollouts and weights; tells a KeptEngine when the policy trains."""
 
-    def __init__(self, engine: KeptEngine) -> None:
+    def __init__(self, engine: KeptEngine | None = None) -> None:
         self.engine = engine
         self.rollouts, self.weights, self.staleness = [], [], []
 
@@ -79,8 +81,9 @@ class Watch(L.Callback):
         self.weights.append({name: t.clone() for name, t in pl_module.policy.model.state_dict().items()})
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        self.engine.events.append(("trains", threading.current_thread().name, pl_module.rl_step))
-        self.engine.training[pl_module.rl_step].set()
+        if self.engine:
+            self.engine.events.append(("trains", threading.current_thread().name, pl_module.rl_step))
+            self.engine.training[pl_module.rl_step].set()
 
     def on_train_batch_end(self, trainer, pl_module, *args):
         if "rollout/staleness" in trainer.callback_metrics:
@@ -179,8 +182,8 @@ def test_the_next_batch_is_sampled_while_the_policy_trains(ahead):
     assert sorted(in_main) == sorted([0, *range(1, STEPS), 2, 4, 6])
 
 
-def test_log_probs_are_those_of_the_older_weights(ahead, policy):
-    watch, *_ = ahead
+def worst_difference(watch, policy):
+    """Of a step's log-probs to those of a version of the weights, by the model itself."""
     model = AutoModelForCausalLM.from_pretrained(policy).eval()
 
     def worst(step, version):
@@ -193,6 +196,11 @@ def test_log_probs_are_those_of_the_older_weights(ahead, policy):
             for c in g.completions
         )
 
+    return worst
+
+
+def test_log_probs_are_those_of_the_older_weights(ahead, policy):
+    worst = worst_difference(ahead[0], policy)
     for step in range(1, STEPS):
         assert worst(step, step - 1) < 2e-5
         assert worst(step, step) > 1e-3
@@ -284,6 +292,25 @@ def test_a_run_after_all_that(engine, policy, ahead):
     _, module = fit(engine, policy, Watch(engine), one_step_ahead=True, parity=ParityCheck(every=1))
     before = ahead[2].policy.model.state_dict()
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.policy.model.state_dict().items())
+
+
+@pytest.mark.timeout(900)
+def test_ahead_of_a_server(policy, tmp_path):
+    """The same against a real server: the log-probs of every step are those of the weights before it."""
+    server = ServerProcess(policy, tmp_path / "log")
+    try:
+        watch = Watch()
+        trainer, _ = fit(
+            VLLMServerEngine([server.address]), policy, watch, one_step_ahead=True, parity=ParityCheck(every=1), steps=4
+        )
+    finally:
+        server.kill()
+    assert [r.version for r in watch.rollouts] == [0, 0, 1, 2]
+    assert watch.staleness == [0, 1, 1, 1]
+    assert float(trainer.callback_metrics["parity/worst"]) < 1e-3
+    worst = worst_difference(watch, policy)
+    assert all(worst(step, step - 1) < 2e-5 for step in range(1, 4))
+    assert all(worst(step, step) > 1e-3 for step in range(1, 4))
 
 
 @pytest.mark.parametrize(
