@@ -56,15 +56,12 @@ class TimedModule(PassKRLModule):
 
     arithmetic = 0.0
     kept_logits_mib = 256
-    compiles = False
 
     def configure_model(self) -> None:
         """Load the policy and put the clocks in."""
         super().configure_model()
         if not hasattr(self, "untimed"):
             self.policy.kept_logits_mib = self.kept_logits_mib
-            if self.compiles:
-                self.policy.compile_blocks()
             self.untimed = self.policy.forward
             self.policy.forward = self.timed(self.policy.forward)  # type: ignore[method-assign]
             self.manual_backward = self.timed(self.manual_backward)  # type: ignore[method-assign]
@@ -167,8 +164,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         token_budget=args.token_budget,
         dtype="bfloat16" if args.bf16 else "float32",
         activation_checkpointing=args.checkpointing,
+        compile_blocks=args.compile,
     )
-    module.kept_logits_mib, module.compiles = args.kept_logits_mib, args.compile
+    module.kept_logits_mib = args.kept_logits_mib
     rollouts = read_workload(Path(args.workload))
     replay = Replay(rollouts, lambda: matrix_rate(device, dtype))
     with tempfile.TemporaryDirectory() as folder:

@@ -115,7 +115,7 @@ class CausalPolicy(nn.Module):
         self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
     def compile_blocks(self) -> None:
-        """Compile each decoder block, attention excepted: fuses its element-wise operations."""
+        """Compile each decoder block, attention excepted, in place: fuses its element-wise operations."""
         for block in decoder_blocks(self.model):
             block.compile(dynamic=True)
 

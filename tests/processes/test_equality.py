@@ -32,9 +32,21 @@ def test_rollouts_and_advantages_are_the_same(several, alone):
 
 
 def test_weights_agree_to_float32_rounding(several, alone, policy):
+    assert_same_weights(several, alone, policy)
+
+
+@pytest.mark.slow  # the compiler takes a minute
+@pytest.mark.parametrize("kind", ["alone", "fsdp2 on 2", "ddp on 2"])
+def test_compiled_blocks_train_the_same(train, alone, policy, kind):
+    compiled = train(*KINDS.get(kind, ("auto", 1)), (*KL, "--model.compile_blocks", "true"))
+    compiled.assert_same_rollouts(alone)
+    assert_same_weights(compiled, alone, policy)
+
+
+def assert_same_weights(run, alone, policy):
     from safetensors.torch import load_file
 
-    start, mine = load_file(f"{policy}/model.safetensors"), several.weights
+    start, mine = load_file(f"{policy}/model.safetensors"), run.weights
     moved = {name: (values - start[name]).abs().max() for name, values in alone.weights.items()}
     assert min(moved.values()) > 1e-4, "every tensor was trained"
     for name, values in alone.weights.items():

@@ -56,6 +56,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
             uses none when both compute in float32, else ``RolloutCorrection()``.
         lora: Train low-rank adapters instead of the weights; the reference is then the policy without them.
         activation_checkpointing: Keep each block's input only and compute the rest again in the backward pass.
+        compile_blocks: Compile the decoder blocks in the first step; pays on a GPU.
         gradient_sync: Under sharding, reduce gradients over ranks in the ``last`` micro-batch of an update (little
             traffic, but until then each rank holds whole gradients) or in ``every`` one (no rank ever does).
         ks: Values of k that validation reports.
@@ -80,6 +81,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         correction: RolloutCorrection | Literal["auto", "off"] = "auto",
         lora: LoRA | None = None,
         activation_checkpointing: bool = False,
+        compile_blocks: bool = False,
         gradient_sync: Literal["last", "every"] = "last",
         ks: Sequence[int] = (1, 2, 4, 8),
     ) -> None:
@@ -102,6 +104,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         self.correction = correction
         self.lora = lora
         self.activation_checkpointing = activation_checkpointing
+        self.compile_blocks = compile_blocks
         self.gradient_sync = gradient_sync
         if num_minibatches < 1 or num_epochs < 1:
             raise ValueError(

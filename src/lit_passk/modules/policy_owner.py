@@ -24,6 +24,7 @@ class PolicyOwner(L.LightningModule):
     lora: LoRA | None
     kl_coef: float
     activation_checkpointing: bool
+    compile_blocks: bool
     token_budget: int
     reference: CausalPolicy | None = None
     """The initial policy, where the KL penalty needs it. Unregistered: it belongs in no checkpoint and no optimizer."""
@@ -40,6 +41,8 @@ class PolicyOwner(L.LightningModule):
         self.policy = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype, self.lora)
         if self.activation_checkpointing:
             self.policy.checkpoint_activations()
+        if self.compile_blocks:
+            self.policy.compile_blocks()
         if self.kl_coef != 0 and self.lora is None:
             reference = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype)
             object.__setattr__(self, "reference", reference.eval().requires_grad_(False))

@@ -74,6 +74,7 @@ class TransformersEngine(RolloutEngine):
         self._model = None
 
     @torch.no_grad()
+    @torch.compiler.set_stance("force_eager")  # blocks compiled for training see other shapes at every token here
     def _sample(
         self, prompts: list[Sequence[int]], seeds: list[int], group_size: int, sampling: Sampling
     ) -> list[list[Completion]]:

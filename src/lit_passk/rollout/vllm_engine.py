@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lit_passk.rollout import vllm_compat
 from lit_passk.rollout.engine import RolloutEngine
+from lit_passk.rollout.vllm_requests import check_request, group_size
 from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class VLLMEngine(RolloutEngine):
         llm = self._started()
         if self._asleep or self.version < 0:
             raise RuntimeError("VLLMEngine has no weights: call `wake()` and `load_weights(...)` after `sleep()`.")
-        vllm_compat.check_request(prompt_ids, sampling, seeds, vllm_compat.max_model_len(llm))
+        check_request(prompt_ids, sampling, seeds, vllm_compat.max_model_len(llm))
         if self._kv_cache_asleep:
             llm.wake_up(tags=["kv_cache"])
             self._kv_cache_asleep = False
@@ -173,7 +174,7 @@ class VLLMEngine(RolloutEngine):
         try:
             for index, (prompt, sampling, seed) in enumerate(zip(prompt_ids, samplings, seeds, strict=True)):
                 # A greedy group is one completion n times, and vLLM refuses to compute it n times.
-                num_samples = vllm_compat.group_size(sampling) if sampling.temperature > 0 else 1
+                num_samples = group_size(sampling) if sampling.temperature > 0 else 1
                 params = vllm_compat.sampling_params(sampling, self._eos_token_ids, num_samples, seed)
                 request_id = f"{self._num_calls}-{index}"
                 vllm_compat.add_request(llm, request_id, prompt, params)
@@ -183,7 +184,7 @@ class VLLMEngine(RolloutEngine):
                     raise RuntimeError("The rollouts were interrupted.")
                 for request_id, group in vllm_compat.step(llm, self.version):
                     index = pending.pop(request_id)
-                    yield index, group if len(group) > 1 else group * vllm_compat.group_size(samplings[index])
+                    yield index, group if len(group) > 1 else group * group_size(samplings[index])
         finally:
             if pending and self._llm is not None:
                 vllm_compat.abort(llm, list(pending))

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import torch
 from torch import Tensor
 
-from lit_passk.rollout.vllm_compat import sampling_fields
+from lit_passk.rollout.vllm_requests import sampling_fields
 from lit_passk.types import Completion, Sampling
 
 UNNAMED_VERSION = "default"

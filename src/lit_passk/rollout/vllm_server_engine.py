@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +19,8 @@ from torch import Tensor
 from lit_passk.rollout import vllm_protocol
 from lit_passk.rollout.engine import RolloutEngine
 from lit_passk.rollout.server_pool import Member, ServerPool
-from lit_passk.rollout.vllm_compat import check_request, group_size
 from lit_passk.rollout.vllm_protocol import Server, ServerError
+from lit_passk.rollout.vllm_requests import check_request, group_size
 from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class VLLMServerEngine(RolloutEngine):
                 pool.done(member)
                 raise
             pool.done(member)
-            group = [_of_version(completion, self.version) for _, completion in answers]
+            group = [replace(completion, version=self.version) for _, completion in answers]
             return group if len(group) > 1 else group * group_size(sampling)
 
     def _bring_up_to_date(self, member: Member) -> None:
@@ -269,12 +270,3 @@ def _from_first(value: str) -> str:
     values = [value]
     torch.distributed.broadcast_object_list(values, src=0)
     return values[0]
-
-
-def _of_version(completion: Completion, version: int) -> Completion:
-    return Completion(
-        token_ids=completion.token_ids,
-        logprobs=completion.logprobs,
-        finish_reason=completion.finish_reason,
-        version=version,
-    )
