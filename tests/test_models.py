@@ -59,6 +59,8 @@ FAMILIES = {
     "gpt2": {"model_type": "gpt2", **GPT2},
     "gpt2 scaled by layer": {"model_type": "gpt2", **GPT2, "scale_attn_by_inverse_layer_idx": True},
 }
+WIDE_HEADS = {name: config | ({"head_dim": 16} if config.get("head_dim") else {}) for name, config in FAMILIES.items()}
+"""Wide enough for FlexAttention on CUDA."""
 
 
 def build(config, dtype=torch.float32):
@@ -92,6 +94,7 @@ def packed(policy, step, temperature=0.7, keep=None, token_budget=40):
     prompts, completions, group = step
     found = {}
     for batch in pack(prompts, completions, group, keep, token_budget):
+        batch = batch.to(policy.model.device)
         logprobs, entropy = policy(batch, temperature)
         weights = [upstream(i) for i in range(len(completions))]
         loss = sum(
@@ -100,7 +103,7 @@ def packed(policy, step, temperature=0.7, keep=None, token_budget=40):
         )
         loss.backward()
         lengths = [len(completions[i]) for i in batch.completions]
-        both = zip(logprobs.detach().split(lengths), entropy.detach().split(lengths), strict=True)
+        both = zip(logprobs.detach().cpu().split(lengths), entropy.detach().cpu().split(lengths), strict=True)
         found |= dict(zip(batch.completions, both, strict=True))
     return found
 
@@ -133,7 +136,8 @@ def assert_same(policy, model, found, expected, tolerance=2e-5):
     for name, parameter in model.named_parameters():
         scale = parameter.grad.abs().max().item()
         assert scale > 0, name
-        torch.testing.assert_close(gradients[name].grad, parameter.grad, rtol=0, atol=tolerance * scale, msg=name)
+        gradient = gradients[name].grad.cpu()
+        torch.testing.assert_close(gradient, parameter.grad, rtol=0, atol=tolerance * scale, msg=name)
 
 
 def test_every_packable_type_is_compared():
@@ -154,9 +158,23 @@ def test_equals_it_by_flex_attention(family, monkeypatch):
     # and refuses it only for want of a kernel.
     monkeypatch.setattr("lit_passk.attention.USE_FLEX", True)
     monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
-    policy, model = build(FAMILIES[family])
+    policy, model = build(WIDE_HEADS[family])
     step = make_step()
     assert_same(policy, model, packed(policy, step), padded(model, step))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("compiled", [False, True], ids=["as it is", "compiled"])
+@pytest.mark.parametrize("heads", [FAMILIES, WIDE_HEADS], ids=["small heads", "wide heads"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_gpu_gives_the_same(family, heads, compiled):
+    policy, model = build(heads[family])
+    policy.cuda()
+    if compiled:
+        policy.compile_blocks()
+    step = make_step()
+    assert_same(policy, model, packed(policy, step), padded(model, step), tolerance=1e-4)
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gemma2", "gpt2"])
@@ -238,9 +256,12 @@ def test_head_in_chunks_gives_the_same(monkeypatch):
     assert_same(policy, model, packed(policy, step), padded(model, step))
 
 
+@pytest.mark.parametrize("by_flex", [False, True], ids=["by SDPA", "by FlexAttention"])
 @pytest.mark.parametrize("family", ["llama", "qwen2 with windows", "gemma2", "gpt2"])
-def test_empty_batch_takes_part_with_zero_gradients(family):
-    policy, _ = build(FAMILIES[family])
+def test_empty_batch_takes_part_with_zero_gradients(family, by_flex, monkeypatch):
+    monkeypatch.setattr("lit_passk.attention.USE_FLEX", by_flex)
+    monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
+    policy, _ = build(WIDE_HEADS[family])
     prompts, completions, group = make_step()
     (batch,) = pack(prompts, completions, group, torch.zeros(len(group), dtype=torch.bool), 40)
     logprobs, entropy = policy(batch)

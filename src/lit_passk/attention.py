@@ -29,6 +29,8 @@ ATTENTION = "lit_passk_packed"
 
 USE_FLEX: bool | None = None
 """Whether to use FlexAttention; None means on CUDA. Tests run its definition on the CPU."""
+MIN_FLEX_HEAD_DIM = 16
+"""Its kernels refuse smaller heads."""
 
 
 class PackedLayout:
@@ -118,7 +120,7 @@ def packed_attention(
         return _padded_attention(module, query, key, value, attention_mask, dropout, scale, softcap, kwargs)
     query, key = query.to(value.dtype), key.to(value.dtype)  # under autocast rotary embeddings make them float32
     window = packed_layout.binding(sliding_window)
-    if packed_layout.flex and dropout == 0:
+    if packed_layout.flex and dropout == 0 and query.shape[-1] >= MIN_FLEX_HEAD_DIM:
         return _flex(query, key, value, packed_layout.block_mask(window), scale, softcap), None
     q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
     if q.device.type == "cpu" and window is None and softcap is None and dropout == 0:
