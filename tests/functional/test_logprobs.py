@@ -59,11 +59,17 @@ def test_equals_the_formula_in_float64(chunk, bias, softcap, temperature):
     torch.testing.assert_close(actual, expected, rtol=1e-11, atol=1e-11)
 
 
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])])
 @pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize(("dtype", "gradient_error"), [(torch.float32, 3e-6), (torch.bfloat16, 2e-3)])
-def test_errs_by_rounding_its_inputs_and_outputs_only(chunk, dtype, gradient_error):
+def test_errs_by_rounding_its_inputs_and_outputs_only(chunk, dtype, gradient_error, device):
     # A bfloat16 gradient is off by 1.7e-3 when only the finished float32 gradient is rounded to it.
     inputs, target, upstream = case(dtype, bias=False)
+    inputs = [x.detach().to(device).requires_grad_() for x in inputs]
+    target, upstream = target.to(device), upstream.to(device)
     exact = [x.detach().double().requires_grad_() for x in inputs]
     expected = run(oracle, exact, target, upstream, temperature=0.7)
     logprobs, entropy, grads = run(token_logprobs, inputs, target, upstream, temperature=0.7, chunk=chunk)
