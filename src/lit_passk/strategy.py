@@ -94,6 +94,12 @@ class ShardedStrategy(ModelParallelStrategy):
     def _load_file(self, path: Path, weights_only: bool | None) -> dict[str, Any]:
         assert self.model is not None
         checkpoint = torch.load(path, mmap=True, map_location="cpu", weights_only=weights_only)
+        missing = {"state_dict", *(["optimizer_states"] if self.optimizers else [])} - set(checkpoint)
+        if missing:
+            raise ValueError(
+                f"{str(path)!r} cannot be resumed from: it holds {sorted(checkpoint)[:8]}, but no {sorted(missing)}. "
+                "Name a checkpoint that `lit-passk fit` wrote, or start anew from a policy's folder (`model.policy`)."
+            )
         whole = StateDictOptions(full_state_dict=True, strict=self._strict)
         set_model_state_dict(self.model, checkpoint["state_dict"], options=whole)
         names = [name for name, parameter in self.model.named_parameters() if parameter.requires_grad]

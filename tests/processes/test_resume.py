@@ -95,6 +95,14 @@ def test_a_checkpoint_that_lost_a_part_is_refused_and_passed_over(train, policy,
     assert "is not whole" in ranks.output()
 
 
+def test_a_file_of_weights_alone_is_no_checkpoint_to_resume_from(train, policy, tmp_path):
+    checkpoint = torch.load(train("auto", 1).checkpoint(3), weights_only=True)
+    torch.save({"state_dict": checkpoint["state_dict"]}, tmp_path / "weights.ckpt")
+    ranks = Ranks(arguments(policy, tmp_path, "fsdp2", 1, "--ckpt_path", str(tmp_path / "weights.ckpt")), 1, tmp_path)
+    assert ranks.wait() == [1]
+    assert "but no ['optimizer_states']" in ranks.output()
+
+
 def test_a_checkpoint_is_written_after_the_validation_of_its_step(train):
     checkpoint = torch.load(train("auto", 1, KL).checkpoint(4), weights_only=True)
     assert checkpoint["metrics"] == {name: value for name, value in checkpoint["metrics"].items() if value == value}, (
