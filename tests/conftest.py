@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 import torch
 
 from lit_passk.modules import SFTModule
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # every process under test inherits it
 
 VOCABULARY = ["S", "E", "*", ".", "\n", "U", "D", "L", "R", "<answer>", "</answer>"]
 

@@ -245,9 +245,13 @@ def test_no_process_outlives_its_owner(tmp_path, end):
     assert len(processes) == 2, owner.stderr.read()
     assert owner.stdout.readline() == "waiting\n"
     assert all(running(pid) for pid in processes)
-    os.killpg(owner.pid, end)
-    assert await_end(*processes)
-    assert owner.wait(timeout=30) != 0
+    try:
+        os.killpg(owner.pid, end)
+        assert await_end(*processes)
+        assert owner.wait(timeout=30) != 0
+    finally:
+        if owner.poll() is None:
+            os.killpg(owner.pid, signal.SIGKILL)
 
 
 def test_a_console_script_is_not_run_again(tmp_path):
