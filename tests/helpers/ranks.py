@@ -68,7 +68,7 @@ class Ranks:
             raise AssertionError(f"ranks hung: {codes}\n{self.output()}")
         return codes
 
-    def succeed(self, timeout: float = 300) -> Ranks:
+    def succeed(self, timeout: float = 120) -> Ranks:
         """Wait, and fail the test unless every rank ended well."""
         codes = self.wait(timeout)
         assert codes == [0] * len(codes), f"exit codes {codes}\n{self.output()}"

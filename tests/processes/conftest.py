@@ -152,13 +152,13 @@ LORA = ("--model.lora.rank", "4", "--model.lora.alpha", "8")
 def train(policy: str, shared: Path) -> Callable[..., Run]:
     """Train on so many processes; what any worker was asked for before is not run again."""
 
-    def run(strategy: str, num_processes: int, more: Sequence[str] = KL) -> Run:
+    def run(strategy: str, num_processes: int, more: Sequence[str] = KL, timeout: float = 120) -> Run:
         key = hashlib.sha256(repr((strategy, num_processes, tuple(more))).encode()).hexdigest()[:8]
         folder = shared / f"{strategy}-{num_processes}-{key}"
         with FileLock(f"{folder}.lock"):
             if not (folder / "output.txt").exists():
                 args = arguments(policy, folder, strategy, num_processes, *more)
-                output = Ranks(args, num_processes, folder).succeed().output()
+                output = Ranks(args, num_processes, folder).succeed(timeout).output()
                 (folder / "output.txt").write_text(output)
         return Run(folder, (folder / "output.txt").read_text(), num_processes)
 

@@ -38,7 +38,7 @@ def test_weights_agree_to_float32_rounding(several, alone, policy):
 @pytest.mark.slow  # the compiler takes a minute
 @pytest.mark.parametrize("kind", ["alone", "fsdp2 on 2", "ddp on 2"])
 def test_compiled_blocks_train_the_same(train, alone, policy, kind):
-    compiled = train(*KINDS.get(kind, ("auto", 1)), (*KL, "--model.compile_blocks", "true"))
+    compiled = train(*KINDS.get(kind, ("auto", 1)), (*KL, "--model.compile_blocks", "true"), timeout=300)
     compiled.assert_same_rollouts(alone)
     assert_same_weights(compiled, alone, policy)
 
