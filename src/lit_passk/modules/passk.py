@@ -56,7 +56,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
             uses none when both compute in float32, else ``RolloutCorrection()``.
         lora: Train low-rank adapters instead of the weights; the reference is then the policy without them.
         activation_checkpointing: Keep each block's input only and compute the rest again in the backward pass.
-        compile_blocks: Compile the decoder blocks in the first step; pays on a GPU.
+        compile_blocks: Compile the decoder blocks, which takes the first step about a minute; on a CPU it gains little.
         gradient_sync: Under sharding, reduce gradients over ranks in the ``last`` micro-batch of an update (little
             traffic, but until then each rank holds whole gradients) or in ``every`` one (no rank ever does).
         ks: Values of k that validation reports.
