@@ -137,15 +137,17 @@ def throughput(result: dict[str, Any]) -> float:
 
 
 def speed(args: argparse.Namespace) -> dict[str, Any]:
-    """One seed: TRL's best micro-batch first, then alternating runs."""
+    """One seed: TRL's best micro-batch first, where there is a choice, then alternating runs."""
     model = make_model(args)
     workload = make_workload(args, model, args.seed)
-    mine, theirs = [], []
-    trials = [trl(args, model, workload, micro) for micro in args.trl_micro] if args.trl_python else []
+    mine: list[dict[str, Any]] = []
+    theirs: list[dict[str, Any]] = []
+    compares, choices = bool(args.trl_python), args.trl_micro
+    trials = [trl(args, model, workload, micro) for micro in choices] if compares and len(choices) > 1 else []
+    best = max(trials, key=throughput)["micro"] if trials else choices[0]
     for _ in range(args.runs):
         mine.append(ours(args, model, workload, args.steps, seed=args.seed))
-        if trials:
-            best = max(trials, key=throughput)["micro"]
+        if compares:
             theirs.append(trl(args, model, workload, best, seed=args.seed))
     summary = {
         "seed": args.seed,
@@ -154,11 +156,11 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         "own_overhead": median(r["median_overhead"] for r in mine),
         "peak_gib": max(r["peak_gib"] for r in mine),
     }
-    if trials:
+    if compares:
         ratios = [throughput(a) / throughput(b) for a, b in zip(mine, theirs, strict=True)]
         summary |= {"speed_over_trl": median(ratios), "ratios": ratios}
-        summary["trl"] = {r["micro"]: [r["median_seconds"], r["peak_gib"]] for r in trials}
-        summary["memory_over_trl"] = {r["micro"]: summary["peak_gib"] / r["peak_gib"] for r in trials}
+        summary["trl"] = {r["micro"]: [r["median_seconds"], r["peak_gib"]] for r in trials + theirs}
+        summary["memory_over_trl"] = {r["micro"]: summary["peak_gib"] / r["peak_gib"] for r in trials + theirs}
     return summary
 
 

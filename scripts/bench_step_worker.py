@@ -55,13 +55,11 @@ class TimedModule(PassKRLModule):
     """Counts the seconds that are arithmetic of the model: forward, backward, clipping and optimizer."""
 
     arithmetic = 0.0
-    kept_logits_mib = 256
 
     def configure_model(self) -> None:
         """Load the policy and put the clocks in."""
         super().configure_model()
         if not hasattr(self, "untimed"):
-            self.policy.kept_logits_mib = self.kept_logits_mib
             self.untimed = self.policy.forward
             self.policy.forward = self.timed(self.policy.forward)  # type: ignore[method-assign]
             self.manual_backward = self.timed(self.manual_backward)  # type: ignore[method-assign]
@@ -165,8 +163,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         dtype="bfloat16" if args.bf16 else "float32",
         activation_checkpointing=args.checkpointing,
         compile_blocks=args.compile,
+        kept_logits_mib=args.kept_logits_mib,
     )
-    module.kept_logits_mib = args.kept_logits_mib
     rollouts = read_workload(Path(args.workload))
     replay = Replay(rollouts, lambda: matrix_rate(device, dtype))
     with tempfile.TemporaryDirectory() as folder:

@@ -75,11 +75,12 @@ def build(config, dtype=torch.float32):
 
 
 def make_step(vocab=VOCAB):
-    """Three groups of ragged completions, one-token ones and a group of one among them."""
+    """Three groups of ragged completions, one-token ones, a group of one and the padding token among them."""
     generator = torch.Generator().manual_seed(1)
     prompts = [torch.randint(3, vocab, (n,), generator=generator) for n in (7, 1, 12)]
     lengths = [5, 1, 9, 2, 14, 3, 3, 8, 1]
     completions = [torch.randint(3, vocab, (n,), generator=generator) for n in lengths]
+    prompts[0][3] = completions[4][6] = SIZES["pad_token_id"]
     return prompts, completions, torch.tensor([0, 0, 0, 0, 1, 2, 2, 2, 2])
 
 

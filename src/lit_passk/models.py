@@ -17,6 +17,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from lit_passk.attention import ATTENTION, PackedLayout
 from lit_passk.functional.logprobs import Chunk, logits_to_logprobs, token_logprobs
 from lit_passk.functional.packing import PackedBatch
+from lit_passk.functional.tied import TiedGradient
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +36,13 @@ class CausalPolicy(nn.Module):
     Args:
         model: A Hugging Face causal language model; stays reachable as ``model``. Its attention is replaced by
             ``packed_attention``, which without a packed micro-batch computes what the model did before.
-        kept_logits_mib: Logits of a micro-batch up to this size are kept for the backward pass; beyond it they are
-            computed twice, in pieces.
     """
 
-    def __init__(self, model: PreTrainedModel, kept_logits_mib: int = 256) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
-        self.kept_logits_mib = kept_logits_mib
+        self.kept_logits_mib = 256
+        """Logits of a micro-batch beyond this size are made twice, in pieces, and not kept for the backward pass."""
         config = model.config.get_text_config()
         self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self.packs = config.model_type in PACKABLE
@@ -66,15 +66,16 @@ class CausalPolicy(nn.Module):
         """
         if not self.packs:
             return self._padded(batch, temperature, with_entropy)
+        head = self.model.get_output_embeddings()
+        tied = TiedGradient(self.model.get_input_embeddings(), head.weight)
         hidden = self.model.get_decoder()(
-            input_ids=batch.input_ids[None],
+            inputs_embeds=tied.lookup(batch.input_ids[None]),
             position_ids=batch.position_ids[None],
             # Models take a four-dimensional mask as it is, so none is built. Our attention reads the layout instead.
             attention_mask=torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device),
             use_cache=False,
             packed_layout=PackedLayout(batch),
         ).last_hidden_state[0]
-        head = self.model.get_output_embeddings()
         if type(head) is not nn.Linear:  # an adapter around it: its weight alone would be the wrong matrix
             logits = head(hidden[batch.source])
             if self.softcap is not None:
@@ -83,7 +84,7 @@ class CausalPolicy(nn.Module):
         keeps = 4 * len(batch.target) * len(head.weight) <= self.kept_logits_mib * 2**20
         return token_logprobs(
             hidden,
-            head.weight,
+            tied.output(),
             batch.target,
             bias=head.bias,
             temperature=temperature,
@@ -175,10 +176,11 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
 def keep_freed_memory() -> None:
     """Tell glibc to keep freed memory for the next micro-batch instead of returning it to the system.
 
-    Getting it back page by page cost 8 to 20 % of a training step on the CPU. The process's peak is what it was.
+    Getting it back page by page cost 8 to 20 % of a training step on the CPU. Only blocks beyond 256 MiB (the gradient
+    of a large vocabulary) are returned: few holes that others left are as large, so keeping them raised the peak.
     """
     if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return
     trim_threshold, mmap_threshold = -1, -3
-    libc.mallopt(mmap_threshold, 2**30)
+    libc.mallopt(mmap_threshold, 2**28)
     libc.mallopt(trim_threshold, 2**31 - 1)

@@ -57,6 +57,8 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         lora: Train low-rank adapters instead of the weights; the reference is then the policy without them.
         activation_checkpointing: Keep each block's input only and compute the rest again in the backward pass.
         compile_blocks: Compile the decoder blocks, which takes the first step about a minute; on a CPU it gains little.
+        kept_logits_mib: Logits of a micro-batch up to this size are kept for the backward pass (tokens x vocabulary x 4
+            bytes; adds to the memory that ``token_budget`` bounds), larger ones are computed twice, in pieces.
         gradient_sync: Under sharding, reduce gradients over ranks in the ``last`` micro-batch of an update (little
             traffic, but until then each rank holds whole gradients) or in ``every`` one (no rank ever does).
         ks: Values of k that validation reports.
@@ -67,7 +69,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         policy: str,
         advantage: AdvantageStrategy | None = None,
         loss: PolicyLoss | None = None,
-        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-6, weight_decay=0.0),
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-6, weight_decay=0.0, fused=True),
         lr_scheduler: LRSchedulerCallable = lambda o: WarmupLR(o, warmup_steps=10),
         aggregation: Literal["token", "sequence", "constant"] = "token",
         kl_coef: float = 0.0,
@@ -82,6 +84,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         lora: LoRA | None = None,
         activation_checkpointing: bool = False,
         compile_blocks: bool = False,
+        kept_logits_mib: int = 256,
         gradient_sync: Literal["last", "every"] = "last",
         ks: Sequence[int] = (1, 2, 4, 8),
     ) -> None:
@@ -105,6 +108,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         self.lora = lora
         self.activation_checkpointing = activation_checkpointing
         self.compile_blocks = compile_blocks
+        self.kept_logits_mib = kept_logits_mib
         self.gradient_sync = gradient_sync
         if num_minibatches < 1 or num_epochs < 1:
             raise ValueError(

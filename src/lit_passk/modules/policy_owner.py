@@ -25,6 +25,7 @@ class PolicyOwner(L.LightningModule):
     kl_coef: float
     activation_checkpointing: bool
     compile_blocks: bool
+    kept_logits_mib: int
     token_budget: int
     reference: CausalPolicy | None = None
     """The initial policy, where the KL penalty needs it. Unregistered: it belongs in no checkpoint and no optimizer."""
@@ -39,6 +40,7 @@ class PolicyOwner(L.LightningModule):
         dtype = getattr(torch, self.dtype_name)
         compute_dtype = torch.bfloat16 if self.trainer.precision == "bf16-mixed" else None
         self.policy = load_on_ranks(self.policy_path, self.device_mesh, dtype, compute_dtype, self.lora)
+        self.policy.kept_logits_mib = self.kept_logits_mib
         if self.activation_checkpointing:
             self.policy.checkpoint_activations()
         if self.compile_blocks:

@@ -36,7 +36,7 @@ class SFTModule(L.LightningModule):
         self,
         architecture: dict[str, Any],
         vocabulary: list[str],
-        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=3e-3, weight_decay=0.01),
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=3e-3, weight_decay=0.01, fused=True),
         lr_scheduler: LRSchedulerCallable = lambda o: WarmupLR(o, warmup_steps=50),
     ) -> None:
         super().__init__()

@@ -1,0 +1,78 @@
+"""One gradient for a matrix that is input and output embedding at once, and as large as the vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class TiedGradient:
+    """Adds the gradients of looked up rows to the gradient that the head returns, in place.
+
+    Autograd would fill a second matrix with zeros and those rows, only to add it to the first. One object serves one
+    forward pass: ``lookup`` before the layers, ``output`` after them, since a backward pass takes the last first. Where
+    the two embeddings are not one trained matrix, both do what happens without this class.
+
+    Args:
+        embedding: Input embedding, its weight of shape ``(V, H)``.
+        weight: Weight of the output embedding.
+
+    Example:
+        >>> embedding = torch.nn.Embedding(5, 2)
+        >>> tied = TiedGradient(embedding, embedding.weight)
+        >>> hidden = tied.lookup(torch.tensor([1, 3]))
+        >>> (hidden @ tied.output().t()).shape
+        torch.Size([2, 5])
+
+    """
+
+    def __init__(self, embedding: nn.Module, weight: Tensor) -> None:
+        self.embedding, self.weight = embedding, weight
+        self.is_tied = getattr(embedding, "weight", None) is weight and weight.requires_grad and torch.is_grad_enabled()
+        self.gradient: Tensor | None = None
+        """The head's, in the backward pass from there to the embedding."""
+
+    def lookup(self, ids: Tensor) -> Tensor:
+        """What the embedding returns for token ids, whatever its forward does beside looking up (Gemma's scales)."""
+        embedding = self.embedding
+        if not (self.is_tied and isinstance(embedding, nn.Embedding)):
+            return embedding(ids)
+        sparse, embedding.sparse = embedding.sparse, True  # its backward pass then makes rows, not a matrix
+        try:
+            weight = _Lookup.apply(embedding.weight, self)
+            return torch.func.functional_call(embedding, {"weight": weight}, (ids,))
+        finally:
+            embedding.sparse = sparse
+
+    def output(self) -> Tensor:
+        """The output embedding's weight, for the head to multiply by."""
+        return _Output.apply(self.weight, self) if self.is_tied else self.weight
+
+
+class _Output(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, tied: TiedGradient) -> Tensor:
+        ctx.tied = tied
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        ctx.tied.gradient = gradient
+        return gradient, None
+
+
+class _Lookup(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, tied: TiedGradient) -> Tensor:
+        ctx.tied = tied
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, rows: Tensor) -> tuple[Tensor | None, None]:
+        gradient, ctx.tied.gradient = ctx.tied.gradient, None
+        if gradient is None:  # the loss does not depend on the head
+            return rows.to_dense(), None
+        gradient.index_add_(0, rows._indices()[0], rows._values())
+        return None, None
