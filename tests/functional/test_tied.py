@@ -70,6 +70,22 @@ def test_the_backward_pass_makes_one_matrix():
     assert len(by_autograd.places - {embedding.weight.data_ptr(), embedding.weight.grad.data_ptr()}) > 1
 
 
+@pytest.mark.parametrize("with_head", [True, False])
+def test_a_frequent_token_in_bfloat16_is_summed_in_float32(with_head):
+    exact = embeddings(torch.nn.Embedding)
+    embedding = copy.deepcopy(exact).bfloat16()
+    ids, slopes = torch.full((3000,), 7), torch.rand(3000, SIZE, generator=torch.Generator().manual_seed(0)) + 1
+
+    def gradient(hidden, weight):
+        slope = slopes.to(weight.dtype)
+        loss = (hidden * slope).sum() + (hidden[:9] @ weight.t()).sum() * with_head
+        return torch.autograd.grad(loss, embedding.weight if weight.dtype == torch.bfloat16 else exact.weight)[0]
+
+    tied = TiedGradient(embedding, embedding.weight)
+    actual = gradient(tied.lookup(ids), tied.output() if with_head else embedding.weight)[7]
+    torch.testing.assert_close(actual.double(), gradient(exact(ids), exact.weight)[7], rtol=2**-6, atol=0)
+
+
 def test_gradients_can_be_asked_for_without_a_backward_pass():
     embedding = embeddings(torch.nn.Embedding)
     tied = TiedGradient(embedding, embedding.weight)

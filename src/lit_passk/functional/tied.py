@@ -66,13 +66,16 @@ class _Output(torch.autograd.Function):
 class _Lookup(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, tied: TiedGradient) -> Tensor:
-        ctx.tied = tied
+        ctx.tied, ctx.dtype = tied, weight.dtype
         return weight.view_as(weight)
 
     @staticmethod
     def backward(ctx: Any, rows: Tensor) -> tuple[Tensor | None, None]:
         gradient, ctx.tied.gradient = ctx.tied.gradient, None
+        # A frequent token has thousands of rows: summed in float32 at least, and in the same order every time.
+        values = rows._values().to(torch.promote_types(rows.dtype, torch.float32))
+        rows = torch.sparse_coo_tensor(rows._indices(), values, rows.shape, check_invariants=False).coalesce()
         if gradient is None:  # the loss does not depend on the head
-            return rows.to_dense(), None
-        gradient.index_add_(0, rows._indices()[0], rows._values())
+            return rows.to_dense().to(ctx.dtype), None
+        gradient.index_add_(0, rows.indices()[0], rows.values().to(gradient.dtype))
         return None, None
