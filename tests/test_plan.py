@@ -44,6 +44,7 @@ SETUP = {
     "checkpointing": True,
     "sync_last": True,
     "token_budget": 16384,
+    "kept_logits_mib": 256,
     "prompts": 128,
     "group_size": 32,
     "max_tokens": 8192,

@@ -110,6 +110,7 @@ def arguments(policy: str, folder: Path, strategy: str, num_processes: int, *mor
         "model.optimizer": "torch.optim.AdamW",
         "model.optimizer.lr": "1e-3",
         "model.optimizer.weight_decay": "0.1",
+        "model.optimizer.fused": "true",
         "model.advantage": "PassKAnalytic",
         "model.advantage.k": "2",
         "model.token_budget": "40",

@@ -92,6 +92,7 @@ def read_setup(config: Namespace, machine: Machine) -> Setup:
         checkpointing=model.activation_checkpointing,
         sync_last=model.gradient_sync == "last",
         token_budget=model.token_budget,
+        kept_logits_mib=model.kept_logits_mib,
         prompts=config.data.prompts_per_step,
         group_size=rollout.group_size,
         max_tokens=rollout.sampling.max_tokens,
