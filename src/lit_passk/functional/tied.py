@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,15 +30,16 @@ class TiedGradient:
 
     def __init__(self, embedding: nn.Module, weight: Tensor) -> None:
         self.embedding, self.weight = embedding, weight
-        self.is_tied = getattr(embedding, "weight", None) is weight and weight.requires_grad and torch.is_grad_enabled()
+        is_one = isinstance(embedding, nn.Embedding) and embedding.weight is weight
+        self.is_tied = is_one and weight.requires_grad and torch.is_grad_enabled()
         self.gradient: Tensor | None = None
         """The head's, in the backward pass from there to the embedding."""
 
     def lookup(self, ids: Tensor) -> Tensor:
         """What the embedding returns for token ids, whatever its forward does beside looking up (Gemma's scales)."""
-        embedding = self.embedding
-        if not (self.is_tied and isinstance(embedding, nn.Embedding)):
-            return embedding(ids)
+        if not self.is_tied:
+            return self.embedding(ids)
+        embedding = cast(nn.Embedding, self.embedding)
         sparse, embedding.sparse = embedding.sparse, True  # its backward pass then makes rows, not a matrix
         try:
             weight = _Lookup.apply(embedding.weight, self)
@@ -58,6 +59,7 @@ class _Output(torch.autograd.Function):
         return weight.view_as(weight)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         ctx.tied.gradient = gradient
         return gradient, None
@@ -70,6 +72,7 @@ class _Lookup(torch.autograd.Function):
         return weight.view_as(weight)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, rows: Tensor) -> tuple[Tensor | None, None]:
         gradient, ctx.tied.gradient = ctx.tied.gradient, None
         # A frequent token has thousands of rows: summed in float32 at least, and in the same order every time.
