@@ -32,15 +32,25 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def policy(shared: Path) -> str:
     """A random one-layer Llama over eight letters; head_dim 32, so that vLLM runs it too."""
-    folder = shared / "letters"
-    with FileLock(shared / "letters.lock"):
+    return shared_letters(shared / "letters", tied=False)
+
+
+@pytest.fixture(scope="session")
+def tied_policy(shared: Path) -> str:
+    """The same with one matrix for both embeddings."""
+    return shared_letters(shared / "tied-letters", tied=True)
+
+
+def shared_letters(folder: Path, tied: bool) -> str:
+    with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            write_letters(shared / "partial")
-            (shared / "partial").rename(folder)
+            partial = folder.with_suffix(".partial")
+            write_letters(partial, tied)
+            partial.rename(folder)
     return str(folder)
 
 
-def write_letters(folder: Path) -> None:
+def write_letters(folder: Path, tied: bool = False) -> None:
     tokenizer = build_tokenizer(["U", "D", "L", "R", "A", "B", "C", "E"])
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -50,6 +60,7 @@ def write_letters(folder: Path) -> None:
         num_attention_heads=2,
         num_key_value_heads=1,
         max_position_embeddings=64,
+        tie_word_embeddings=tied,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from processes.conftest import KL, LORA, STEPS
+from transformers import AutoModelForCausalLM
 
 KINDS = {"fsdp2 on 1": ("fsdp2", 1), "fsdp2 on 2": ("fsdp2", 2), "fsdp2 on 4": ("fsdp2", 4), "ddp on 2": ("ddp", 2)}
 
@@ -35,6 +36,15 @@ def test_weights_agree_to_float32_rounding(several, alone, policy):
     assert_same_weights(several, alone, policy)
 
 
+@pytest.mark.parametrize("kind", ["fsdp2 on 2", "ddp on 2"])
+def test_one_matrix_for_both_embeddings(train, tied_policy, kind):
+    several, alone = (
+        train(strategy, ranks, (*KL, "--model.policy", tied_policy)) for strategy, ranks in (KINDS[kind], ("auto", 1))
+    )
+    several.assert_same_rollouts(alone)
+    assert_same_weights(several, alone, tied_policy)
+
+
 @pytest.mark.slow  # the compiler takes a minute
 @pytest.mark.parametrize("kind", ["alone", "fsdp2 on 2", "ddp on 2"])
 def test_compiled_blocks_train_the_same(train, alone, policy, kind):
@@ -44,9 +54,7 @@ def test_compiled_blocks_train_the_same(train, alone, policy, kind):
 
 
 def assert_same_weights(run, alone, policy):
-    from safetensors.torch import load_file
-
-    start, mine = load_file(f"{policy}/model.safetensors"), run.weights
+    start, mine = AutoModelForCausalLM.from_pretrained(policy).state_dict(), run.weights
     moved = {name: (values - start[name]).abs().max() for name, values in alone.weights.items()}
     assert min(moved.values()) > 1e-4, "every tensor was trained"
     for name, values in alone.weights.items():
