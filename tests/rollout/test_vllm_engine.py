@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import weakref
 
 import numpy as np
@@ -138,6 +139,29 @@ def test_unchanged_version_is_not_loaded_again(engine) -> None:
     with pytest.raises(AssertionError, match="were read"):
         engine.load_weights(untouchable(), version=1)
     # a load that broke off is not taken for done
+    engine.load_weights(tiny_policy(tied=True).state_dict().items(), version=1)
+    assert engine.version == 1
+
+
+def test_ctrl_c_while_weights_load_is_not_lost(engine) -> None:
+    """vLLM frees the kernels of the old weights by their destructors, in which an exception comes to nothing."""
+
+    class InterruptedInItsDestructor:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            sum(range(1000))  # Python looks for signals between instructions
+
+    def tensors():
+        InterruptedInItsDestructor()
+        yield from tiny_policy(tied=True).state_dict().items()
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            engine.load_weights(tensors(), version=1)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    # A load that was interrupted is not taken for done.
     engine.load_weights(tiny_policy(tied=True).state_dict().items(), version=1)
     assert engine.version == 1
 

@@ -20,6 +20,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
+from lit_passk.rollout.interrupts import interrupts_held
 from lit_passk.rollout.vllm_requests import sampling_fields
 from lit_passk.types import Completion, Sampling
 
@@ -214,7 +215,8 @@ def reload_weights(engine: LLMEngine, named_tensors: Iterable[tuple[str, Tensor]
     if engine.has_unfinished_requests():
         raise RuntimeError("Weights cannot be loaded while completions are being sampled: exhaust `generate` first.")
     kwargs = {"weights_iterator": iter(named_tensors), "is_checkpoint_format": True}
-    engine.collective_rpc("reload_weights", kwargs=kwargs)
+    with interrupts_held():  # on a CPU the kernels of the old weights are freed by their `__del__`, layer after layer
+        engine.collective_rpc("reload_weights", kwargs=kwargs)
     set_version(engine, version)
     if not engine.reset_prefix_cache():
         raise RuntimeError(
