@@ -89,6 +89,15 @@ def test_gradient_equals_the_plain_one(maze_policy, aggregation, token_budget):
     assert logged["train/reward"] == pytest.approx(10 / 20)
 
 
+def test_the_setting_for_kept_logits_reaches_the_policy(maze_policy):
+    rollouts = scripted_rollouts(REWARDS)
+    module = make(maze_policy, kept_logits_mib=0)
+    train(module, rollouts)
+    assert module.policy.kept_logits_mib == 0
+    advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
+    assert_same(gradient_of(module, maze_policy), plain_gradient(maze_policy, rollouts, advantages))
+
+
 def test_temperature_and_entropy_bonus(maze_policy):
     rollouts = scripted_rollouts(REWARDS, sampling=Sampling(temperature=0.6, max_tokens=7))
     module = make(maze_policy, entropy_coef=0.3)
