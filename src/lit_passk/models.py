@@ -52,7 +52,13 @@ class CausalPolicy(nn.Module):
         else:
             _warn_of_padding(config.model_type)
 
-    def forward(self, batch: PackedBatch, temperature: float = 1.0, with_entropy: bool = True) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        batch: PackedBatch,
+        temperature: float = 1.0,
+        with_entropy: bool = True,
+        add_to_grad: bool = False,
+    ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies of a micro-batch's trained tokens.
 
         Args:
@@ -60,6 +66,9 @@ class CausalPolicy(nn.Module):
                 zero gradients.
             temperature: Divides the logits, as in sampling.
             with_entropy: False returns zeros for the entropy.
+            add_to_grad: From the second micro-batch on, the backward pass adds the output embedding's gradient to
+                ``.grad`` in place, which saves a matrix as large as the vocabulary. Not for ``torch.autograd.grad``,
+                and hooks on that gradient see the first micro-batch alone.
 
         Returns:
             Two tensors of shape ``(T,)``, float32, both differentiable.
@@ -67,7 +76,7 @@ class CausalPolicy(nn.Module):
         if not self.packs:
             return self._padded(batch, temperature, with_entropy)
         head = self.model.get_output_embeddings()
-        tied = TiedGradient(self.model.get_input_embeddings(), head.weight)
+        tied = TiedGradient(self.model.get_input_embeddings(), head.weight, add_to_grad)
         hidden = self.model.get_decoder()(
             inputs_embeds=tied.lookup(batch.input_ids[None]),
             position_ids=batch.position_ids[None],
@@ -92,6 +101,7 @@ class CausalPolicy(nn.Module):
             with_entropy=with_entropy,
             chunk=None if keeps else CHUNKS.get(hidden.device.type, Chunk(4096, 16384)),
             source=batch.source,
+            add_to=head.weight if add_to_grad else None,
         )
 
     def _padded(self, batch: PackedBatch, temperature: float, with_entropy: bool) -> tuple[Tensor, Tensor]:

@@ -198,3 +198,42 @@ def test_predictors_are_the_tokens_before():
     # prompts at 0..2 and 3..6, completions of 2 and 1 tokens (fed: 7 and nothing), then 3 tokens (fed: 8, 9)
     index = predictors(torch.tensor([2, 2, 6]), torch.tensor([7, 8, 8]), torch.tensor([2, 1, 3]))
     assert index.tolist() == [2, 7, 2, 6, 8, 9]
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_adding_to_a_gradient_is_what_autograd_does(dtype, chunk):
+    (hidden, weight, bias), target, upstream = case(dtype, bias=True)
+
+    def after_three_passes(add_to, drop):
+        weight.grad = bias.grad = None
+        for scale in (1, 2, 3):
+            states = (hidden.detach() * scale).requires_grad_()
+            logprobs, entropy = token_logprobs(states, weight, target.roll(scale), bias, chunk=chunk, add_to=add_to)
+            if drop and scale == 3:  # as `zero_grad` between forward and backward pass does
+                weight.grad = bias.grad = None
+            ((logprobs * upstream[0]).sum() + (entropy * upstream[1]).sum()).backward()
+        return weight.grad, bias.grad, states.grad
+
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.0}[dtype]
+    for drop in (False, True):
+        expected = after_three_passes(None, drop)
+        torch.testing.assert_close(after_three_passes(weight, drop), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_adding_to_a_gradient_makes_no_second_one():
+    (hidden, weight), target, _ = case(torch.float32, bias=False)
+    for expected in (True, False):  # the first one has to be made
+        logprobs, _ = token_logprobs(hidden, weight, target, chunk=Chunk(10, 500), add_to=weight)
+        with Largest() as largest:
+            logprobs.sum().backward()
+        assert (largest.size >= weight.numel()) == expected
+
+
+def test_a_frozen_weight_is_not_added_to():
+    (hidden, weight), target, _ = case(torch.float32, bias=False)
+    weight = weight.detach()
+    weight.grad = torch.zeros_like(weight)
+    token_logprobs(hidden, weight, target, add_to=weight)[0].sum().backward()
+    assert hidden.grad is not None
+    assert not weight.grad.any()

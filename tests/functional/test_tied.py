@@ -32,10 +32,10 @@ class Matrices(TorchDispatchMode):
         return out
 
 
-def loss_of(hidden, weight):
+def loss_of(hidden, weight, add_to=None):
     """Something that every layer in between and both outputs matter to."""
     mixed = torch.tanh(hidden.cumsum(0))
-    logprobs, entropy = token_logprobs(mixed, weight, TARGET)
+    logprobs, entropy = token_logprobs(mixed, weight, TARGET, add_to=add_to)
     return (logprobs * torch.arange(1.0, 8.0)).sum() + entropy.square().sum()
 
 
@@ -44,15 +44,16 @@ def embeddings(kind, **kwargs):
     return kind(VOCAB, SIZE, **kwargs).double()
 
 
+@pytest.mark.parametrize("add_to_grad", [False, True])
 @pytest.mark.parametrize("padding", [None, 0, 4])
 @pytest.mark.parametrize("kind", [torch.nn.Embedding, Scaled])
-def test_equals_what_autograd_adds_up(kind, padding):
+def test_equals_what_autograd_adds_up(kind, padding, add_to_grad):
     embedding = embeddings(kind, padding_idx=padding)
     expected = copy.deepcopy(embedding)
-    for _ in range(2):  # gradients add up over micro-batches
+    for _ in range(3):  # gradients add up over micro-batches
         loss_of(expected(IDS), expected.weight).backward()
-        tied = TiedGradient(embedding, embedding.weight)
-        loss_of(tied.lookup(IDS), tied.output()).backward()
+        tied = TiedGradient(embedding, embedding.weight, add_to_grad)
+        loss_of(tied.lookup(IDS), tied.output(), embedding.weight if add_to_grad else None).backward()
         assert tied.gradient is None
     torch.testing.assert_close(embedding.weight.grad, expected.weight.grad, rtol=1e-12, atol=1e-12)
     assert not embedding.sparse
@@ -68,6 +69,29 @@ def test_the_backward_pass_makes_one_matrix():
     with Matrices() as by_autograd:
         loss_of(embedding(IDS), embedding.weight).backward()
     assert len(by_autograd.places - {embedding.weight.data_ptr(), embedding.weight.grad.data_ptr()}) > 1
+
+
+def test_the_next_backward_pass_makes_none():
+    embedding = embeddings(torch.nn.Embedding)
+    loss_of(embedding(IDS), embedding.weight).backward()
+    tied = TiedGradient(embedding, embedding.weight, add_to_grad=True)
+    loss = loss_of(tied.lookup(IDS), tied.output(), embedding.weight)
+    before = embedding.weight.grad
+    with Matrices() as made:
+        loss.backward()
+    assert made.places <= {embedding.weight.data_ptr(), before.data_ptr()}
+    assert embedding.weight.grad is before
+
+
+def test_a_later_loss_without_the_head_is_added_as_well():
+    embedding = embeddings(torch.nn.Embedding)
+    for add_to_grad in (False, True):
+        tied = TiedGradient(embedding, embedding.weight, add_to_grad)
+        hidden = tied.lookup(IDS)
+        tied.output()
+        hidden.square().sum().backward()
+    (once,) = torch.autograd.grad(embedding(IDS).square().sum(), embedding.weight)
+    torch.testing.assert_close(embedding.weight.grad, 2 * once, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("with_head", [True, False])

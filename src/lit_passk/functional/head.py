@@ -38,7 +38,14 @@ class Head(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, source: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, s: Settings
+        ctx: Any,
+        states: Tensor,
+        source: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        target: Tensor,
+        s: Settings,
+        add_to: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """See ``token_logprobs``."""
         with torch.autocast(states.device.type, enabled=False):
@@ -60,7 +67,7 @@ class Head(torch.autograd.Function):
             # The mean of lse - z, every term of which is positive: nothing cancels.
             entropy = -((tops - lse).exp() * (dots + (tops - lse) * sums)).sum(0) * s.with_entropy
         ctx.save_for_backward(states, source, weight, bias, target, tops, lse, entropy, *kept)
-        ctx.settings = s
+        ctx.settings, ctx.add_to = s, add_to
         ctx.set_materialize_grads(False)
         if not s.with_entropy:
             ctx.mark_non_differentiable(entropy)
@@ -79,7 +86,8 @@ class Head(torch.autograd.Function):
             rows = blocks.rows
             upstream = (lse.new_zeros(len(lse)) if grad_logprob is None else grad_logprob.to(lse.dtype)) / s.temperature
             grad_hidden = rows.new_zeros(hidden.shape) if need_hidden else None
-            grad_weight = rows.new_empty(weight.shape) if need_weight else None
+            running = running_gradient(ctx.add_to, rows.dtype) if need_weight else None
+            grad_weight = rows.new_empty(weight.shape) if need_weight and running is None else running
             grad_bias = rows.new_zeros(len(weight)) if need_bias else None
             for number, (v, matrix) in enumerate(blocks.matrices()):
                 for t in blocks.row_slices:
@@ -101,17 +109,26 @@ class Head(torch.autograd.Function):
                     if grad_hidden is not None:
                         _add_product(grad_hidden[t], d, matrix, first=False)
                     if grad_weight is not None:
-                        _add_product(grad_weight[v], d.t(), blocks.hidden[t], first=t.start == 0)
+                        _add_product(grad_weight[v], d.t(), blocks.hidden[t], first=t.start == 0 and running is None)
             if grad_hidden is not None:  # a prompt's last state predicts the first token of every completion
                 grad_hidden = rows.new_zeros(states.shape).index_add_(0, source, grad_hidden)
         return (
             None if grad_hidden is None else grad_hidden.to(states.dtype),
             None,
-            None if grad_weight is None else grad_weight.to(weight.dtype),
+            None if grad_weight is None or running is not None else grad_weight.to(weight.dtype),
             None if grad_bias is None or bias is None else grad_bias.to(bias.dtype),
             None,
             None,
+            None,
         )
+
+
+def running_gradient(parameter: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """A parameter's ``.grad`` if more can be added to it in place: there is one, whole, dense and of that dtype."""
+    gradient = None if parameter is None else parameter.grad
+    if type(gradient) is not Tensor or gradient.layout != torch.strided or gradient.dtype != dtype:
+        return None
+    return gradient
 
 
 _TINY = torch.finfo(torch.float32).tiny

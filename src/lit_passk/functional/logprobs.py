@@ -46,6 +46,7 @@ def token_logprobs(
     with_entropy: bool = True,
     chunk: Chunk | None = None,
     source: Tensor | None = None,
+    add_to: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Log-probability of each target token and entropy of its distribution.
 
@@ -63,6 +64,8 @@ def token_logprobs(
         chunk: Size of the pieces in which logits are made, dropped and made again for the backward pass. None keeps
             ``T * V`` float32 numbers until then, which saves a quarter of the matrix products.
         source: Row of ``hidden`` that predicts each target, shape ``(T,)``, int64; None means row t predicts target t.
+        add_to: Parameter to whose ``.grad``, once it has one, the backward pass adds the weight's gradient in place,
+            instead of returning a second tensor as large as the vocabulary. Not for ``torch.autograd.grad``.
 
     Returns:
         Log-probabilities and entropies in nats, each ``(T,)``, float32.
@@ -84,7 +87,7 @@ def token_logprobs(
     settings = Settings(temperature, softcap, with_entropy, chunk, keep, product_dtype(hidden, weight))
     if source is None:
         source = torch.arange(len(target), device=target.device)
-    logprob, entropy = Head.apply(hidden, source, weight, bias, target, settings)
+    logprob, entropy = Head.apply(hidden, source, weight, bias, target, settings, add_to)
     return logprob, entropy
 
 

@@ -7,6 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from lit_passk.functional.head import running_gradient
+
 
 class TiedGradient:
     """Adds the gradients of looked up rows to the gradient that the head returns, in place.
@@ -18,6 +20,7 @@ class TiedGradient:
     Args:
         embedding: Input embedding, its weight of shape ``(V, H)``.
         weight: Weight of the output embedding.
+        add_to_grad: Whether the head adds to the weight's ``.grad`` in place (``add_to`` of ``token_logprobs``).
 
     Example:
         >>> embedding = torch.nn.Embedding(5, 2)
@@ -28,8 +31,8 @@ class TiedGradient:
 
     """
 
-    def __init__(self, embedding: nn.Module, weight: Tensor) -> None:
-        self.embedding, self.weight = embedding, weight
+    def __init__(self, embedding: nn.Module, weight: Tensor, add_to_grad: bool = False) -> None:
+        self.embedding, self.weight, self.add_to_grad = embedding, weight, add_to_grad
         is_one = isinstance(embedding, nn.Embedding) and embedding.weight is weight
         self.is_tied = is_one and weight.requires_grad and torch.is_grad_enabled()
         self.gradient: Tensor | None = None
@@ -56,11 +59,12 @@ class _Output(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, tied: TiedGradient) -> Tensor:
         ctx.tied = tied
+        ctx.set_materialize_grads(False)  # the head returns nothing where it has added to `.grad`
         return weight.view_as(weight)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None]:
         ctx.tied.gradient = gradient
         return gradient, None
 
@@ -68,17 +72,21 @@ class _Output(torch.autograd.Function):
 class _Lookup(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, tied: TiedGradient) -> Tensor:
-        ctx.tied, ctx.dtype = tied, weight.dtype
+        ctx.tied = tied
         return weight.view_as(weight)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, rows: Tensor) -> tuple[Tensor | None, None]:
-        gradient, ctx.tied.gradient = ctx.tied.gradient, None
+        tied: TiedGradient = ctx.tied
+        gradient, tied.gradient = tied.gradient, None
         # A frequent token has thousands of rows: summed in float32 at least, and in the same order every time.
-        values = rows._values().to(torch.promote_types(rows.dtype, torch.float32))
-        rows = torch.sparse_coo_tensor(rows._indices(), values, rows.shape, check_invariants=False).coalesce()
+        dtype = torch.promote_types(rows.dtype, torch.float32)
+        rows = torch.sparse_coo_tensor(rows._indices(), rows._values().to(dtype), rows.shape, check_invariants=False)
+        rows = rows.coalesce()
+        if gradient is None and tied.add_to_grad:
+            gradient = running_gradient(tied.weight, dtype)
         if gradient is None:  # the loss does not depend on the head
-            return rows.to_dense().to(ctx.dtype), None
+            return rows.to_dense().to(tied.weight.dtype), None
         gradient.index_add_(0, rows.indices()[0], rows.values().to(gradient.dtype))
         return None, None

@@ -212,7 +212,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one micro-batch, a weighted sum over its tokens, and metric sums."""
         temperature = rollouts.sampling.temperature
-        logprobs, entropy = self.policy(micro, temperature, with_entropy=self.entropy_coef != 0)
+        logprobs, entropy = self.policy(micro, temperature, self.entropy_coef != 0, add_to_grad=True)
         token_weight = weights.to(self.device)[micro.completion]
         old_logprobs = logprobs.detach() if old is None else micro.gather(old)
         importance, stats = self._importance(micro, rollouts, old_logprobs)
