@@ -26,11 +26,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from lit_passk.advantages import PassKAnalytic
-from lit_passk.functional.packing import PackedBatch
 from lit_passk.models import decoder_blocks
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.advantage import compute_advantages
-from lit_passk.modules.minibatches import micro_batches
+from lit_passk.modules.training_batch import collect
 from lit_passk.types import RolloutBatch
 
 
@@ -208,9 +207,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def profile(module: PassKRLModule, rollouts: RolloutBatch, path: str) -> None:
     """Write a table of where one forward and backward pass of the first micro-batch spends its time."""
-    batches: list[PackedBatch] = micro_batches(
-        rollouts, torch.ones(len(rollouts.completion_ids), dtype=torch.bool), module.token_budget
-    )
+    everything = torch.ones(len(rollouts.completion_ids))
+    batches = module.share_of(collect(rollouts, everything, everything.bool()), 0)
     device = next(module.policy.parameters()).device
     activities = [torch.profiler.ProfilerActivity.CPU]
     activities += [torch.profiler.ProfilerActivity.CUDA] if device.type == "cuda" else []

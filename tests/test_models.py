@@ -367,8 +367,9 @@ def test_broken_folder_says_what_it_lacks(tmp_path):
         load_policy(tmp_path)
 
 
-def test_cost_of_a_pair_is_its_share_of_the_arithmetic():
+def test_costs_are_shares_of_the_arithmetic():
     policy, _ = build(FAMILIES["llama"])
     # A token's matrices: 6 operations a weight in all three passes; a pair: 12 a channel (scores and values).
     weights = sum(p.numel() for n, p in policy.named_parameters() if ".layers." in n and p.ndim == 2)
-    assert policy.pair_cost == pytest.approx(12 * 3 * 4 * 8 / (6 * weights))
+    assert policy.token_costs.pair == pytest.approx(12 * 3 * 4 * 8 / (6 * weights))
+    assert policy.token_costs.head == pytest.approx(policy.model.lm_head.weight.numel() / weights)

@@ -86,7 +86,7 @@ def test_activations_are_what_autograd_saves(inner):
         if checkpointing:
             policy.checkpoint_activations()
         tokens = torch.arange(1, 50)
-        (batch,) = pack([tokens, tokens], [tokens] * 6, torch.arange(6) // 3, None, 10_000, 1)
+        (batch,) = pack([tokens, tokens], [tokens] * 6, torch.arange(6) // 3, None, 10_000)
         own = {p.untyped_storage().data_ptr() for p in policy.parameters()}
         sizes = {}
 

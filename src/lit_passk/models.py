@@ -16,7 +16,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lit_passk.attention import ATTENTION, PackedLayout
 from lit_passk.functional.logprobs import Chunk, logits_to_logprobs, token_logprobs
-from lit_passk.functional.packing import PackedBatch
+from lit_passk.functional.packing import PackedBatch, TokenCosts
 from lit_passk.functional.tied import TiedGradient
 
 log = logging.getLogger(__name__)
@@ -111,15 +111,16 @@ class CausalPolicy(nn.Module):
         return logits_to_logprobs(logits.flatten(0, 1)[source], batch.target, temperature, with_entropy)
 
     @property
-    def pair_cost(self) -> float:
-        """Cost of one token attending to one other, in units of a token's matrix products; for ``pack``."""
+    def token_costs(self) -> TokenCosts:
+        """What attention and logits cost beside the blocks' matrix products; for ``pack``."""
         config = self.model.config.get_text_config()
         width = config.num_attention_heads * (
             getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         )
         blocks = decoder_blocks(self.model)
-        per_token = sum(p.numel() for block in blocks for p in block.parameters() if p.ndim > 1)
-        return 2 * width * len(blocks) / max(1, per_token)
+        per_token = max(1, sum(p.numel() for block in blocks for p in block.parameters() if p.ndim > 1))
+        head = config.vocab_size * config.hidden_size
+        return TokenCosts(pair=2 * width * len(blocks) / per_token, head=head / per_token)
 
     def checkpoint_activations(self) -> None:
         """Keep only the inputs of decoder blocks for the backward pass and compute the rest again (about +33 %)."""

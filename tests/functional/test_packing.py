@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_passk.functional.packing import pack
+from lit_passk.functional.packing import TokenCosts, pack
 
 
 @st.composite
@@ -38,13 +38,22 @@ def histories(batch):
         yield [token for _, token in seen]
 
 
+def shares(prompts, completions, group, keep, token_budget, world_size, **kwargs):
+    """The micro-batches of every rank: a list a rank."""
+    return [
+        pack(prompts, completions, group, keep, token_budget, world_size=world_size, rank=rank, **kwargs)
+        for rank in range(world_size)
+    ]
+
+
 @settings(deadline=None, max_examples=60)
 @given(steps(), st.integers(1, 60), st.integers(1, 3), st.integers(1, 3))
 def test_every_kept_token_is_predicted_once_from_what_precedes_it(step, token_budget, num_batches, world_size):
     prompts, completions, group, keep = step
-    batches = pack(prompts, completions, group, keep, token_budget, num_batches, 0.01, world_size)
+    by_rank = shares(*step, token_budget, world_size, num_batches=num_batches, costs=TokenCosts(0.01, 0.3))
+    assert len({len(batches) for batches in by_rank}) == 1
+    batches = [batch for batches in by_rank for batch in batches]
     assert len(batches) >= num_batches
-    assert len(batches) % world_size == 0
     trained = []
     for batch in batches:
         assert batch.completion.tolist() == sorted(batch.completion.tolist())
@@ -74,7 +83,8 @@ def test_budget_holds_and_nothing_is_stored_twice(step, token_budget):
     if total <= token_budget:
         assert len(batches) == 1
     for more in range(1, 4):
-        assert len(pack(prompts, completions, group, keep, token_budget, len(batches) + more)) == len(batches) + more
+        wanted = len(batches) + more
+        assert len(pack(prompts, completions, group, keep, token_budget, num_batches=wanted)) == wanted
 
 
 @settings(deadline=None, max_examples=30)
@@ -118,20 +128,40 @@ def test_attention_weighs_in_the_cost():
     # One long completion attends to as many pairs as several short ones with more tokens.
     step = make_step([[401], [101] * 2, [101] * 2, [101] * 2])
     by_tokens = pack(*step, None, token_budget=10_000, num_batches=2)
-    by_pairs = pack(*step, None, token_budget=10_000, num_batches=2, pair_cost=1.0)
+    by_pairs = pack(*step, None, token_budget=10_000, num_batches=2, costs=TokenCosts(pair=1.0))
     assert [len(b.completions) for b in by_tokens] == [3, 4] or [len(b.completions) for b in by_tokens] == [4, 3]
     assert sorted(len(b.completions) for b in by_pairs) == [1, 6]
 
 
-def test_ranks_get_neighbours_in_cost():
+def test_the_head_weighs_in_the_cost():
+    # One group's tokens are mostly its prompt, which has no logits.
+    prompts = [torch.ones(n, dtype=torch.int64) for n in (161, 1, 1, 1)]
+    completions = [torch.ones(n, dtype=torch.int64) for n in (40, 100, 46, 46)]
+    step = prompts, completions, torch.arange(4), None, 10_000
+    by_tokens = pack(*step, num_batches=2)
+    by_logits = pack(*step, num_batches=2, costs=TokenCosts(head=100.0))
+    assert sorted(b.completions for b in by_tokens) == [(0,), (1, 2, 3)]
+    assert sorted(b.completions for b in by_logits) == [(0, 2, 3), (1,)]
+
+
+@pytest.mark.parametrize("num_groups", [40, 9, 3])
+def test_ranks_get_alike_in_cost(num_groups):
     generator = torch.Generator().manual_seed(0)
-    lengths = torch.randint(1, 200, (40, 8), generator=generator).tolist()
-    batches = pack(*make_step(lengths), None, token_budget=3000, world_size=4)
-    for rank in range(1, 4):
-        assert len(batches[rank::4]) == len(batches[::4])
-    for at in range(0, len(batches), 4):
-        sizes = [len(b.input_ids) for b in batches[at : at + 4]]
-        assert max(sizes) < 1.1 * min(sizes)
+    lengths = torch.randint(1, 200, (num_groups, 16), generator=generator).tolist()
+    by_rank = shares(*make_step(lengths), None, token_budget=3000, world_size=4)
+    assert len({len(batches) for batches in by_rank}) == 1
+    for together in zip(*by_rank, strict=True):
+        sizes = [len(batch.input_ids) for batch in together]
+        assert max(sizes) < 1.1 * sum(sizes) / len(sizes)
+        assert num_groups < 40 or max(sizes) < 1.1 * min(sizes)
+    fed = sum(len(batch.input_ids) for batches in by_rank for batch in batches)
+    once = sum(len(batch.input_ids) for batch in pack(*make_step(lengths), None, token_budget=3000))
+    assert fed < 1.05 * once, "few prompts are computed twice for it"
+
+
+def test_a_long_prompt_is_not_computed_once_a_rank():
+    by_rank = shares(*make_step([[5] * 8], prompt_length=100), None, token_budget=3000, world_size=8)
+    assert [len(batch.completions) for (batch,) in by_rank] == [8, *[0] * 7]
 
 
 def test_large_group_is_cut_into_equal_parts():

@@ -27,9 +27,9 @@ def _batches(rank: int, count: int):
     prompts = [torch.randint(3, 14, (5,), generator=generator) for _ in range(count)]
     completions = [torch.randint(3, 14, (7,), generator=generator) for _ in range(2 * count)]
     group = torch.arange(2 * count) // 2
-    batches = [pack(prompts, completions, group, group == i, 99, 1)[0] for i in range(count)]
+    batches = [pack(prompts, completions, group, group == i, 99)[0] for i in range(count)]
     if rank == 1:
-        batches[-1] = pack([], [], torch.zeros(0, dtype=torch.int64), None, 99, 1)[0]
+        batches[-1] = pack([], [], torch.zeros(0, dtype=torch.int64), None, 99)[0]
     return batches
 
 

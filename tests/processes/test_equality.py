@@ -38,9 +38,8 @@ def test_weights_agree_to_float32_rounding(several, alone, policy):
 
 @pytest.mark.parametrize("kind", ["fsdp2 on 2", "ddp on 2"])
 def test_one_matrix_for_both_embeddings(train, tied_policy, kind):
-    several, alone = (
-        train(strategy, ranks, (*KL, "--model.policy", tied_policy, "--model.token_budget", "20")) for strategy, ranks in (KINDS[kind], ("auto", 1))
-    )
+    more = (*KL, "--model.policy", tied_policy, "--model.token_budget", "20")  # several micro-batches on every rank
+    several, alone = (train(strategy, ranks, more) for strategy, ranks in (KINDS[kind], ("auto", 1)))
     several.assert_same_rollouts(alone)
     assert_same_weights(several, alone, tied_policy)
 

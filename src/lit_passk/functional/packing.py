@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +20,20 @@ from torch import Tensor
 from lit_passk.functional.logprobs import predictors
 from lit_passk.functional.packed_batch import PackedBatch, ragged_arange, starts
 
-__all__ = ["PackedBatch", "pack"]
+__all__ = ["PackedBatch", "TokenCosts", "pack"]
+
+
+class TokenCosts(NamedTuple):
+    """What a forward pass costs beside the matrix products of the blocks, in units of those of one token."""
+
+    pair: float = 0.0
+    """One token attends to one other."""
+    head: float = 0.0
+    """The logits of one trained token."""
+
+
+BY_TOKENS = TokenCosts()
+
 
 Piece = tuple[int, list[int]]
 """A prompt and the completions of it that are never separated."""
@@ -31,16 +45,19 @@ def pack(
     group: Tensor,
     keep: Tensor | None,
     token_budget: int,
-    num_batches: int | None = None,
-    pair_cost: float = 0.0,
-    world_size: int = 1,
+    *,
+    costs: TokenCosts = BY_TOKENS,
     share_prompts: bool = True,
+    num_batches: int = 1,
+    world_size: int = 1,
+    rank: int = 0,
 ) -> list[PackedBatch]:
     """Cut a step into the fewest micro-batches of at most ``token_budget`` tokens, none padded, alike in cost.
 
     A group beyond the budget is cut into equal pieces, its prompt repeated. A single completion beyond the budget gets
-    a micro-batch of its own. Of several ranks that hold the same step, rank r takes ``pack(...)[r::world_size]``:
-    neighbours in the list cost the same.
+    a micro-batch of its own. Several ranks that hold the same step get as many micro-batches each, the n-th of all
+    alike in cost; for that groups beyond a quarter of a rank's share are cut as well, as long as their prompt is the
+    smaller part.
 
     Args:
         prompt_ids: P tensors of token ids, none empty.
@@ -48,14 +65,15 @@ def pack(
         group: Which prompt a completion answers, shape ``(N,)``, int64, ascending.
         keep: Completions to train on, shape ``(N,)``, bool; None keeps all.
         token_budget: Most tokens a micro-batch feeds to the model, prompts counted.
+        costs: By what to balance; by default the number of tokens.
+        share_prompts: False counts tokens as ``PackedBatch.padded`` feeds them, for models that cannot be packed.
         num_batches: Micro-batches wanted at least, so that ranks with steps of their own agree on one number.
             Missing ones are empty: a dummy token and no trained token.
-        pair_cost: Cost of one token attending to one other, in units of a token's matrix products.
-        world_size: The number of micro-batches is a multiple of it.
-        share_prompts: False counts tokens as ``PackedBatch.padded`` feeds them, for models that cannot be packed.
+        world_size: Ranks that hold this step.
+        rank: Which of them asks.
 
     Returns:
-        The micro-batches, dearest first, empty ones last.
+        The micro-batches of this rank, dearest first, empty ones last.
 
     Raises:
         ValueError: If ``token_budget`` is not positive, ``group`` not ascending, a prompt or a completion empty.
@@ -79,17 +97,17 @@ def pack(
             "pack needs a token in every prompt and completion: nothing predicts an empty one's neighbour."
         )
     kept = range(len(owner)) if keep is None else keep.nonzero()[:, 0].tolist()
-    step = _Step(prompt_ids, completion_ids, owner, pair_cost, share_prompts)
-    pieces = step.pieces(kept, token_budget)
+    step = _Step(prompt_ids, completion_ids, owner, costs, share_prompts)
+    pieces = step.pieces(kept, token_budget, world_size)
     fewest = min(len(pieces), -(-step.size(pieces) // token_budget))
     counts = range(world_size * max(1, -(-fewest // world_size)), len(pieces) + 2 * world_size, world_size)
     spread = next(s for s in (step.spread(pieces, count) for count in counts) if step.fits(s, token_budget))
-    wanted = world_size * -(-(num_batches or 1) // world_size)
+    wanted = world_size * -(-num_batches // world_size)
     if wanted > len(spread):
         wider = step.spread(pieces, wanted)
         spread = wider if step.fits(wider, token_budget) else spread + [[]] * (wanted - len(spread))
     spread.sort(key=step.cost, reverse=True)
-    return [step.build(content) for content in spread]
+    return [step.build(content) for content in spread[rank::world_size]]
 
 
 class _Step:
@@ -100,32 +118,36 @@ class _Step:
         prompt_ids: Sequence[Tensor],
         completion_ids: Sequence[Tensor],
         owner: list[int],
-        pair_cost: float,
+        costs: TokenCosts,
         share_prompts: bool,
     ) -> None:
-        self.prompt_ids, self.owner, self.pair_cost, self.share_prompts = prompt_ids, owner, pair_cost, share_prompts
+        self.prompt_ids, self.owner, self.costs, self.share_prompts = prompt_ids, owner, costs, share_prompts
         self.prompt_lengths = [ids.numel() for ids in prompt_ids]
         self.lengths = [ids.numel() for ids in completion_ids]
         self.tokens = torch.cat([*completion_ids, torch.zeros(0, dtype=torch.int64)])
         self.first = starts(torch.tensor(self.lengths, dtype=torch.int64))
 
-    def pieces(self, kept: Sequence[int], token_budget: int) -> list[Piece]:
-        """The kept completions by prompt, groups beyond the budget in equal parts; one by one without sharing."""
+    def pieces(self, kept: Sequence[int], token_budget: int, world_size: int) -> list[Piece]:
+        """The kept completions by prompt, large groups in equal parts; one by one without sharing."""
         if not self.share_prompts:
             return [(self.owner[i], [i]) for i in kept]
         groups: dict[int, list[int]] = {}
         for i in kept:
             groups.setdefault(self.owner[i], []).append(i)
         pieces: list[Piece] = []
+        share = self.size(list(groups.items())) / world_size
         for prompt, rows in groups.items():
-            room = token_budget - self.prompt_lengths[prompt]
+            before = self.prompt_lengths[prompt]
+            room = token_budget - before
+            if world_size > 1:
+                room = min(room, max(round(share / 4) - before, 3 * before))
             pieces += [(prompt, [i]) for i in rows if self.lengths[i] - 1 > room]
             rest = [i for i in rows if self.lengths[i] - 1 <= room]
             fewest = -(-sum(self.lengths[i] - 1 for i in rest) // max(1, room))
             for parts in range(max(1, fewest), len(rest) + 1):
                 cut = [content for content in self.spread([(prompt, [i]) for i in rest], parts) if content]
                 merged = [(prompt, [i for _, (i,) in content]) for content in cut]
-                if all(self.size([piece]) <= token_budget for piece in merged):
+                if all(self.size([piece]) <= before + room for piece in merged):
                     pieces += merged
                     break
         return pieces
@@ -142,12 +164,13 @@ class _Step:
         return sum(self.prompt_lengths[p] + sum(self.lengths[i] - 1 for i in rows) for p, rows in content)
 
     def cost(self, content: Sequence[Piece]) -> float:
-        """Cost of the forward pass in tokens, attention included."""
-        total = 0.0
+        """Cost of the forward pass in tokens, attention and logits included."""
+        total, (pair, head) = 0.0, self.costs
         for p, rows in content:
             prompt = self.prompt_lengths[p]
-            total += prompt * (1 + self.pair_cost * prompt / 2)
-            total += sum(n * (1 + self.pair_cost * (prompt + n / 2)) for n in (self.lengths[i] - 1 for i in rows))
+            total += prompt * (1 + pair * prompt / 2)
+            fed = [self.lengths[i] - 1 for i in rows]
+            total += sum(n * (1 + pair * (prompt + n / 2)) + (n + 1) * head for n in fed)
         return total
 
     def spread(self, pieces: Sequence[Piece], count: int) -> list[list[Piece]]:

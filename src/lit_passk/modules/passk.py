@@ -17,15 +17,15 @@ from lit_passk.functional.packing import PackedBatch
 from lit_passk.lora import LoRA
 from lit_passk.losses import ClippedLoss, LossInputs, PolicyLoss
 from lit_passk.modules.advantage import compute_advantages
-from lit_passk.modules.minibatches import micro_batches, minibatches, weights_of_tokens
 from lit_passk.modules.policy_owner import PolicyOwner
 from lit_passk.modules.resumable import Resumable
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.step_metrics import CORRECTION_SUMS, step_metrics
+from lit_passk.modules.training_batch import TrainingBatch, collect
 from lit_passk.modules.validation import PassAtKValidation
 from lit_passk.rollout.correction import RolloutCorrection
 from lit_passk.sharding import clip_gradients, gradient_sync
-from lit_passk.types import PromptBatch, RolloutBatch
+from lit_passk.types import PromptBatch
 
 
 class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
@@ -161,12 +161,14 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         advantages = compute_advantages(self.advantage, rollouts, self.rl_step, self.max_rl_steps)
         silent = self.kl_coef == 0 and self.entropy_coef == 0  # then advantage 0 means gradient 0
         keep = advantages != 0 if silent else torch.ones(len(advantages), dtype=torch.bool)
-        parts = list(minibatches(rollouts, self.num_minibatches))
+        training = collect(rollouts, advantages, keep, self.num_minibatches, self.aggregation)
+        parts = [self.share_of(training, number) for number in range(self.num_minibatches)]
+        # With one update the ratio to the old policy is 1 by construction.
+        old = [self.logprobs(packed, training.temperature) for packed in parts] if self.updates_per_step > 1 else None
         sums = {"num_updates": torch.zeros(())}
-        old = self.completion_logprobs(rollouts, keep) if self.updates_per_step > 1 else None
         for _ in range(self.num_epochs):
-            for rows in parts:
-                update = self._update(rollouts, advantages, keep, rows, old)
+            for number, packed in enumerate(parts):
+                update = self._update(training, packed, None if old is None else old[number])
                 sums = {name: sums.get(name, torch.zeros(())) + value for name, value in update.items()}
         self.rl_step += 1
         metrics = step_metrics(rollouts, advantages, sums)
@@ -177,23 +179,14 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         self.log("rl_step", float(self.rl_step), prog_bar=True, logger=False)
         self.log("reward", metrics["reward"], prog_bar=True, logger=False)
 
-    def _update(
-        self,
-        rollouts: RolloutBatch,
-        advantages: Tensor,
-        keep: Tensor,
-        rows: Tensor,
-        old: list[Tensor] | None,
-    ) -> dict[str, Tensor]:
-        """One optimizer step on the completions in the mask ``rows``; returns sums to log."""
-        weights = weights_of_tokens(rollouts, rows, self.aggregation)
+    def _update(self, batch: TrainingBatch, packed: list[PackedBatch], old: list[Tensor] | None) -> dict[str, Tensor]:
+        """One optimizer step on this rank's micro-batches; returns sums to log."""
         sums: dict[str, Tensor] = {"num_updates": torch.ones(())}
-        packed = micro_batches(rollouts, keep & rows, self.token_budget)
         for number, micro in enumerate(packed):
             micro = micro.to(self.device)
             now = self.gradient_sync == "every" or number == len(packed) - 1
             with gradient_sync(self.policy, self.trainer.strategy, now):
-                loss, metrics = self._micro_loss(micro, rollouts, advantages, weights, old)
+                loss, metrics = self._micro_loss(batch, micro, None if old is None else old[number])
                 # Gradients are averaged over ranks, while the weights divide by global counts.
                 self.manual_backward(loss * world_size())
             for name, value in {**metrics, "total": loss}.items():
@@ -203,24 +196,19 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         return sums
 
     def _micro_loss(
-        self,
-        micro: PackedBatch,
-        rollouts: RolloutBatch,
-        advantages: Tensor,
-        weights: Tensor,
-        old: list[Tensor] | None,
+        self, batch: TrainingBatch, micro: PackedBatch, old_logprobs: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one micro-batch, a weighted sum over its tokens, and metric sums."""
-        temperature = rollouts.sampling.temperature
+        temperature = batch.temperature
         logprobs, entropy = self.policy(micro, temperature, self.entropy_coef != 0, add_to_grad=True)
-        token_weight = weights.to(self.device)[micro.completion]
-        old_logprobs = logprobs.detach() if old is None else micro.gather(old)
-        importance, stats = self._importance(micro, rollouts, old_logprobs)
+        token_weight = batch.weights.to(self.device)[micro.completion]
+        old_logprobs = logprobs.detach() if old_logprobs is None else old_logprobs
+        importance, stats = self._importance(batch, micro, old_logprobs)
         output = self.loss(
             LossInputs(
                 logprobs=logprobs,
                 old_logprobs=old_logprobs,
-                advantages=advantages.to(self.device)[micro.completion],
+                advantages=batch.advantages.to(self.device)[micro.completion],
                 weights=token_weight,
                 completion=micro.completion,
                 importance=importance,
@@ -236,14 +224,14 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         return loss, metrics
 
     def _importance(
-        self, micro: PackedBatch, rollouts: RolloutBatch, old_logprobs: Tensor
+        self, batch: TrainingBatch, micro: PackedBatch, old_logprobs: Tensor
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
         """Importance weights ``(T,)`` against the engine's log-probs, and sums for the log; None when not needed."""
-        if self.correction == "off" or (self.correction == "auto" and rollouts.exact):
+        if self.correction == "off" or (self.correction == "auto" and batch.exact):
             return None, {}
         correction = RolloutCorrection() if self.correction == "auto" else self.correction
         assert isinstance(correction, RolloutCorrection)
-        weights, stats = correction(old_logprobs, micro.gather(rollouts.rollout_logprobs), micro.completion)
+        weights, stats = correction(old_logprobs, micro.gather(batch.rollout_logprobs), micro.completion)
         return weights, dict(zip(CORRECTION_SUMS, stats, strict=True))
 
     def _optimizer_step(self) -> Tensor:

@@ -6,11 +6,11 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from lit_passk.distributed import use_group
-from lit_passk.functional.packing import PackedBatch
+from lit_passk.distributed import all_max, rank, use_group, world_size
+from lit_passk.functional.packing import PackedBatch, pack
 from lit_passk.lora import LoRA, adapter_off
 from lit_passk.models import CausalPolicy
-from lit_passk.modules.minibatches import micro_batches
+from lit_passk.modules.training_batch import TrainingBatch
 from lit_passk.sharding import load_on_ranks
 from lit_passk.types import RolloutBatch
 
@@ -61,23 +61,52 @@ class PolicyOwner(L.LightningModule):
         with adapter_off(self.policy):  # nothing to switch off without adapters
             return (self.reference or self.policy)(micro, temperature, with_entropy=False)[0]
 
+    def share_of(self, batch: TrainingBatch, part: int) -> list[PackedBatch]:
+        """This rank's micro-batches of one mini-batch; of equal number on every rank, and the n-th of all alike."""
+        return pack(
+            batch.prompt_ids,
+            batch.completion_ids,
+            batch.group,
+            batch.part == part,
+            self.token_budget,
+            costs=self.policy.token_costs,
+            share_prompts=self.policy.packs,
+            world_size=world_size(),
+            rank=rank(),
+        )
+
     @torch.no_grad()
-    def completion_logprobs(self, rollouts: RolloutBatch, keep: Tensor | None = None) -> list[Tensor]:
+    def logprobs(self, packed: list[PackedBatch], temperature: float) -> list[Tensor]:
+        """The policy's log-probs of each micro-batch's trained tokens, ``(T,)`` each, on the policy's device."""
+        return [self.policy(micro.to(self.device), temperature, with_entropy=False)[0] for micro in packed]
+
+    def completion_logprobs(self, rollouts: RolloutBatch) -> list[Tensor]:
         """The policy's log-probabilities of sampled tokens, at the sampling temperature; every rank must call this.
 
         Args:
             rollouts: This rank's completions.
-            keep: Which of them to compute, shape ``(N,)``, bool; None computes all.
 
         Returns:
-            N tensors, float32, on the CPU; empty where not kept.
+            N tensors, float32, on the CPU.
         """
-        if keep is None:
-            keep = torch.ones(len(rollouts.completion_ids), dtype=torch.bool)
-        old = [torch.zeros(0)] * len(rollouts.completion_ids)
-        for micro in micro_batches(rollouts, keep, self.token_budget):
-            logprobs, _ = self.policy(micro.to(self.device), rollouts.sampling.temperature, with_entropy=False)
+
+        def cut(num_batches: int) -> list[PackedBatch]:
+            return pack(
+                rollouts.prompt_ids,
+                rollouts.completion_ids,
+                rollouts.group,
+                None,
+                self.token_budget,
+                costs=self.policy.token_costs,
+                share_prompts=self.policy.packs,
+                num_batches=num_batches,
+            )
+
+        packed = cut(1)
+        packed = cut(int(all_max(torch.tensor(len(packed)), "micro-batch counts")))
+        found = [torch.zeros(0)] * len(rollouts.completion_ids)
+        for micro, logprobs in zip(packed, self.logprobs(packed, rollouts.sampling.temperature), strict=True):
             lengths = [len(rollouts.completion_ids[i]) for i in micro.completions]
             for i, values in zip(micro.completions, logprobs.cpu().split(lengths), strict=True):
-                old[i] = values
-        return old
+                found[i] = values
+        return found
