@@ -114,9 +114,8 @@ class CausalPolicy(nn.Module):
     def token_costs(self) -> TokenCosts:
         """What attention and logits cost beside the blocks' matrix products; for ``pack``."""
         config = self.model.config.get_text_config()
-        width = config.num_attention_heads * (
-            getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        )
+        heads = getattr(config, "num_attention_heads", 0)  # Mamba has none
+        width = heads * (getattr(config, "head_dim", None) or config.hidden_size // max(1, heads))
         blocks = decoder_blocks(self.model)
         per_token = max(1, sum(p.numel() for block in blocks for p in block.parameters() if p.ndim > 1))
         head = config.vocab_size * config.hidden_size

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.scripted import scripted_rollouts, train
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, CohereConfig, CohereForCausalLM
 
 from lit_passk.advantages import DrGRPO, PassKAnalytic
+from lit_passk.functional.packed_batch import PackedBatch
 from lit_passk.modules import PassKRLModule
 from lit_passk.rollout.correction import RolloutCorrection
 from lit_passk.types import Sampling
@@ -87,6 +88,24 @@ def test_gradient_equals_the_plain_one(maze_policy, aggregation, token_budget):
     assert logged["train/signal"] == pytest.approx(2 / 5)  # with k = 2 a group of one wrong answer is silent too
     assert logged["train/solved"] == pytest.approx(4 / 5)
     assert logged["train/reward"] == pytest.approx(10 / 20)
+
+
+@pytest.mark.parametrize("token_budget", [10_000, 40])
+def test_a_model_that_cannot_be_packed_keeps_to_the_budget_too(tmp_path, monkeypatch, token_budget):
+    config = CohereConfig(
+        vocab_size=20, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2, pad_token_id=0
+    )
+    CohereForCausalLM(config).save_pretrained(tmp_path)
+    rows = []
+    padded = PackedBatch.padded
+    monkeypatch.setattr(PackedBatch, "padded", lambda batch: rows.append(padded(batch)[0]) or padded(batch))
+    rollouts = scripted_rollouts(REWARDS)
+    module = make(str(tmp_path), token_budget=token_budget)
+    train(module, rollouts)
+    assert max(row.numel() for row in rows) <= token_budget
+    assert (len(rows) > 1) == (token_budget == 40)
+    advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
+    assert_same(gradient_of(module, str(tmp_path)), plain_gradient(str(tmp_path), rollouts, advantages))
 
 
 def test_the_setting_for_kept_logits_reaches_the_policy(maze_policy):
