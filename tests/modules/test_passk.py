@@ -9,7 +9,9 @@ from transformers import AutoModelForCausalLM, CohereConfig, CohereForCausalLM
 
 from lit_passk.advantages import DrGRPO, PassKAnalytic
 from lit_passk.functional.packed_batch import PackedBatch
+from lit_passk.models import load_policy
 from lit_passk.modules import PassKRLModule
+from lit_passk.modules.training_batch import TrainingBatch
 from lit_passk.rollout.correction import RolloutCorrection
 from lit_passk.types import Sampling
 
@@ -106,6 +108,25 @@ def test_a_model_that_cannot_be_packed_keeps_to_the_budget_too(tmp_path, monkeyp
     assert (len(rows) > 1) == (token_budget == 40)
     advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
     assert_same(gradient_of(module, str(tmp_path)), plain_gradient(str(tmp_path), rollouts, advantages))
+
+
+def test_micro_batches_are_balanced_by_the_policys_own_costs(maze_policy):
+    module = make(maze_policy, token_budget=700)
+    module.policy = load_policy(maze_policy)
+    # One long completion attends to more pairs than two groups of short ones, which have as many tokens.
+    lengths = [[401], [101] * 2, [101] * 2, [101] * 2]
+    batch = TrainingBatch(
+        prompt_ids=(torch.ones(10, dtype=torch.int64),) * 4,
+        completion_ids=tuple(torch.ones(n, dtype=torch.int64) for group in lengths for n in group),
+        rollout_logprobs=(),
+        group=torch.tensor([0, 1, 1, 2, 2, 3, 3]),
+        advantages=torch.ones(7),
+        weights=torch.ones(7),
+        part=torch.zeros(7, dtype=torch.int64),
+        temperature=1.0,
+        exact=True,
+    )
+    assert sorted(len(micro.completions) for micro in module.share_of(batch, 0)) == [1, 6]
 
 
 def test_the_setting_for_kept_logits_reaches_the_policy(maze_policy):
