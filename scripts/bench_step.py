@@ -191,6 +191,7 @@ def linear(args: argparse.Namespace) -> dict[str, Any]:
             "microseconds_a_token": 1e6 * median(result["seconds"]) / result["fed_tokens"],
             "utilisation": median(work),
             "peak_gib": result["peak_gib"],
+            "largest_micro_batch": result["largest_micro_batch"],
         }
     return found
 

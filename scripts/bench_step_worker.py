@@ -26,6 +26,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from lit_passk.advantages import PassKAnalytic
+from lit_passk.functional.packing import PackedBatch
 from lit_passk.models import decoder_blocks
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.advantage import compute_advantages
@@ -181,8 +182,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         trainer.fit(module, DataLoader(range(args.steps + 1), batch_size=1))  # type: ignore[arg-type]
     replay.rates.append(matrix_rate(device, dtype))
     operations, tokens, trained = useful_operations(module, rollouts)
+    advantages = compute_advantages(module.advantage, rollouts)
+    batches = module.share_of(collect(rollouts, advantages, advantages != 0), 0)
     if args.profile:
-        profile(module, rollouts, args.profile)
+        profile(module, batches[0], args.profile)
     seconds = replay.seconds[1:]
     rates = [(a + b) / 2 for a, b in zip(replay.rates[1:], replay.rates[2:], strict=False)]
     overhead = [1 - a / s for a, s in zip(replay.arithmetic[1:], seconds, strict=True)]
@@ -198,6 +201,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "median_overhead": statistics.median(overhead),
         "fed_tokens": tokens,
         "trained_tokens": trained,
+        "largest_micro_batch": max(len(batch.input_ids) for batch in batches),
         "completion_tokens": sum(len(ids) for ids in rollouts.completion_ids),
         "parameters": sum(p.numel() for p in module.policy.parameters()),
         "parameter_gib": sum(p.numel() * p.element_size() for p in module.policy.parameters()) / 2**30,
@@ -205,16 +209,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def profile(module: PassKRLModule, rollouts: RolloutBatch, path: str) -> None:
-    """Write a table of where one forward and backward pass of the first micro-batch spends its time."""
-    everything = torch.ones(len(rollouts.completion_ids))
-    batches = module.share_of(collect(rollouts, everything, everything.bool()), 0)
+def profile(module: PassKRLModule, batch: PackedBatch, path: str) -> None:
+    """Write a table of where one forward and backward pass of a micro-batch spends its time."""
     device = next(module.policy.parameters()).device
     activities = [torch.profiler.ProfilerActivity.CPU]
     activities += [torch.profiler.ProfilerActivity.CUDA] if device.type == "cuda" else []
     for _ in range(2):
         with torch.profiler.profile(activities=activities) as recorded:
-            module.policy(batches[0].to(device), with_entropy=False)[0].sum().backward()
+            module.policy(batch.to(device), with_entropy=False)[0].sum().backward()
     key = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
     Path(path).write_text(recorded.key_averages().table(sort_by=key, row_limit=40, max_name_column_width=60))
 

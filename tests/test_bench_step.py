@@ -40,6 +40,7 @@ def test_counts_what_a_step_cannot_avoid(worker, workload, maze_policy):
     )  # fmt: skip
     # The second group is all right and silent. Of the first: 3 prompt tokens, 2 + 0 + 1 + 1 fed and 8 trained ones.
     assert (result["fed_tokens"], result["trained_tokens"], result["completion_tokens"]) == (7, 8, 13)
+    assert result["largest_micro_batch"] == 7
     pairs = (1 + 2 + 3) + (4 + 5) + 4 + 4
     weights = 2 * (64 * 3 * 64 + 64 * 64 + 2 * 64 * 128)
     vocabulary = json.loads((Path(maze_policy) / "config.json").read_text())["vocab_size"]
