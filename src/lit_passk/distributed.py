@@ -59,7 +59,7 @@ def all_cat(values: Tensor, what: str = "values") -> Tensor:
     gathered = [torch.empty_like(padded) for _ in range(world_size())]
     with named(f"the collection of {what}"):
         dist.all_gather(gathered, padded, group=_group)
-    return torch.cat([part[:n] for part, n in zip(gathered, counts.tolist(), strict=True)]).to(values.device)
+    return torch.cat([part[:n].to(values.device) for part, n in zip(gathered, counts.tolist(), strict=True)])
 
 
 def all_objects(item: Any, what: str = "objects") -> list[Any]:

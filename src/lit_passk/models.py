@@ -47,6 +47,7 @@ class CausalPolicy(nn.Module):
         self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self.packs = config.model_type in PACKABLE
         """Whether prompts are shared; if not, ``pack`` must be told (``share_prompts``) to keep to its budget."""
+        self.token_costs = _token_costs(model)  # before anything shards the parameters
         if self.packs:
             model.set_attn_implementation(ATTENTION)
         else:
@@ -66,9 +67,10 @@ class CausalPolicy(nn.Module):
                 zero gradients.
             temperature: Divides the logits, as in sampling.
             with_entropy: False returns zeros for the entropy.
-            add_to_grad: From the second micro-batch on, the backward pass adds the output embedding's gradient to
-                ``.grad`` in place, which saves a matrix as large as the vocabulary. Not for ``torch.autograd.grad``,
-                and hooks on that gradient see the first micro-batch alone.
+            add_to_grad: Where the output embedding has a ``.grad`` in float32 already (from an earlier micro-batch;
+                under FSDP2 only in float32 and with ``gradient_sync: last``), the backward pass adds to it in place,
+                which saves a matrix as large as the vocabulary. Not for ``torch.autograd.grad``, and hooks on that
+                gradient see the first micro-batch alone.
 
         Returns:
             Two tensors of shape ``(T,)``, float32, both differentiable.
@@ -110,17 +112,6 @@ class CausalPolicy(nn.Module):
         logits = self.model(input_ids=rows, attention_mask=mask.long(), use_cache=False).logits
         return logits_to_logprobs(logits.flatten(0, 1)[source], batch.target, temperature, with_entropy)
 
-    @property
-    def token_costs(self) -> TokenCosts:
-        """What attention and logits cost beside the blocks' matrix products; for ``pack``."""
-        config = self.model.config.get_text_config()
-        heads = getattr(config, "num_attention_heads", 0)  # Mamba has none
-        width = heads * (getattr(config, "head_dim", None) or config.hidden_size // max(1, heads))
-        blocks = decoder_blocks(self.model)
-        per_token = max(1, sum(p.numel() for block in blocks for p in block.parameters() if p.ndim > 1))
-        head = config.vocab_size * config.hidden_size
-        return TokenCosts(pair=2 * width * len(blocks) / per_token, head=head / per_token)
-
     def checkpoint_activations(self) -> None:
         """Keep only the inputs of decoder blocks for the backward pass and compute the rest again (about +33 %)."""
         self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -129,6 +120,16 @@ class CausalPolicy(nn.Module):
         """Compile each decoder block, attention excepted, in place: fuses its element-wise operations."""
         for block in decoder_blocks(self.model):
             block.compile(dynamic=True)
+
+
+def _token_costs(model: PreTrainedModel) -> TokenCosts:
+    """What attention and logits cost beside the blocks' matrix products; for ``pack``."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_attention_heads", 0)  # Mamba has none
+    width = heads * (getattr(config, "head_dim", None) or config.hidden_size // max(1, heads))
+    blocks = decoder_blocks(model)
+    per_token = max(1, sum(p.numel() for block in blocks for p in block.parameters() if p.ndim > 1))
+    return TokenCosts(pair=2 * width * len(blocks) / per_token, head=config.vocab_size * config.hidden_size / per_token)
 
 
 @cache

@@ -215,10 +215,30 @@ def test_refuses_empty_sequences(empty):
 
 
 @settings(deadline=None, max_examples=30)
-@given(steps(), st.integers(1, 60))
-def test_padded_rows_keep_to_the_budget_where_prompts_are_not_shared(step, token_budget):
-    prompts, completions, group, keep = step
-    batches = pack(prompts, completions, group, keep, token_budget, share_prompts=False)
-    assert sorted(i for batch in batches for i in batch.completions) == keep.nonzero()[:, 0].tolist()
+@given(steps(), st.integers(1, 60), st.integers(1, 5), st.integers(1, 3))
+def test_padded_rows_keep_to_the_budget_where_prompts_are_not_shared(step, token_budget, num_batches, world_size):
+    by_rank = shares(*step, token_budget, world_size, num_batches=num_batches, share_prompts=False)
+    assert len({len(batches) for batches in by_rank}) == 1
+    batches = [batch for batches in by_rank for batch in batches]
+    assert len(batches) >= num_batches
+    assert sorted(i for batch in batches for i in batch.completions) == step[3].nonzero()[:, 0].tolist()
     for batch in batches:
         assert batch.padded()[0].numel() <= token_budget or len(batch.completions) == 1
+
+
+@settings(deadline=None, max_examples=30)
+@given(steps(), st.integers(1, 60), st.integers(0, 20))
+def test_a_wanted_number_of_padded_micro_batches_is_had_exactly(step, token_budget, more):
+    fewest = len(pack(*step, token_budget, share_prompts=False))
+    wanted = fewest + more
+    assert len(pack(*step, token_budget, num_batches=wanted, share_prompts=False)) == wanted
+
+
+def test_rows_of_like_length_are_padded_together():
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.randn((32, 16), generator=generator).mul(0.8).add(5.5).exp().clamp(1, 2048).int().tolist()
+    batches = pack(*make_step(lengths, prompt_length=100), None, token_budget=4096, share_prompts=False)
+    cells = sum(batch.padded()[0].numel() for batch in batches)
+    real = sum(100 + n - 1 for group in lengths for n in group)
+    assert cells < 1.1 * real
+    assert len(batches) <= 1.2 * real / 4096

@@ -39,6 +39,7 @@ def inputs(rows=EVERY, places=False):
 def collect_on_a_rank(args: Sequence[str]) -> None:
     """Collect every case on one of two ranks, and write what came out to the folder named."""
     rank = int(os.environ["LOCAL_RANK"])
+    dist.set_debug_level(dist.DebugLevel.DETAIL)  # ranks whose collectives differ in dtype or order are refused
     store = dist.FileStore(f"{args[0]}/store", 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
     found = {

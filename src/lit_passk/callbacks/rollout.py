@@ -205,7 +205,7 @@ class RolloutCallback(L.Callback):
         drawn = self.signal.fill_up(sample, batch, loader, step, wrong_needed)
         pl_module.log_dict(drawn.metrics)
         rollouts = collate_rollouts(drawn.groups, self.sampling, version=step)
-        return replace(rollouts, places=torch.tensor(drawn.places), dropped=tuple(drawn.dropped))
+        return replace(rollouts, places=drawn.places, dropped=tuple(drawn.dropped))
 
     def on_validation_batch_start(
         self,

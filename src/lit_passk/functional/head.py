@@ -125,7 +125,7 @@ class Head(torch.autograd.Function):
 
 def running_gradient(parameter: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     """A parameter's ``.grad`` if more can be added to it in place: there is one, whole, dense and of that dtype."""
-    gradient = None if parameter is None else parameter.grad
+    gradient = parameter.grad if parameter is not None and parameter.is_leaf else None
     if type(gradient) is not Tensor or gradient.layout != torch.strided or gradient.dtype != dtype:
         return None
     return gradient

@@ -52,7 +52,7 @@ def pack(
     world_size: int = 1,
     rank: int = 0,
 ) -> list[PackedBatch]:
-    """Cut a step into the fewest micro-batches of at most ``token_budget`` tokens, none padded, alike in cost.
+    """Cut a step into as few micro-batches as can be of at most ``token_budget`` tokens, alike in cost, none padded.
 
     A group beyond the budget is cut into equal pieces, its prompt repeated. A single completion beyond the budget gets
     a micro-batch of its own. Several ranks that hold the same step get as many micro-batches each, the n-th of all
@@ -97,15 +97,9 @@ def pack(
             "pack needs a token in every prompt and completion: nothing predicts an empty one's neighbour."
         )
     kept = range(len(owner)) if keep is None else keep.nonzero()[:, 0].tolist()
-    step = _Step(prompt_ids, completion_ids, owner, costs, share_prompts)
-    pieces = step.pieces(kept, token_budget, world_size)
-    fewest = min(len(pieces), -(-step.size(pieces) // token_budget))
-    counts = range(world_size * max(1, -(-fewest // world_size)), len(pieces) + 2 * world_size, world_size)
-    spread = next(s for s in (step.spread(pieces, count) for count in counts) if step.fits(s, token_budget))
-    wanted = world_size * -(-num_batches // world_size)
-    if wanted > len(spread):
-        wider = step.spread(pieces, wanted)
-        spread = wider if step.fits(wider, token_budget) else spread + [[]] * (wanted - len(spread))
+    step = _Step(prompt_ids, completion_ids, owner, costs)
+    cut = step.groups if share_prompts else step.rows
+    spread = cut(kept, token_budget, world_size * -(-num_batches // world_size), world_size)
     spread.sort(key=step.cost, reverse=True)
     return [step.build(content) for content in spread[rank::world_size]]
 
@@ -119,33 +113,58 @@ class _Step:
         completion_ids: Sequence[Tensor],
         owner: list[int],
         costs: TokenCosts,
-        share_prompts: bool,
     ) -> None:
-        self.prompt_ids, self.owner, self.costs, self.share_prompts = prompt_ids, owner, costs, share_prompts
+        self.prompt_ids, self.completion_ids, self.owner, self.costs = prompt_ids, completion_ids, owner, costs
         self.prompt_lengths = [ids.numel() for ids in prompt_ids]
         self.lengths = [ids.numel() for ids in completion_ids]
-        self.tokens = torch.cat([*completion_ids, torch.zeros(0, dtype=torch.int64)])
-        self.first = starts(torch.tensor(self.lengths, dtype=torch.int64))
+
+    def groups(self, kept: Sequence[int], token_budget: int, wanted: int, world_size: int) -> list[list[Piece]]:
+        """Groups, or parts of them, dealt out by cost to at least ``wanted`` micro-batches."""
+        pieces = self.pieces(kept, token_budget, world_size)
+        ordered = self.by_cost(pieces)
+        fewest = min(len(pieces), -(-self.size(pieces) // token_budget))
+        count = world_size * max(1, -(-fewest // world_size))
+        while not self.fits(spread := self.spread(ordered, count), token_budget):
+            count += world_size * max(1, count // (50 * world_size))  # by 2 %: a large step takes a second to deal out
+        if wanted > count:
+            wider = self.spread(ordered, wanted)
+            spread = wider if self.fits(wider, token_budget) else spread + [[]] * (wanted - count)
+        return spread
+
+    def rows(self, kept: Sequence[int], token_budget: int, wanted: int, world_size: int) -> list[list[Piece]]:
+        """Single completions, those of like length together, counted as padded rows with their own prompts."""
+        batches: list[list[Piece]] = []
+        longest = 0
+        row_lengths = [(self.prompt_lengths[self.owner[i]] + self.lengths[i] - 1, i) for i in kept]
+        for length, i in sorted(row_lengths, reverse=True):
+            if not batches or (len(batches[-1]) + 1) * longest > token_budget:
+                batches.append([])
+                longest = length
+            batches[-1].append((self.owner[i], [i]))
+        batches = batches or [[]]
+        while len(batches) < wanted or len(batches) % world_size:
+            content = max(batches, key=len)
+            batches.append([content.pop() for _ in range(len(content) // 2)])
+        return batches
 
     def pieces(self, kept: Sequence[int], token_budget: int, world_size: int) -> list[Piece]:
-        """The kept completions by prompt, large groups in equal parts; one by one without sharing."""
-        if not self.share_prompts:
-            return [(self.owner[i], [i]) for i in kept]
+        """The kept completions by prompt, large groups in equal parts."""
         groups: dict[int, list[int]] = {}
         for i in kept:
             groups.setdefault(self.owner[i], []).append(i)
         pieces: list[Piece] = []
-        share = self.size(list(groups.items())) / world_size
+        quarter = self.size(list(groups.items())) // (4 * world_size)
         for prompt, rows in groups.items():
             before = self.prompt_lengths[prompt]
             room = token_budget - before
             if world_size > 1:
-                room = min(room, max(round(share / 4) - before, 3 * before))
+                room = min(room, max(quarter - before, 3 * before))
             pieces += [(prompt, [i]) for i in rows if self.lengths[i] - 1 > room]
             rest = [i for i in rows if self.lengths[i] - 1 <= room]
+            ordered = self.by_cost([(prompt, [i]) for i in rest])
             fewest = -(-sum(self.lengths[i] - 1 for i in rest) // max(1, room))
             for parts in range(max(1, fewest), len(rest) + 1):
-                cut = [content for content in self.spread([(prompt, [i]) for i in rest], parts) if content]
+                cut = [content for content in self.spread(ordered, parts) if content]
                 merged = [(prompt, [i for _, (i,) in content]) for content in cut]
                 if all(self.size([piece]) <= before + room for piece in merged):
                     pieces += merged
@@ -158,9 +177,6 @@ class _Step:
 
     def size(self, content: Sequence[Piece]) -> int:
         """Tokens a micro-batch of these pieces feeds to the model, at most."""
-        if not self.share_prompts:
-            rows = [self.prompt_lengths[p] + self.lengths[i] - 1 for p, members in content for i in members]
-            return len(rows) * max(rows, default=0)
         return sum(self.prompt_lengths[p] + sum(self.lengths[i] - 1 for i in rows) for p, rows in content)
 
     def cost(self, content: Sequence[Piece]) -> float:
@@ -173,14 +189,18 @@ class _Step:
             total += sum(n * (1 + pair * (prompt + n / 2)) + (n + 1) * head for n in fed)
         return total
 
-    def spread(self, pieces: Sequence[Piece], count: int) -> list[list[Piece]]:
+    def by_cost(self, pieces: Sequence[Piece]) -> list[tuple[float, Piece]]:
+        """The pieces with their costs, dearest first."""
+        return sorted(((self.cost([piece]), piece) for piece in pieces), key=lambda pair: -pair[0])
+
+    def spread(self, ordered: Sequence[tuple[float, Piece]], count: int) -> list[list[Piece]]:
         """Dearest piece first, each onto the cheapest of ``count`` micro-batches so far."""
         spread: list[list[Piece]] = [[] for _ in range(count)]
         heap = [(0.0, number) for number in range(count)]
-        for cost, _, piece in sorted(((-self.cost([piece]), number, piece) for number, piece in enumerate(pieces))):
-            load, number = heapq.heappop(heap)
+        for cost, piece in ordered:
+            load, number = heap[0]
             spread[number].append(piece)
-            heapq.heappush(heap, (load - cost, number))
+            heapq.heapreplace(heap, (load + cost, number))
         return spread
 
     def build(self, content: Sequence[Piece]) -> PackedBatch:
@@ -193,7 +213,7 @@ class _Step:
         fed_lengths = torch.tensor(fed, dtype=torch.int64)
         prompt_of = torch.tensor([number[self.owner[i]] for i in rows], dtype=torch.int64)
         trained = ragged_arange(fed_lengths + 1)
-        target = self.tokens[torch.repeat_interleave(self.first[row], fed_lengths + 1) + trained]
+        target = torch.cat([torch.zeros(0, dtype=torch.int64), *(self.completion_ids[i] for i in rows)])
         is_fed = trained < torch.repeat_interleave(fed_lengths, fed_lengths + 1)
         positions = trained + torch.repeat_interleave(before[prompt_of], fed_lengths + 1)
         dummy = torch.zeros(0 if rows else 1, dtype=torch.int64)

@@ -103,7 +103,8 @@ class PolicyOwner(L.LightningModule):
             )
 
         packed = cut(1)
-        packed = cut(int(all_max(torch.tensor(len(packed)), "micro-batch counts")))
+        most = int(all_max(torch.tensor(len(packed)), "micro-batch counts"))
+        packed = packed if most == len(packed) else cut(most)
         found = [torch.zeros(0)] * len(rollouts.completion_ids)
         for micro, logprobs in zip(packed, self.logprobs(packed, rollouts.sampling.temperature), strict=True):
             lengths = [len(rollouts.completion_ids[i]) for i in micro.completions]

@@ -85,7 +85,10 @@ def collect(
 def _ragged(mine: list[Tensor], order: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
     """The tensors of all ranks, put in order."""
     lengths = all_cat(torch.tensor([len(x) for x in mine], dtype=torch.int64), "lengths")
-    parts = all_cat(torch.cat([torch.zeros(0, dtype=dtype), *mine]), "tokens").split(lengths.tolist())
+    flat = torch.cat([torch.zeros(0, dtype=dtype), *mine])
+    # Token ids fit into half as many bytes: a step may have many millions.
+    flat = all_cat(flat if flat.is_floating_point() else flat.int(), "tokens").to(dtype)
+    parts = flat.split(lengths.tolist())
     return tuple(parts[i] for i in order.tolist())
 
 
@@ -97,10 +100,11 @@ def _weights(
 ) -> Tensor:
     """Weights ``(N,)`` by counts over a completion's mini-batch on all ranks, completions without gradient included."""
     lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)
-    sums = [part.bincount(each.double(), num_minibatches) for each in (lengths, torch.ones_like(lengths))]
-    totals = all_sum(torch.stack(sums), "token counts").long().clamp(min=1)
-    weights = torch.zeros(len(lengths))
-    for number, (tokens, completions) in enumerate(totals.t().tolist()):
+    counts = torch.zeros((num_minibatches, 2), dtype=torch.int64)
+    counts.index_add_(0, part, torch.stack([lengths, torch.ones_like(lengths)], dim=1))
+    totals = all_sum(counts, "token counts").clamp(min=1)
+    weights = torch.zeros(len(lengths), dtype=torch.float32)
+    for number, (tokens, completions) in enumerate(totals.tolist()):
         rows = part == number
         weights[rows] = token_weights(lengths[rows], aggregation, tokens, completions, rollouts.sampling.max_tokens)
     return weights

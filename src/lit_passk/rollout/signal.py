@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lit_passk.distributed import all_cat, all_objects, all_sum
+from lit_passk.distributed import all_cat, all_sum
 from lit_passk.types import PromptBatch, ScoredGroup
 
 if TYPE_CHECKING:
@@ -93,7 +93,14 @@ class SignalAwareSampling:
             "signal/surplus": max(float(signal.sum()) - wanted, 0.0),
             "time/further_rollouts": time.perf_counter() - begin,
         }
-        return _deal_out(mine, owners, choose(signal, wanted), loader, metrics)
+        places = {drawn: place for place, drawn in enumerate(choose(signal, wanted))}
+        held = dict(zip([drawn for drawn, owner in enumerate(owners) if owner == loader.rank], mine, strict=True))
+        return Drawn(
+            groups=[group for drawn, group in held.items() if drawn in places],
+            places=torch.tensor([places[drawn] for drawn in held if drawn in places], dtype=torch.int64),
+            dropped=[group for drawn, group in held.items() if drawn not in places],
+            metrics=metrics,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +108,9 @@ class Drawn:
     """This rank's part of a step that was filled up."""
 
     groups: Sequence[ScoredGroup]
-    """What this rank trains on."""
-    places: Sequence[int]
-    """The place of each of them in the step."""
+    """What this rank sampled and the step trains on; some ranks may have many and others none."""
+    places: Tensor
+    """The place of each of them in the step, int64."""
     dropped: Sequence[ScoredGroup]
     """What this rank sampled and nobody trains on."""
     metrics: dict[str, float]
@@ -148,33 +155,6 @@ def choose(signal: Tensor, wanted: int) -> list[int]:
     return ranked[:wanted].sort().values.tolist()
 
 
-def even_out(owners: Sequence[int], world_size: int) -> list[int]:
-    """Deal groups out to ranks evenly, moving as few as possible, so that none waits for another's training.
-
-    Args:
-        owners: The rank that has each group.
-        world_size: Number of ranks.
-
-    Returns:
-        The rank that shall have each group.
-
-    Example:
-        >>> even_out([0, 0, 0, 0, 1], world_size=2)
-        [0, 0, 0, 1, 1]
-
-    """
-    room = [len(range(rank, len(owners), world_size)) for rank in range(world_size)]
-    chosen, moving = list(owners), []
-    for number, owner in enumerate(owners):
-        room[owner] -= 1
-        if room[owner] < 0:
-            moving.append(number)
-    free = [rank for rank, places in enumerate(room) for _ in range(places)]
-    for number, rank in zip(moving, free, strict=True):
-        chosen[number] = rank
-    return chosen
-
-
 def _signal_of_all(mine: Sequence[ScoredGroup], owners: Sequence[int], wrong_needed: int) -> Tensor:
     """Whether each group of every rank carries signal, in the order of drawing, shape ``(D,)``, bool."""
     flags = all_cat(torch.tensor([carries_signal(g, wrong_needed) for g in mine], dtype=torch.int64), "signal")
@@ -182,23 +162,3 @@ def _signal_of_all(mine: Sequence[ScoredGroup], owners: Sequence[int], wrong_nee
     signal = torch.zeros(len(owners), dtype=torch.bool)
     signal[by_rank] = flags.bool()
     return signal
-
-
-def _deal_out(
-    mine: Sequence[ScoredGroup],
-    owners: Sequence[int],
-    kept: Sequence[int],
-    loader: PromptLoader,
-    metrics: dict[str, float],
-) -> Drawn:
-    """Give every rank its part of the groups that are kept."""
-    held = dict(zip([place for place, owner in enumerate(owners) if owner == loader.rank], mine, strict=True))
-    dropped = [group for place, group in held.items() if place not in set(kept)]
-    before = [owners[place] for place in kept]
-    after = even_out(before, loader.world_size)
-    if before != after:
-        moving = {p for p, old, new in zip(kept, before, after, strict=True) if old != new}
-        for part in all_objects({p: group for p, group in held.items() if p in moving}, "groups with signal"):
-            held |= part
-    places = [number for number, rank in enumerate(after) if rank == loader.rank]
-    return Drawn(groups=[held[kept[number]] for number in places], places=places, dropped=dropped, metrics=metrics)
