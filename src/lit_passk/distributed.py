@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -60,16 +58,6 @@ def all_cat(values: Tensor, what: str = "values") -> Tensor:
     with named(f"the collection of {what}"):
         dist.all_gather(gathered, padded, group=_group)
     return torch.cat([part[:n].to(values.device) for part, n in zip(gathered, counts.tolist(), strict=True)])
-
-
-def all_objects(item: Any, what: str = "objects") -> list[Any]:
-    """What every rank has, in order of rank; anything that can be pickled."""
-    if world_size() == 1:
-        return [item]
-    items: list[Any] = [None] * world_size()
-    with named(f"the collection of {what}"):
-        dist.all_gather_object(items, item, group=_group)
-    return items
 
 
 def _all_reduce(values: Tensor, op: dist.ReduceOp.RedOpType, what: str) -> Tensor:
