@@ -15,6 +15,8 @@ from lit_passk.sharding import full_tensors
 class Recorder(L.Callback):
     """``steps-<rank>.pt``: completions and advantages of each step by prompt; ``run.pt``: final weights and metrics.
 
+    ``fed-<rank>.pt``: tokens of each micro-batch that this rank trained on.
+
     Args:
         folder: Where to write.
     """
@@ -22,6 +24,14 @@ class Recorder(L.Callback):
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
         self.steps: dict[int, dict[int, Any]] = {}
+        self.fed: list[int] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        pl_module.policy.register_forward_pre_hook(self._count)
+
+    def _count(self, policy: Any, args: Any) -> None:
+        if torch.is_grad_enabled():
+            self.fed.append(len(args[0].input_ids))
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: Any) -> None:
         rollouts, step = pl_module.rollouts, pl_module.rl_step
@@ -36,6 +46,7 @@ class Recorder(L.Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.save(self.steps, self.folder / f"steps-{trainer.global_rank}.pt")
+        torch.save(self.fed, self.folder / f"fed-{trainer.global_rank}.pt")
         weights = {name: tensor.clone() for name, tensor in full_tensors(pl_module.policy.model)}
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if trainer.is_global_zero:

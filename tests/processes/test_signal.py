@@ -35,6 +35,10 @@ def test_several_processes_keep_and_train_the_same(way, train, alone):
     for name, value in alone.metrics.items():
         if not name.startswith("time/"):
             assert several.metrics[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
+    fed = [torch.load(several.folder / f"fed-{rank}.pt") for rank in range(way[1])]
+    assert len({len(batches) for batches in fed}) == 1
+    totals = [sum(batches) for batches in fed]
+    assert max(totals) < 1.15 * sum(totals) / way[1], "no rank trains on more than its share"
 
 
 def test_a_rank_without_a_prompt(train):
