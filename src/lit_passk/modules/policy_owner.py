@@ -63,16 +63,18 @@ class PolicyOwner(L.LightningModule):
 
     def share_of(self, batch: TrainingBatch, part: int) -> list[PackedBatch]:
         """This rank's micro-batches of one mini-batch; of equal number on every rank, and the n-th of all alike."""
+        return self._pack(batch, batch.part == part, world_size=world_size(), rank=rank())
+
+    def _pack(self, step: TrainingBatch | RolloutBatch, keep: Tensor | None, **ranks: int) -> list[PackedBatch]:
         return pack(
-            batch.prompt_ids,
-            batch.completion_ids,
-            batch.group,
-            batch.part == part,
+            step.prompt_ids,
+            step.completion_ids,
+            step.group,
+            keep,
             self.token_budget,
             costs=self.policy.token_costs,
             share_prompts=self.policy.packs,
-            world_size=world_size(),
-            rank=rank(),
+            **ranks,
         )
 
     @torch.no_grad()
@@ -89,22 +91,10 @@ class PolicyOwner(L.LightningModule):
         Returns:
             N tensors, float32, on the CPU.
         """
-
-        def cut(num_batches: int) -> list[PackedBatch]:
-            return pack(
-                rollouts.prompt_ids,
-                rollouts.completion_ids,
-                rollouts.group,
-                None,
-                self.token_budget,
-                costs=self.policy.token_costs,
-                share_prompts=self.policy.packs,
-                num_batches=num_batches,
-            )
-
-        packed = cut(1)
+        packed = self._pack(rollouts, None)
         most = int(all_max(torch.tensor(len(packed)), "micro-batch counts"))
-        packed = packed if most == len(packed) else cut(most)
+        if most > len(packed):
+            packed = self._pack(rollouts, None, num_batches=most)
         found = [torch.zeros(0)] * len(rollouts.completion_ids)
         for micro, logprobs in zip(packed, self.logprobs(packed, rollouts.sampling.temperature), strict=True):
             lengths = [len(rollouts.completion_ids[i]) for i in micro.completions]
