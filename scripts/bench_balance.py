@@ -1,8 +1,8 @@
 """How long ranks wait for each other in a training step, counted in arithmetic: own prompts against equal shares.
 
-    python scripts/bench_balance.py workload.jsonl --config model/config.json --ranks 2 8 32
+    python scripts/bench_balance.py workload.jsonl --shape qwen2.5-1.5b --ranks 2 8 32
 
-The workload is a recorded step as `bench_step.py` reads it. Under FSDP ranks meet in every micro-batch, so a step takes
+The workload is a recorded step as `bench_step.py` describes it. Under FSDP ranks meet in every micro-batch, so a step takes
 the sum of the dearest n-th micro-batches. Shown over the mean of the ranks; 1 is no waiting.
 """
 
@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 import torch
+from bench_step import SHAPES
 from bench_step_worker import read_workload
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -35,7 +36,7 @@ def main() -> None:
     """Parse the command line; print one line a number of ranks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workload", type=Path)
-    parser.add_argument("--config", required=True, help="a model's config.json: attention and logits count")
+    parser.add_argument("--shape", choices=SHAPES, default="qwen2.5-1.5b", help="attention and logits count")
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 8, 32])
     parser.add_argument("--token-budget", type=int, default=16384)
     parser.add_argument("--k", type=int, default=4)
@@ -44,7 +45,7 @@ def main() -> None:
     advantages = compute_advantages(PassKAnalytic(args.k), rollouts)
     step = collect(rollouts, advantages, advantages != 0)
     with torch.device("meta"):
-        costs = CausalPolicy(AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(args.config))).token_costs
+        costs = CausalPolicy(AutoModelForCausalLM.from_config(AutoConfig.for_model(**SHAPES[args.shape]))).token_costs
 
     def waiting(by_rank: list[list[PackedBatch]]) -> float:
         """Time of a step over the mean of its ranks."""
@@ -54,7 +55,7 @@ def main() -> None:
     def cut(keep: torch.Tensor | None, **more: int) -> list[PackedBatch]:
         return pack(step.prompt_ids, step.completion_ids, step.group, keep, args.token_budget, costs=costs, **more)
 
-    place = torch.tensor([int(g) for g in rollouts.group[advantages != 0]])  # where its prompt lay in the step
+    place = rollouts.group[advantages != 0]  # where a completion's prompt lay in the step
     for ranks in args.ranks:
         mine = [place % ranks == rank for rank in range(ranks)]
         most = max(len(cut(keep)) for keep in mine)
