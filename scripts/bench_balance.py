@@ -2,8 +2,8 @@
 
     python scripts/bench_balance.py workload.jsonl --shape qwen2.5-1.5b --ranks 2 8 32
 
-The workload is a recorded step as `bench_step.py` describes it. Under FSDP ranks meet in every micro-batch, so a step takes
-the sum of the dearest n-th micro-batches. Shown over the mean of the ranks; 1 is no waiting.
+The workload is a recorded step as `bench_step.py` describes it. Under FSDP ranks meet in every micro-batch, so a step
+takes the sum of the dearest n-th micro-batches. Shown over the mean of the ranks; 1 is no waiting.
 """
 
 from __future__ import annotations
