@@ -17,10 +17,10 @@ from bench_step_worker import read_workload
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from lit_passk.advantages import PassKAnalytic
-from lit_passk.functional.packing import PackedBatch, TokenCosts, pack
-from lit_passk.models import CausalPolicy
 from lit_passk.modules import compute_advantages
 from lit_passk.modules.training_batch import collect
+from lit_passk.policy.model import CausalPolicy
+from lit_passk.policy.packing import PackedBatch, TokenCosts, pack
 
 
 def cost_of(batch: PackedBatch, costs: TokenCosts) -> float:

@@ -22,8 +22,8 @@ from transformers import AutoModelForCausalLM, DynamicCache
 
 from lit_passk.callbacks import RolloutCallback
 from lit_passk.data import PromptDataModule
+from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.modules import PassKRLModule
-from lit_passk.rollout.transformers_engine import TransformersEngine
 from lit_passk.tasks import MazeTask
 from lit_passk.types import Sampling
 

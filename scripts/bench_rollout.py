@@ -119,14 +119,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def ours(args: argparse.Namespace) -> Any:
     """Build VLLMEngine."""
-    from lit_passk.rollout.vllm_engine import VLLMEngine
+    from lit_passk.engines.vllm_engine import VLLMEngine
 
     return VLLMEngine(dtype=args.dtype, max_model_len=args.prompt_tokens + args.max_tokens)
 
 
 def transformers_engine(args: argparse.Namespace) -> Any:
     """Build TransformersEngine."""
-    from lit_passk.rollout.transformers_engine import TransformersEngine
+    from lit_passk.engines.transformers_engine import TransformersEngine
 
     return TransformersEngine()
 

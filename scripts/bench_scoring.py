@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lit_passk.rollout.scoring import Scorer
+from lit_passk.scoring.scorer import Scorer
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.code import CodeTask
 from lit_passk.tasks.math import MathTask

@@ -26,11 +26,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from lit_passk.advantages import PassKAnalytic
-from lit_passk.functional.packing import PackedBatch
-from lit_passk.models import decoder_blocks
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.training_batch import collect
+from lit_passk.policy.model import decoder_blocks
+from lit_passk.policy.packing import PackedBatch
 from lit_passk.types import RolloutBatch
 
 

@@ -11,8 +11,8 @@ import yaml
 
 from lit_passk import cli
 from lit_passk.advantages import GRPO, PassKAnalytic, Schedule
+from lit_passk.commands.train import LitPassKCLI
 from lit_passk.data import PromptDataModule
-from lit_passk.lightning_cli import LitPassKCLI
 from lit_passk.losses import ClippedLoss
 from lit_passk.modules import PassKRLModule
 

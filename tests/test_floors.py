@@ -12,22 +12,12 @@ import lit_passk
 PACKAGE = Path(lit_passk.__file__).parent
 FLOORS = [
     {"types", "functional", "distributed"},
-    {"advantages", "losses", "metrics", "tasks", "results", "contamination"},
-    {
-        "rollout",
-        "models",
-        "attention",
-        "data",
-        "prompt_loader",
-        "report",
-        "sharding",
-        "lora",
-        "checkpoints",
-        "strategy",
-    },
+    {"advantages", "losses", "metrics", "tasks", "results"},
+    {"engines", "scoring", "policy", "checkpointing", "report"},
+    {"data", "rollout"},
     {"modules"},
     {"callbacks"},
-    {"lightning_cli", "export", "plan", "doctor"},
+    {"commands"},
     {"cli"},
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
     from lit_passk.callbacks import RolloutCallback
     from lit_passk.data import PromptDataModule
+    from lit_passk.engines.base import RolloutEngine
     from lit_passk.losses import PolicyLoss
     from lit_passk.metrics import PassAtK
     from lit_passk.modules import PassKRLModule, SFTModule, WarmupLR
-    from lit_passk.rollout.engine import RolloutEngine
     from lit_passk.tasks.base import Task
     from lit_passk.types import GroupContext, Problem, Sampling, Score
 
@@ -30,7 +30,7 @@ _HOMES = {
     "Problem": "types",
     "PromptDataModule": "data",
     "RolloutCallback": "callbacks",
-    "RolloutEngine": "rollout.engine",
+    "RolloutEngine": "engines.base",
     "SFTModule": "modules",
     "Sampling": "types",
     "Score": "types",

@@ -15,12 +15,12 @@ LIGHTNING = {
     "predict": "write completions with their scores to JSON lines (`rollout.results`)",
 }
 OTHERS = {  # command: (module, function taking the options, what it does)
-    "sft": ("lightning_cli", "sft", "cold-start a small policy on a task's demonstrations"),
-    "report": ("report.main", "main", "tables, curves and a page to look through, from result files"),
-    "rescore": ("rollout.rescoring", "main", "judge the completions of a result file again, without sampling"),
-    "export": ("export", "main", "write a Hugging Face folder from a checkpoint"),
-    "plan": ("plan", "main", "memory, time and traffic that a configuration needs, by arithmetic"),
-    "doctor": ("doctor", "main", "what is installed, what will run, and whether engine and policy agree"),
+    "sft": ("commands.train", "sft", "cold-start a small policy on a task's demonstrations"),
+    "report": ("commands.report", "main", "tables, curves and a page to look through, from result files"),
+    "rescore": ("commands.rescore", "main", "judge the completions of a result file again, without sampling"),
+    "export": ("commands.export", "main", "write a Hugging Face folder from a checkpoint"),
+    "plan": ("commands.plan", "main", "memory, time and traffic that a configuration needs, by arithmetic"),
+    "doctor": ("commands.doctor", "main", "what is installed, what will run, and whether engine and policy agree"),
 }
 
 
@@ -46,7 +46,7 @@ def main(args: Sequence[str] | None = None) -> None:
     status: object = None
     try:
         if command in LIGHTNING:
-            import_module("lit_passk.lightning_cli").run(args)
+            import_module("lit_passk.commands.train").run(args)
         else:
             module, function, _ = OTHERS[command]
             handler: Callable[[list[str]], object] = getattr(import_module(f"lit_passk.{module}"), function)

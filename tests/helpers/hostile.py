@@ -143,12 +143,12 @@ builtins.AssertionError = SystemExit
 ### patches the runner
 import sys
 for name, module in list(sys.modules.items()):
-    if 'sandboxed' in name or name == '__main__':
+    if 'sandbox' in name or name == '__main__':
         for key, value in list(vars(module).items()):
             if callable(value): setattr(module, key, lambda *a, **k: b'pass')
 ### plants modules
 import sys, types
-package = 'lit_passk.tasks.sandboxed'
+package = 'lit_passk.tasks.code.sandbox.inside'
 for name in ('os', 'sys', 'marshal', 'lit_passk', package, package + '.checker', package + '.wire'):
     sys.modules[name] = types.SimpleNamespace(encode=lambda *a: b'', same=lambda *a: True)
 ### traces

@@ -17,7 +17,7 @@ from helpers.ports import free_port
 ROOT = Path(__file__).parents[2]
 os.environ["PYTHONPATH"] = os.pathsep.join([f"{ROOT}/src", f"{ROOT}/tests", os.environ.get("PYTHONPATH", "")])
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["lit_passk.cli", "lit_passk.sharding", "peft", "torch.distributed.checkpoint"])
+_context.set_forkserver_preload(["lit_passk.cli", "lit_passk.policy.sharding", "peft", "torch.distributed.checkpoint"])
 
 
 class Ranks:

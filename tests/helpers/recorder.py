@@ -9,7 +9,7 @@ import lightning as L
 import torch
 
 from lit_passk.modules import compute_advantages
-from lit_passk.sharding import full_tensors
+from lit_passk.policy.sharding import full_tensors
 
 
 class Recorder(L.Callback):

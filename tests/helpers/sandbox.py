@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lit_passk.tasks.code_judge import check_sandbox
+from lit_passk.tasks.code.judge import check_sandbox
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 _PR_SET_CHILD_SUBREAPER = 36

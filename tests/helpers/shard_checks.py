@@ -10,10 +10,10 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 
-from lit_passk.functional.packing import pack
-from lit_passk.lora import LoRA, adapter_off, is_adapter
-from lit_passk.models import load_policy
-from lit_passk.sharding import clip_gradients, full_tensors, gradient_sync, load_sharded_policy, whole
+from lit_passk.policy.lora import LoRA, adapter_off, is_adapter
+from lit_passk.policy.model import load_policy
+from lit_passk.policy.packing import pack
+from lit_passk.policy.sharding import clip_gradients, full_tensors, gradient_sync, load_sharded_policy, whole
 
 
 def _mesh():
@@ -53,7 +53,7 @@ def whole_tensors_and_memory(args: Sequence[str]) -> None:
 
 def _peak_of(load):
     """The most numbers that one unit's parameters had values for, whole, while loading."""
-    import lit_passk.sharding as sharding
+    import lit_passk.policy.sharding as sharding
 
     sizes = []
     shard = sharding.fully_shard

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from helpers.tiny_policies import EOS, logprobs_of, tiny_policy
 
-from lit_passk.rollout.vllm_engine import VLLMEngine
+from lit_passk.engines.vllm_engine import VLLMEngine
 from lit_passk.types import Sampling
 
 SAMPLING = Sampling(n=2, max_tokens=12)

@@ -8,13 +8,13 @@ from helpers.scripted import scripted_rollouts, train
 from transformers import AutoModelForCausalLM, CohereConfig, CohereForCausalLM
 
 from lit_passk.advantages import DrGRPO, PassKAnalytic
-from lit_passk.functional import head
-from lit_passk.functional.head import running_gradient
-from lit_passk.functional.packed_batch import PackedBatch
-from lit_passk.models import load_policy
+from lit_passk.losses.correction import RolloutCorrection
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.training_batch import TrainingBatch
-from lit_passk.rollout.correction import RolloutCorrection
+from lit_passk.policy import head
+from lit_passk.policy.head import running_gradient
+from lit_passk.policy.model import load_policy
+from lit_passk.policy.packed_batch import PackedBatch
 from lit_passk.types import Sampling
 
 REWARDS = [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]]

@@ -7,8 +7,8 @@ import torch
 from helpers.ranks import Ranks
 from helpers.shares import AGGREGATIONS, NUM_MINIBATCHES, REWARDS, SHARES, collect_on_a_rank, inputs
 
-from lit_passk.functional.packing import pack
 from lit_passk.modules.training_batch import collect
+from lit_passk.policy.packing import pack
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ def test_all_or_nothing(train, policy, tmp_path, capsys):
 @pytest.mark.vllm
 def test_vllm_loads_what_was_trained(train, tmp_path):
     pytest.importorskip("vllm")
-    from lit_passk.rollout.vllm_engine import VLLMEngine
+    from lit_passk.engines.vllm_engine import VLLMEngine
     from lit_passk.types import Sampling
 
     export(train("fsdp2", 2).folder, tmp_path / "out")

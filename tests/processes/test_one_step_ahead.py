@@ -14,7 +14,7 @@ pytestmark = pytest.mark.vllm
 
 AHEAD = (
     *KL,
-    *("--rollout.engine", "lit_passk.rollout.vllm_engine.VLLMEngine", "--rollout.engine.kv_cache_gib", "0.00390625"),
+    *("--rollout.engine", "lit_passk.engines.vllm_engine.VLLMEngine", "--rollout.engine.kv_cache_gib", "0.00390625"),
     *("--rollout.one_step_ahead", "true", "--rollout.parity.every", "1"),
 )
 

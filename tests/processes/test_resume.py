@@ -10,7 +10,7 @@ from helpers.ranks import Ranks
 from processes.conftest import KL, LORA, STEPS, Run, arguments
 
 from lit_passk.callbacks import last_checkpoint
-from lit_passk.checkpoints import is_whole
+from lit_passk.checkpointing.files import is_whole
 
 LAST = ("--ckpt_path", "last")
 WAYS = {  # strategy, processes, options, where it is killed

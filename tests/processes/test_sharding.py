@@ -10,7 +10,7 @@ from helpers.tiny_policies import tiny_policy, write_policy
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from lit_passk.sharding import _Weights, parameters_on_meta
+from lit_passk.policy.sharding import _Weights, parameters_on_meta
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 import pytest
 
-from lit_passk.report.main import main, report
+from lit_passk.commands.report import main, report
 
 
 def test_prints_the_table_and_writes_four_files(two_runs, tmp_path, capsys):

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from lit_passk.report.main import main
+from lit_passk.commands.report import main
 from lit_passk.report.page import _clip, write_page
 from lit_passk.results import load_results
 

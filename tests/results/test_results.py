@@ -8,7 +8,7 @@ from helpers.result_files import SETTINGS, Times, TimesInWorkers, group, record,
 
 from lit_passk.results import ResultWriter, group_records, load_results, rescore, run_settings
 from lit_passk.results.record import encode_record
-from lit_passk.rollout.scoring import Scorer
+from lit_passk.scoring.scorer import Scorer
 from lit_passk.types import Completion, Sampling, Score, ScoredGroup
 
 

@@ -21,8 +21,8 @@ from lit_passk.advantages import (
     ReinforcePlusPlus,
     Schedule,
 )
+from lit_passk.data.loader import PromptLoader
 from lit_passk.modules import compute_advantages
-from lit_passk.prompt_loader import PromptLoader
 from lit_passk.rollout.signal import SignalAwareSampling, carries_signal
 from lit_passk.tasks.base import Task
 from lit_passk.types import Problem, PromptBatch, Score, ScoredGroup

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from lit_passk.rollout.scoring import Scorer
+from lit_passk.scoring.scorer import Scorer
 from lit_passk.tasks.reasoning_gym import INSTRUCTION, ReasoningGymTask
 
 needs_package = pytest.mark.skipif(find_spec("reasoning_gym") is None, reason="reasoning-gym is not installed")

@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
-from lit_passk.checkpoints import find_last, partial_path, remove
+from lit_passk.checkpointing.files import find_last, partial_path, remove
 
 if TYPE_CHECKING:
     from lit_passk.modules import PassKRLModule

@@ -12,21 +12,21 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
-from lit_passk.callbacks.one_step_ahead import OneStepAhead
-from lit_passk.callbacks.results_file import ResultsFile
 from lit_passk.callbacks.rollout_checks import check_signal, check_training, check_validation
-from lit_passk.callbacks.sampler import Sampler
+from lit_passk.engines.base import RolloutEngine
+from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.functional.random import derive_seed
+from lit_passk.results.continuation import ResultsFile
 from lit_passk.rollout.collate import collate_rollouts
-from lit_passk.rollout.engine import RolloutEngine
+from lit_passk.rollout.one_step_ahead import OneStepAhead
 from lit_passk.rollout.parity import ParityCheck
+from lit_passk.rollout.sampler import Sampler
 from lit_passk.rollout.signal import SignalAwareSampling
-from lit_passk.rollout.transformers_engine import TransformersEngine
 from lit_passk.types import PromptBatch, RolloutBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
+    from lit_passk.data.loader import PromptLoader
     from lit_passk.modules import PassKRLModule
-    from lit_passk.prompt_loader import PromptLoader
 
 
 class RolloutCallback(L.Callback):

@@ -13,9 +13,8 @@ from torch import Tensor
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
 from lit_passk.distributed import world_size
 from lit_passk.functional.kl import kl_estimate
-from lit_passk.functional.packing import PackedBatch
-from lit_passk.lora import LoRA
 from lit_passk.losses import ClippedLoss, LossInputs, PolicyLoss
+from lit_passk.losses.correction import RolloutCorrection
 from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.policy_owner import PolicyOwner
 from lit_passk.modules.resumable import Resumable
@@ -23,8 +22,9 @@ from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.step_metrics import CORRECTION_SUMS, step_metrics
 from lit_passk.modules.training_batch import TrainingBatch, collect
 from lit_passk.modules.validation import PassAtKValidation
-from lit_passk.rollout.correction import RolloutCorrection
-from lit_passk.sharding import clip_gradients, gradient_sync
+from lit_passk.policy.lora import LoRA
+from lit_passk.policy.packing import PackedBatch
+from lit_passk.policy.sharding import clip_gradients, gradient_sync
 from lit_passk.types import PromptBatch
 
 

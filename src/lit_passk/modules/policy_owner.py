@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from lit_passk.distributed import all_max, rank, use_group, world_size
-from lit_passk.functional.packing import PackedBatch, pack
-from lit_passk.lora import LoRA, adapter_off
-from lit_passk.models import CausalPolicy
 from lit_passk.modules.training_batch import TrainingBatch
-from lit_passk.sharding import load_on_ranks
+from lit_passk.policy.lora import LoRA, adapter_off
+from lit_passk.policy.model import CausalPolicy
+from lit_passk.policy.packing import PackedBatch, pack
+from lit_passk.policy.sharding import load_on_ranks
 from lit_passk.types import RolloutBatch
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import lightning as L
 
-from lit_passk.checkpoints import random_states, restore_random_states
-from lit_passk.lora import LoRA, is_adapter
+from lit_passk.checkpointing.files import random_states, restore_random_states
+from lit_passk.policy.lora import LoRA, is_adapter
 
 
 class Resumable(L.LightningModule):

@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from lit_passk.checkpoints import check_replaceable, put_in_place
+from lit_passk.checkpointing.files import check_replaceable, put_in_place
 from lit_passk.modules.schedules import WarmupLR
 
 Demonstrations = Sequence[tuple[str, str]]

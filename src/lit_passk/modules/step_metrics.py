@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from lit_passk.distributed import all_sum
+from lit_passk.losses.correction import correction_metrics
 from lit_passk.rollout.collate import collate_rollouts
-from lit_passk.rollout.correction import correction_metrics
 from lit_passk.types import RolloutBatch
 
 CORRECTION_SUMS = ("corrected", "correction_weight", "correction_weight_squared", "correction_clipped")

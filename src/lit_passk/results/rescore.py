@@ -20,7 +20,7 @@ from lit_passk.types import Problem, Score
 log = logging.getLogger(__name__)
 
 Submit: TypeAlias = "Callable[[str, Problem, str], Future[Score]]"
-"""Has one completion of a benchmark judged; ``lit_passk.rollout.scoring.Scorer.submit`` is one."""
+"""Has one completion of a benchmark judged; ``lit_passk.scoring.scorer.Scorer.submit`` is one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

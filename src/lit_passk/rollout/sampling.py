@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lit_passk.rollout.engine import RolloutEngine
+from lit_passk.engines.base import RolloutEngine
 from lit_passk.types import Completion, PromptBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from lit_passk.rollout.scoring import Scorer
+    from lit_passk.scoring.scorer import Scorer
     from lit_passk.types import Score
 
 Pending = tuple[list[Completion], list[str], "list[Future[Score]]"]

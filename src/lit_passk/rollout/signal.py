@@ -15,7 +15,7 @@ from lit_passk.distributed import all_cat, all_sum
 from lit_passk.types import PromptBatch, ScoredGroup
 
 if TYPE_CHECKING:
-    from lit_passk.prompt_loader import PromptLoader
+    from lit_passk.data.loader import PromptLoader
 
 
 class SignalAwareSampling:

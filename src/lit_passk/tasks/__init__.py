@@ -4,11 +4,9 @@ Start with ``base.py``. Names are loaded on first use, because scoring workers i
 
 - ``MazeTask`` (``maze.py``): the paper's Maze, generated.
 - ``ArithmeticTask`` (``arithmetic.py``): products of two small numbers, for a small pretrained model.
-- ``MathTask`` (``math.py``): a data set of questions with mathematical answers; ``math_text.py`` finds the answer of a
-  completion, ``math_grading.py`` compares it with the reference, ``records.py`` reads files and hub data sets.
-- ``CodeTask`` (``code.py``): programs, run against tests. ``code_rows.py`` reads the published benchmarks,
-  ``code_text.py`` finds the program of a completion, ``code_judge.py`` gives the verdict, ``sandbox.py`` and
-  ``bubblewrap.py`` build the walls, ``sandboxed/`` is what runs inside of them.
+- ``MathTask`` (``math/``): questions with mathematical answers; ``records.py`` reads files and hub
+  data sets.
+- ``CodeTask`` (``code/``): programs, run against tests in a sandbox.
 - ``ReasoningGymTask`` (``reasoning_gym.py``): the puzzles of the reasoning-gym package.
 """
 

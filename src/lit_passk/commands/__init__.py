@@ -1,0 +1,1 @@
+"""What ``lit-passk COMMAND`` runs: one file each, imported when the command is used."""

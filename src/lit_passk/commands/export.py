@@ -1,0 +1,181 @@
+"""``lit-passk export``: from any checkpoint to a Hugging Face folder that transformers and vLLM load."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+
+from lit_passk import __version__
+from lit_passk.checkpointing.files import (
+    META,
+    check_replaceable,
+    check_whole,
+    find_last,
+    put_in_place,
+    read_shards,
+    remove,
+)
+from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, peft_config
+from lit_passk.policy.sharding import full_tensors, parameters_on_meta
+
+log = logging.getLogger(__name__)
+
+PREFIX = "policy.model."
+"""Where the Hugging Face model is inside the trained module."""
+
+
+def main(args: Sequence[str]) -> None:
+    """Run ``lit-passk export``; ``args`` are its options."""
+    parser = argparse.ArgumentParser(prog="lit-passk export", description=__doc__)
+    parser.add_argument("--ckpt_path", required=True, help="a checkpoint, or a run's folder (its newest whole one)")
+    parser.add_argument("--out", required=True, help="folder to write; a model's that exists is replaced as a whole")
+    parser.add_argument("--policy", help="where the policy's folder is now, if not where the run found it")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], help="default: as in the checkpoint")
+    parser.add_argument("--adapter", action="store_true", help="with LoRA: write the adapter alone, not merged")
+    options = parser.parse_args(list(args))
+    export(options.ckpt_path, options.out, options.policy, options.dtype, options.adapter)
+    print(f"wrote {options.out}")
+
+
+def export(
+    ckpt_path: str | Path,
+    out: str | Path,
+    policy: str | None = None,
+    dtype: str | None = None,
+    adapter: bool = False,
+) -> None:
+    """Write a Hugging Face folder: safetensors, tokenizer, generation config and a model card; all of it or nothing.
+
+    Args:
+        ckpt_path: A checkpoint, in one file or in shards, or the folder of a run.
+        out: Folder to write; that of a model is replaced as a whole, any other that holds something is refused.
+        policy: The folder or hub id the run started from, if it is no longer where it was; its configuration and
+            tokenizer are read, and under LoRA its weights.
+        dtype: Dtype of the weights; None keeps the checkpoint's.
+        adapter: With LoRA, write the adapter alone (for ``peft``) instead of merging it.
+
+    Raises:
+        ValueError: If the checkpoint is not whole or not of a ``PassKRLModule``, the policy it started from is not
+            where it was, or ``out`` is something else than a model's folder.
+    """
+    path, out = _find(Path(ckpt_path)), Path(os.path.abspath(out))
+    checkpoint = _read(path)
+    source = policy or checkpoint["policy"]
+    if adapter and not checkpoint["lora"]:
+        raise ValueError(f"`--adapter` was given, but {str(path)!r} is not of a run with LoRA.")
+    check_replaceable(out)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"The run started from the policy {source!r}, which cannot be read: {str(error).splitlines()[0]} "
+            "Say where it is now by `--policy`."
+        ) from error
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    try:
+        if adapter:
+            _write_adapter(checkpoint, source, partial)
+        else:
+            _build(checkpoint, source, getattr(torch, dtype) if dtype else None).save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        (partial / "README.md").write_text(model_card(checkpoint, str(path), source, adapter))
+        put_in_place(partial, out)
+    finally:
+        remove(partial)
+
+
+def _find(path: Path) -> Path:
+    """The checkpoint itself, if the folder of a run was given."""
+    for folder in (path, path / "checkpoints"):
+        if not (path / META).exists() and folder.is_dir() and (last := find_last(folder)) is not None:
+            return last
+    check_whole(path)
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint without optimizer state, its weights under Hugging Face names."""
+    if path.is_dir():
+        checkpoint = torch.load(path / META, map_location="cpu", weights_only=True)
+        checkpoint |= read_shards(path, prefix="state_dict.")
+    else:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    state = {k.removeprefix(PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(PREFIX)}
+    if not state or "policy" not in checkpoint:
+        raise ValueError(f"{str(path)!r} is not a checkpoint of `lit-passk fit`: it holds no policy.")
+    return checkpoint | {"state_dict": state}
+
+
+def _build(checkpoint: dict[str, Any], source: str, dtype: torch.dtype | None) -> PreTrainedModel:
+    """The trained model, adapters merged."""
+    state: dict[str, Tensor] = checkpoint["state_dict"]
+    if checkpoint["lora"]:
+        adapted = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, checkpoint["dtype"]))
+        add_adapter(adapted, LoRA(**checkpoint["lora"]))
+        adapted.load_state_dict(state, strict=False)
+        state = dict(full_tensors(adapted))
+    kept = dtype or next(values.dtype for values in state.values() if values.is_floating_point())
+    with parameters_on_meta():
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source), dtype=kept)
+    model.load_state_dict({name: values.to(kept) for name, values in state.items()}, assign=True)
+    model.tie_weights()
+    with suppress(OSError):  # a policy without a generation config: the model's defaults
+        model.generation_config = GenerationConfig.from_pretrained(source)
+    return model
+
+
+def _write_adapter(checkpoint: dict[str, Any], source: str, folder: Path) -> None:
+    """The adapter alone, as ``peft`` and vLLM read it."""
+    folder.mkdir()
+    names = {name: name.replace(f".{ADAPTER}.", ".") for name in checkpoint["state_dict"]}
+    layers = sorted({name.split(".lora_")[0].rpartition(".")[2] for name in names})
+    lora = replace(LoRA(**checkpoint["lora"]), target_modules=layers)
+    model_type = AutoConfig.from_pretrained(source).model_type
+    config = peft_config(lora, model_type, base_model_name_or_path=source, task_type="CAUSAL_LM", inference_mode=True)
+    config.save_pretrained(str(folder))
+    tensors = {f"base_model.model.{new}": checkpoint["state_dict"][old].contiguous() for old, new in names.items()}
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def model_card(checkpoint: dict[str, Any], path: str, source: str, adapter: bool) -> str:
+    """What the folder holds and how it came about: metrics of the last step and the run's configuration."""
+    rows = [f"| {name} | {value:.6g} |" for name, value in sorted(checkpoint["metrics"].items())]
+    return "\n".join(
+        [
+            "---",
+            f"library_name: {'peft' if adapter else 'transformers'}",
+            *([] if Path(source).is_dir() else [f"base_model: {source}"]),
+            "tags: [lit-passk, pass-at-k, reinforcement-learning]",
+            "---",
+            "",
+            f"# {Path(source).name}, trained with lit-passk",
+            "",
+            f"{'Adapter' if adapter else 'Weights'} of `{path}`: {checkpoint['rl_step']} steps of reinforcement "
+            f"learning with verifiable rewards from `{source}`, by lit-passk {__version__} (arXiv 2508.10751).",
+            "",
+            "## Metrics when the checkpoint was written",
+            "",
+            "| metric | value |",
+            "| --- | --- |",
+            *rows,
+            "",
+            "## Configuration",
+            "",
+            "```yaml",
+            checkpoint["config"].rstrip() or "# not recorded: the run was not started by the command line",
+            "```",
+            "",
+        ]
+    )

@@ -1,0 +1,182 @@
+"""The commands that train and evaluate: ``lit-passk sft | fit | validate | test | predict``, by LightningCLI."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_info
+
+# Imported so that their short names work in YAML files; none of them imports vLLM.
+import lit_passk.advantages
+import lit_passk.engines.transformers_engine
+import lit_passk.engines.vllm_engine
+import lit_passk.engines.vllm_server_engine
+import lit_passk.losses
+import lit_passk.tasks.arithmetic
+import lit_passk.tasks.code
+import lit_passk.tasks.math
+import lit_passk.tasks.maze
+import lit_passk.tasks.reasoning_gym  # noqa: F401
+from lit_passk.callbacks import (
+    CompletionsTable,
+    PassAtKCurve,
+    ResumeCheckpoint,
+    RolloutCallback,
+    StopTogether,
+    last_checkpoint,
+)
+from lit_passk.checkpointing.files import CheckpointFiles, check_replaceable
+from lit_passk.data import DemonstrationDataModule, PromptDataModule
+from lit_passk.modules import PassKRLModule, SFTModule
+
+
+class LitPassKCLI(LightningCLI):
+    """LightningCLI with the rollout callback always there, under ``rollout``."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add ``rollout.*`` and share what two parts need."""
+        parser.add_lightning_class_args(RolloutCallback, "rollout")
+        parser.add_lightning_class_args(CompletionsTable, "completions_table")
+        parser.add_lightning_class_args(PassAtKCurve, "pass_at_k_curve")
+        parser.add_lightning_class_args(ResumeCheckpoint, "checkpoint")
+        parser.link_arguments("model.policy", "data.tokenizer")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "rollout.seed", compute_fn=int)
+        parser.set_defaults(TRAINER_DEFAULTS)
+
+    def _options(self, config: Namespace) -> Namespace:
+        """The options of the subcommand; all of them under ``run=False``, which has none."""
+        return config if self.subcommand is None else config[self.subcommand]
+
+    def _parse_ckpt_path(self) -> None:
+        """Do not read a whole checkpoint for the constructor arguments it may hold: this project's hold none."""
+
+    def before_instantiate_classes(self) -> None:
+        """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's."""
+        config = self._options(self.config)
+        strategy = config.trainer.strategy
+        if isinstance(strategy, Namespace) and strategy.class_path.endswith(".ModelParallelStrategy"):
+            strategy.class_path = "lit_passk.checkpointing.strategy.ShardedStrategy"
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """As Lightning does, with checkpoints that are whole or do not exist."""
+        if self._options(self.config_init).trainer.enable_checkpointing is False:
+            self._parser(self.subcommand).callback_keys.remove("checkpoint")
+        trainer = super().instantiate_trainer(**kwargs)
+        # Before callbacks that clean up, which may take long.
+        trainer.callbacks.insert(0, StopTogether())  # type: ignore[attr-defined]
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = CheckpointFiles()
+        self.model.config_yaml = self._parser(self.subcommand).dump(self._options(self.config), skip_none=True)
+        return trainer
+
+    def before_fit(self) -> None:
+        """Find the checkpoint that ``--ckpt_path last`` means; without any the run starts anew."""
+        options = self._options(self.config_init)
+        if options.ckpt_path == "last":
+            options.ckpt_path = last_checkpoint(self.trainer.default_root_dir)
+            rank_zero_info(f"ckpt_path last: {options.ckpt_path or 'there is none, so the run starts anew'}")
+
+    def before_validate(self) -> None:
+        """Find the checkpoint that ``--ckpt_path last`` means; refuse to evaluate on nothing."""
+        if not self.datamodule.val:
+            raise ValueError("`data.val` is not set: there is nothing to evaluate on.")
+        self.before_fit()
+        if self._options(self.config).ckpt_path == "last" and self._options(self.config_init).ckpt_path is None:
+            raise ValueError(
+                f"`--ckpt_path last` found no whole checkpoint under {self.trainer.default_root_dir}: set "
+                "`trainer.default_root_dir` to the folder of the run."
+            )
+        options = self._options(self.config_init)
+        if options.ckpt_path is not None and Path(options.ckpt_path).exists():
+            # Handed over now, so that `setup` knows: an engine that loads the policy by itself has no checkpoint.
+            self.trainer.ckpt_path, options.ckpt_path = options.ckpt_path, None
+
+    before_test = before_validate
+    before_predict = before_validate
+
+
+TRAINER_DEFAULTS = {
+    "trainer.max_epochs": -1,
+    "trainer.num_sanity_val_steps": 0,
+    "trainer.check_val_every_n_epoch": None,  # `val_check_interval` then counts RL steps over epochs
+    "trainer.log_every_n_steps": 1,
+    # The data module shards by itself; Lightning's sampler would evaluate some problems twice.
+    "trainer.use_distributed_sampler": False,
+    # Weights that an engine takes over inside inference mode could never be trained again.
+    "trainer.inference_mode": False,
+}
+
+
+def run(args: Sequence[str]) -> None:
+    """Run ``fit``, ``validate``, ``test`` or ``predict``; ``args`` starts with the command."""
+    quieten()
+    command = args[0]
+
+    class OneCommand(LitPassKCLI):
+        """Builds the options of one command instead of four, which takes most of a start."""
+
+        @staticmethod
+        def subcommands() -> dict[str, set[str]]:
+            return {command: LightningCLI.subcommands()[command]}
+
+    OneCommand(
+        PassKRLModule,
+        PromptDataModule,
+        seed_everything_default=0,
+        save_config_kwargs={"overwrite": True},
+        # Without its own, the usage in front of an error would list every option.
+        parser_kwargs={
+            "prog": "lit-passk",
+            command: {"usage": f"lit-passk {command} [--config FILE] [--KEY VALUE ...]"},
+        },
+        args=list(args),
+    )
+
+
+class SFTCLI(LightningCLI):
+    """The cold start: fit, then write the policy to ``--out``."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add ``--out``."""
+        parser.add_argument("--out", type=str, required=True, help="Folder to write the policy to.")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.set_defaults({"trainer.max_epochs": -1, "trainer.log_every_n_steps": 10})
+
+
+def sft(args: Sequence[str]) -> None:
+    """Run ``lit-passk sft``; ``args`` are its options."""
+    quieten()
+    cli = SFTCLI(
+        SFTModule,
+        DemonstrationDataModule,
+        run=False,
+        seed_everything_default=0,
+        save_config_callback=None,
+        parser_kwargs={"prog": "lit-passk sft", "usage": "lit-passk sft [--config FILE] [--KEY VALUE ...] --out DIR"},
+        args=list(args),
+    )
+    check_replaceable(Path(cli.config.out))
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    cli.model.export(cli.config.out)
+    print(f"wrote {Path(cli.config.out)}")
+
+
+def quieten() -> None:
+    """Silence what tells a user of this command nothing."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message="`weights_only` was not set")
+    # What is logged is a number over all ranks already.
+    warnings.filterwarnings("ignore", message="It is recommended to use `self.log")

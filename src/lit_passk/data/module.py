@@ -1,0 +1,208 @@
+"""Prompts for training and validation: which problems, in which order, rendered how, on which rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import device
+from torch.utils.data import DataLoader
+
+from lit_passk.data.contamination import find_overlaps, warn_about_overlaps
+from lit_passk.data.loader import PromptLoader
+from lit_passk.tasks.base import Task
+from lit_passk.types import PromptBatch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a policy's folder or hub id.
+
+    Raises:
+        ValueError: If there is none; for a folder that does not exist, with the command that makes the shipped one.
+    """
+    from transformers import AutoTokenizer
+
+    hint = f"The maze cold start is made by `lit-passk sft --config configs/maze_sft_cpu.yaml --out {path}`."
+    if path.startswith((".", "/", "~")) and not Path(path).is_dir():
+        raise ValueError(f"`model.policy` is {path!r}, but there is no such folder. {hint}")
+    try:
+        return AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"`model.policy` is {path!r}, but no tokenizer could be loaded from there: {reason}"
+            + ("" if Path(path).is_dir() else f" {hint}")
+        ) from error
+
+
+class PromptDataModule(L.LightningDataModule):
+    """One task to train on and any number of named tasks to validate on.
+
+    ``validate``, ``test`` and ``predict`` all use the ``val`` tasks. Prompts too long are dropped and counted.
+
+    Args:
+        tokenizer: Folder or hub id of the tokenizer; the command line takes it from ``model.policy``.
+        train: Task to train on; None when there is nothing to train.
+        val: Validation tasks by name; ``val/<name>/pass@k`` is logged for each.
+        prompts_per_step: Prompts of one RL step, over all ranks.
+        val_prompts_per_step: Prompts of one validation batch, over all ranks.
+        chat_template: Render prompts as a user's turn of the tokenizer's chat template; None does so when the tokenizer
+            has one.
+        system_prompt: System turn before the user's; needs a chat template.
+        max_prompt_tokens: Longer prompts are dropped.
+        seed: Orders the training prompts.
+    """
+
+    def __init__(
+        self,
+        tokenizer: str,
+        train: Task | None = None,
+        val: dict[str, Task] | None = None,
+        prompts_per_step: int = 32,
+        val_prompts_per_step: int = 64,
+        chat_template: bool | None = None,
+        system_prompt: str | None = None,
+        max_prompt_tokens: int = 2048,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if prompts_per_step < 1 or val_prompts_per_step < 1:
+            raise ValueError(
+                "`data.prompts_per_step` and `data.val_prompts_per_step` must be at least 1, "
+                f"but got {prompts_per_step} and {val_prompts_per_step}."
+            )
+        self.train = train
+        self.val = dict(val or {})
+        for name in self.val:
+            if name == "train" or "/" in name or "." in name:
+                raise ValueError(f"`data.val` names may not be 'train' nor hold '/' or '.', but got {name!r}.")
+        self.prompts_per_step = prompts_per_step
+        self.val_prompts_per_step = val_prompts_per_step
+        self.system_prompt = system_prompt
+        self.max_prompt_tokens = max_prompt_tokens
+        self.seed = seed
+        self.tokenizer = load_tokenizer(tokenizer)
+        has_template = bool(getattr(self.tokenizer, "chat_template", None))
+        self.chat_template = has_template if chat_template is None else chat_template
+        if self.chat_template and not has_template:
+            raise ValueError(f"`data.chat_template` is true, but the tokenizer of {tokenizer!r} has no chat template.")
+        if system_prompt is not None and not self.chat_template:
+            raise ValueError("`data.system_prompt` needs a chat template: set `data.chat_template` to true.")
+        self._rendered: dict[str, list[tuple[int, list[int]]]] = {}
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """Every task by name, the training task as ``train``."""
+        return ({"train": self.train} if self.train is not None else {}) | self.val
+
+    def setup(self, stage: str) -> None:
+        """Refuse to train on nothing, and warn of validation problems that the training task holds too."""
+        if stage != "fit":
+            return
+        task = self._train_task()  # before a policy is loaded that nothing would train
+        if self.trainer is None or self.trainer.is_global_zero:
+            train = [task[i].prompt for i in range(len(task))]
+            for name, val in self.val.items():
+                prompts = [val[i].prompt for i in range(len(val))]
+                warn_about_overlaps(find_overlaps(train, prompts), len(prompts), f"`data.val` {name!r}")
+
+    def render(self, prompt: str) -> str:
+        """The text the policy continues."""
+        if not self.chat_template:
+            return prompt
+        turns = [{"role": "system", "content": self.system_prompt}] if self.system_prompt is not None else []
+        turns.append({"role": "user", "content": prompt})
+        return str(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+
+    def train_dataloader(self) -> PromptLoader:
+        """Training prompts, reshuffled every epoch; sized, because Lightning fetches ahead of unsized loaders."""
+        return self._loader(self._train_task(), "train", self.prompts_per_step, seed=self.seed)
+
+    def _train_task(self) -> Task:
+        if self.train is None:
+            raise ValueError("`data.train` is not set: there is nothing to train on.")
+        return self.train
+
+    def val_dataloader(self) -> list[PromptLoader]:
+        """One loader a validation task, in order."""
+        return [self._loader(task, name, self.val_prompts_per_step, seed=None) for name, task in self.val.items()]
+
+    def test_dataloader(self) -> list[PromptLoader]:
+        """The validation loaders."""
+        return self.val_dataloader()
+
+    def predict_dataloader(self) -> list[PromptLoader]:
+        """The validation loaders."""
+        return self.val_dataloader()
+
+    def transfer_batch_to_device(self, batch: PromptBatch, device: device, dataloader_idx: int) -> PromptBatch:
+        """Leave the batch as it is: it holds no tensors, and Lightning's transfer would rebuild it."""
+        return batch
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Completion text without special tokens."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    def _loader(self, task: Task, name: str, prompts_per_step: int, seed: int | None) -> PromptLoader:
+        rank, world_size = self._data_parallel()
+        if name not in self._rendered:
+            self._rendered[name] = self._tokenize(task, name)
+        return PromptLoader(task, name, self._rendered[name], prompts_per_step, rank, world_size, seed)
+
+    def _data_parallel(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        sampler = getattr(self.trainer.strategy, "distributed_sampler_kwargs", None)
+        return (sampler["rank"], sampler["num_replicas"]) if sampler else (0, 1)
+
+    def _tokenize(self, task: Task, name: str) -> list[tuple[int, list[int]]]:
+        texts = [self.render(task[i].prompt) for i in range(len(task))]
+        if not texts:
+            raise ValueError(f"Task {name!r} has no problems.")
+        ids = self.tokenizer(texts, add_special_tokens=not self.chat_template)["input_ids"]
+        kept = [(i, row) for i, row in enumerate(ids) if 0 < len(row) <= self.max_prompt_tokens]
+        if dropped := len(ids) - len(kept):
+            rank_zero_warn(
+                f"{dropped} of {len(ids)} prompts of {name!r} are empty or longer than "
+                f"`data.max_prompt_tokens`={self.max_prompt_tokens} tokens and are left out."
+            )
+        if not kept:
+            raise ValueError(
+                f"No prompt of {name!r} has 1 to `data.max_prompt_tokens`={self.max_prompt_tokens} tokens."
+            )
+        rank_zero_info(f"{name}: {len(kept)} prompts")
+        return kept
+
+
+class DemonstrationDataModule(L.LightningDataModule):
+    """Pairs of prompt and demonstration of one task, as text, for ``lit-passk sft``.
+
+    Args:
+        train: A task with demonstrations.
+        batch_size: Pairs a batch.
+        seed: Orders the pairs.
+    """
+
+    def __init__(self, train: Task, batch_size: int = 128, seed: int = 0) -> None:
+        super().__init__()
+        if not 1 <= batch_size <= len(train):
+            raise ValueError(
+                f"`data.batch_size` must be from 1 to the {len(train)} demonstrations of `data.train`, but got "
+                f"{batch_size}: only whole batches are trained on."
+            )
+        self.train = train
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled batches of pairs."""
+        pairs = [(self.train[i].prompt, self.train.demonstration(i)) for i in range(len(self.train))]
+        generator = torch.Generator().manual_seed(self.seed)
+        return DataLoader(pairs, self.batch_size, shuffle=True, generator=generator, collate_fn=list, drop_last=True)  # type: ignore[arg-type]

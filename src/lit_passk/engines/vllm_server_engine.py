@@ -1,0 +1,272 @@
+"""Rollouts by running ``vllm serve`` processes, on this machine or others."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from lit_passk.engines import vllm_protocol
+from lit_passk.engines.base import RolloutEngine
+from lit_passk.engines.server_pool import Member, ServerPool
+from lit_passk.engines.vllm_protocol import Server, ServerError
+from lit_passk.engines.vllm_requests import check_request, group_size
+from lit_passk.types import Completion, Sampling
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+logger = logging.getLogger(__name__)
+
+
+class VLLMServerEngine(RolloutEngine):
+    """Samples with servers that run beside the training, started by hand or by a job script.
+
+    Start each as ``VLLM_SERVER_DEV_MODE=1 vllm serve POLICY --tokens-only --logprobs-mode processed_logprobs
+    --generation-config vllm``; add ``--weight-transfer-config '{"backend": "nccl"}'`` to take weights over NCCL.
+    The development routes can replace the weights: keep the servers off public networks.
+
+    A prompt's group is one request. It goes to the server with the least to do; if that one dies, answers nonsense or
+    nothing at all, it goes to another, and because every completion has its own seed the result is the same. A server
+    that comes back is brought up to date before it is used.
+
+    Args:
+        addresses: ``http://host:port`` of each server.
+        request_timeout: Seconds without an answer after which a request is tried elsewhere; more than the longest group
+            takes.
+        patience: Seconds without any working server after which the run stops; also how long ``start`` waits.
+        max_in_flight: Prompts sent at once, over all servers.
+        weight_transfer: ``auto`` broadcasts over NCCL where this process has a GPU and all servers were started for it,
+            and writes files otherwise; ``path`` always writes files.
+        weights_dir: Folder for these files that all servers can see; None is a temporary one, for servers on this
+            machine.
+    """
+
+    needs_policy = False
+
+    def __init__(
+        self,
+        addresses: list[str],
+        request_timeout: float = 600.0,
+        patience: float = 300.0,
+        max_in_flight: int = 64,
+        weight_transfer: Literal["auto", "path"] = "auto",
+        weights_dir: str | None = None,
+    ) -> None:
+        if not addresses:
+            raise ValueError("VLLMServerEngine needs at least one address, for example http://localhost:8000.")
+        self.servers = [Server(address) for address in addresses]
+        self.request_timeout = request_timeout
+        self.patience = patience
+        self.max_in_flight = max_in_flight
+        self.weight_transfer = weight_transfer
+        self.weights_dir = weights_dir
+        self._pool: ServerPool | None = None
+        self._eos_token_ids: list[int] = []
+        self._max_model_len = 0
+        self._broadcast: vllm_protocol.WeightBroadcast | None = None
+        self._scratch: str | None = None
+        self._weights_path: str | None = None  # the files of `version`, for servers that come back
+
+    @property
+    def samples_beside_training(self) -> bool:
+        """The servers do."""
+        return True
+
+    def start(self, policy_path: str, policy: PreTrainedModel | None, eos_token_ids: Sequence[int]) -> None:
+        """Wait for the servers and look at how they run. A second call is ignored."""
+        if self._pool is not None:
+            return
+        facts = [self._wait_for(server) for server in self.servers]
+        self._max_model_len = min(fact["max_model_len"] for fact in facts)
+        self._eos_token_ids = [int(token) for token in eos_token_ids]
+        trained = {fact["version"] for fact in facts} - {vllm_protocol.UNNAMED_VERSION, "0"}
+        if trained and policy is None:
+            raise RuntimeError(
+                f"The servers hold weights {sorted(trained)} of an earlier run, but those of {policy_path} are wanted. "
+                "Restart them."
+            )
+        self.version = -1 if trained else 0
+        if not trained:
+            for server in self.servers:
+                vllm_protocol.name_version(server, 0, self.request_timeout)
+        nccl = torch.cuda.is_available() and all(fact["weight_transfer"] == "nccl" for fact in facts)
+        if nccl and self.weight_transfer == "auto" and _is_first():
+            workers = [(server, fact["num_workers"]) for server, fact in zip(self.servers, facts, strict=True)]
+            host = socket.gethostbyname(socket.gethostname())
+            self._broadcast = vllm_protocol.WeightBroadcast(workers, host, self.request_timeout)
+        self._pool = ServerPool(self.servers, self.patience)
+
+    def load_weights(self, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
+        """Bring every server that works to these weights; the others follow when they come back."""
+        pool = self._started()
+        if version == self.version:
+            return
+        error = ""
+        if _is_first():
+            try:
+                self._push(pool, named_tensors, version)
+            except (ServerError, RuntimeError) as problem:
+                error = str(problem)
+        else:
+            for _ in named_tensors:  # gathering a tensor is a collective
+                pass
+        error = _from_first(error)  # also the point before which no rank may sample
+        if error:
+            raise RuntimeError(f"The weights of version {version} did not reach the servers: {error}")
+        self.version = version
+
+    def generate(
+        self, prompt_ids: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """Sample ``sampling.n`` completions of each prompt; see ``RolloutEngine.generate``."""
+        pool = self._started()
+        if self.version < 0:
+            raise RuntimeError("The servers hold weights of an earlier run: call `load_weights(...)` first.")
+        check_request(prompt_ids, sampling, seeds, self._max_model_len)
+        return self._generate(pool, prompt_ids, sampling, seeds)
+
+    def interrupt(self) -> None:
+        """Break off the requests of a ``generate`` that runs in another thread; it raises."""
+        if self._pool is not None:
+            self._pool.give_up()
+        for server in self.servers:
+            server.hang_up()
+
+    def close(self) -> None:
+        """Hang up and remove the files; the servers go on running. Safe to call twice."""
+        if self._broadcast is not None:
+            self._broadcast.close()
+            self._broadcast = None
+        for server in self.servers:
+            server.hang_up()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch = self._weights_path = self._pool = None
+        self.version = -1
+
+    def _generate(
+        self, pool: ServerPool, prompt_ids: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        threads = ThreadPoolExecutor(max_workers=self.max_in_flight, thread_name_prefix="vllm-server")
+        pool.open()
+        requests = {
+            threads.submit(self._sample, pool, prompt, sampling, seed): index
+            for index, (prompt, seed) in enumerate(zip(prompt_ids, seeds, strict=True))
+        }
+        try:
+            for request in as_completed(requests):
+                yield requests[request], request.result()
+        finally:
+            pool.give_up()
+            threads.shutdown(wait=False, cancel_futures=True)
+            if any(not request.done() for request in requests):
+                for server in self.servers:
+                    server.hang_up()
+            threads.shutdown(wait=True)
+
+    def _sample(self, pool: ServerPool, prompt: Sequence[int], sampling: Sampling, seed: int) -> list[Completion]:
+        """Sample one group on whichever server can."""
+        # A greedy group is one completion n times, and vLLM refuses to compute it n times.
+        num_samples = group_size(sampling) if sampling.temperature > 0 else 1
+        while True:
+            member = pool.acquire()
+            try:
+                if member.failures:
+                    self._bring_up_to_date(member)
+                answers = vllm_protocol.sample(
+                    member.server, prompt, sampling, self._eos_token_ids, num_samples, seed, self.request_timeout
+                )
+                names = {name for name, _ in answers}
+                if names != {str(self.version)}:
+                    raise ServerError(f"{member.server.address} sampled with weights {names}, not {self.version}")
+            except ServerError as error:
+                pool.failed(member, error)
+                continue
+            except BaseException:
+                pool.done(member)
+                raise
+            pool.done(member)
+            group = [replace(completion, version=self.version) for _, completion in answers]
+            return group if len(group) > 1 else group * group_size(sampling)
+
+    def _bring_up_to_date(self, member: Member) -> None:
+        """Give a server that failed, and may have been restarted, the weights in use."""
+        version = self._wait_for(member.server, patience=0)["version"]
+        if version == str(self.version):
+            return
+        if self._weights_path is not None:
+            vllm_protocol.reload_from_path(member.server, self._weights_path, self.version, self.request_timeout)
+        elif self.version == 0 and version == vllm_protocol.UNNAMED_VERSION:
+            vllm_protocol.name_version(member.server, 0, self.request_timeout)
+        else:
+            raise ServerError(f"{member.server.address} came back without the weights, which are not on disk")
+
+    def _push(self, pool: ServerPool, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
+        if self._broadcast is not None:
+            self._broadcast.send(named_tensors, version)
+            return
+        if self._scratch is None:
+            self._scratch = tempfile.mkdtemp(prefix="lit-passk-weights-", dir=self.weights_dir)
+        old, path = self._weights_path, Path(self._scratch, f"version-{version}")
+        path.mkdir()
+        vllm_protocol.write_weights(named_tensors, str(path))
+        with ThreadPoolExecutor(max_workers=len(self.servers)) as threads:
+            results = list(threads.map(lambda member: self._reload(pool, member, str(path), version), pool.members))
+        if not any(result is None for result in results):
+            raise ServerError(" ".join(str(result) for result in results))
+        self._weights_path = str(path)
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _reload(self, pool: ServerPool, member: Member, path: str, version: int) -> ServerError | None:
+        try:
+            vllm_protocol.reload_from_path(member.server, path, version, self.request_timeout)
+        except ServerError as error:
+            pool.failed(member, error, acquired=False)
+            return error
+        return None
+
+    def _wait_for(self, server: Server, patience: float | None = None) -> dict[str, Any]:
+        """Describe a server, waiting until it answers."""
+        deadline = time.monotonic() + (self.patience if patience is None else patience)
+        while True:
+            try:
+                return vllm_protocol.describe(server, timeout=min(self.request_timeout, 30.0))
+            except ServerError as error:
+                if patience is not None:
+                    raise
+                if time.monotonic() > deadline:
+                    raise RuntimeError(
+                        f"{server.address} does not answer within {self.patience:.0f} s ({error}). Start it as "
+                        f"`{vllm_protocol.SERVE_COMMAND}`."
+                    ) from error
+                time.sleep(1.0)
+
+    def _started(self) -> ServerPool:
+        if self._pool is None:
+            raise RuntimeError("VLLMServerEngine was not started, or was closed: call `start(...)` first.")
+        return self._pool
+
+
+def _is_first() -> bool:
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+
+
+def _from_first(value: str) -> str:
+    """Return what the first process has, after all have come here."""
+    if not torch.distributed.is_initialized():
+        return value
+    values = [value]
+    torch.distributed.broadcast_object_list(values, src=0)
+    return values[0]

@@ -1,0 +1,197 @@
+"""The policy: a stock Hugging Face causal language model behind one forward that returns log-probabilities."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from lit_passk.policy.attention import ATTENTION, PackedLayout
+from lit_passk.policy.logprobs import Chunk, logits_to_logprobs, token_logprobs
+from lit_passk.policy.packing import PackedBatch, TokenCosts
+from lit_passk.policy.tied import TiedGradient
+
+log = logging.getLogger(__name__)
+
+PACKABLE = frozenset(
+    {"gemma", "gemma2", "gemma3_text", "gpt2", "llama", "mistral", "olmo2", "qwen2", "qwen3", "smollm3"}
+)
+"""Model types (of the text part) proven equal to their padded computation, by ``tests/test_models.py``."""
+
+CHUNKS = {"cpu": Chunk(512, 4096)}
+"""Pieces in which logits are recomputed: on a CPU they should fit its cache."""
+
+
+class CausalPolicy(nn.Module):
+    """Root module of the policy: everything FSDP2 must unshard happens inside its forward.
+
+    Args:
+        model: A Hugging Face causal language model; stays reachable as ``model``. Its attention is replaced by
+            ``packed_attention``, which without a packed micro-batch computes what the model did before.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        self.kept_logits_mib = 256
+        """Logits of a micro-batch beyond this size are made twice, in pieces, and not kept for the backward pass."""
+        config = model.config.get_text_config()
+        self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self.packs = config.model_type in PACKABLE
+        """Whether prompts are shared; if not, ``pack`` must be told (``share_prompts``) to keep to its budget."""
+        self.token_costs = _token_costs(model)  # before anything shards the parameters
+        if self.packs:
+            model.set_attn_implementation(ATTENTION)
+        else:
+            _warn_of_padding(config.model_type)
+
+    def forward(
+        self,
+        batch: PackedBatch,
+        temperature: float = 1.0,
+        with_entropy: bool = True,
+        add_to_grad: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and entropies of a micro-batch's trained tokens.
+
+        Args:
+            batch: The micro-batch, on the policy's device. An empty one takes part in every collective and gives
+                zero gradients.
+            temperature: Divides the logits, as in sampling.
+            with_entropy: False returns zeros for the entropy.
+            add_to_grad: Where the output embedding has a ``.grad`` in float32 already (from an earlier micro-batch;
+                under FSDP2 only in float32 and with ``gradient_sync: last``), the backward pass adds to it in place,
+                which saves a matrix as large as the vocabulary. Not for ``torch.autograd.grad``, and hooks on that
+                gradient see the first micro-batch alone.
+
+        Returns:
+            Two tensors of shape ``(T,)``, float32, both differentiable.
+        """
+        if not self.packs:
+            return self._padded(batch, temperature, with_entropy)
+        head = self.model.get_output_embeddings()
+        tied = TiedGradient(self.model.get_input_embeddings(), head.weight, add_to_grad)
+        hidden = self.model.get_decoder()(
+            inputs_embeds=tied.lookup(batch.input_ids[None]),
+            position_ids=batch.position_ids[None],
+            # Models take a four-dimensional mask as it is, so none is built. Our attention reads the layout instead.
+            attention_mask=torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device),
+            use_cache=False,
+            packed_layout=PackedLayout(batch),
+        ).last_hidden_state[0]
+        if type(head) is not nn.Linear:  # an adapter around it: its weight alone would be the wrong matrix
+            logits = head(hidden[batch.source])
+            if self.softcap is not None:
+                logits = torch.tanh(logits / self.softcap) * self.softcap
+            return logits_to_logprobs(logits, batch.target, temperature, with_entropy)
+        keeps = 4 * len(batch.target) * len(head.weight) <= self.kept_logits_mib * 2**20
+        return token_logprobs(
+            hidden,
+            tied.output(),
+            batch.target,
+            bias=head.bias,
+            temperature=temperature,
+            softcap=self.softcap,
+            with_entropy=with_entropy,
+            chunk=None if keeps else CHUNKS.get(hidden.device.type, Chunk(4096, 16384)),
+            source=batch.source,
+            add_to=head.weight if add_to_grad else None,
+        )
+
+    def _padded(self, batch: PackedBatch, temperature: float, with_entropy: bool) -> tuple[Tensor, Tensor]:
+        """The same by whole padded rows and the model's own logits, whatever the model does inside."""
+        rows, mask, source = batch.padded()
+        logits = self.model(input_ids=rows, attention_mask=mask.long(), use_cache=False).logits
+        return logits_to_logprobs(logits.flatten(0, 1)[source], batch.target, temperature, with_entropy)
+
+    def checkpoint_activations(self) -> None:
+        """Keep only the inputs of decoder blocks for the backward pass and compute the rest again (about +33 %)."""
+        self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+    def compile_blocks(self) -> None:
+        """Compile each decoder block, attention excepted, in place: fuses its element-wise operations."""
+        for block in decoder_blocks(self.model):
+            block.compile(dynamic=True)
+
+
+def _token_costs(model: PreTrainedModel) -> TokenCosts:
+    """What attention and logits cost beside the blocks' matrix products; for ``pack``."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_attention_heads", 0)  # Mamba has none
+    width = heads * (getattr(config, "head_dim", None) or config.hidden_size // max(1, heads))
+    blocks = decoder_blocks(model)
+    per_token = max(1, sum(p.numel() for block in blocks for p in block.parameters() if p.ndim > 1))
+    return TokenCosts(pair=2 * width * len(blocks) / per_token, head=config.vocab_size * config.hidden_size / per_token)
+
+
+@cache
+def _warn_of_padding(model_type: str) -> None:
+    log.warning(
+        "Models of type %r are not known to be packable: every completion is computed in a padded row with its own "
+        "copy of the prompt, and all logits at once, which costs time and memory.",
+        model_type,
+    )
+
+
+def decoder_blocks(model: nn.Module) -> list[nn.Module]:
+    """The transformer blocks of a policy: what FSDP2 shards and what activation checkpointing wraps.
+
+    Raises:
+        ValueError: If the model has none.
+    """
+    blocks: list[nn.Module] = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    if not blocks:
+        blocks = next((list(m) for m in model.modules() if isinstance(m, nn.ModuleList) and len(m)), [])
+    if not blocks:
+        raise ValueError(f"{type(model).__name__} has no list of blocks to shard. Pass a decoder-only language model.")
+    return blocks
+
+
+def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: Any) -> CausalPolicy:
+    """Load a policy from a folder or the hub, ready to train.
+
+    Args:
+        path: Local folder in Hugging Face format, or hub id.
+        dtype: Parameters' dtype.
+        **kwargs: Handed to ``from_pretrained``.
+
+    Raises:
+        ValueError: If there is no such folder and the hub gives no such model.
+    """
+    keep_freed_memory()
+    folder = Path(path).expanduser()
+    missing = ValueError(
+        f"No model at {str(path)!r}: neither a folder nor a model the hub gives us. `lit-passk sft --config "
+        f"configs/maze_sft_cpu.yaml --out {path}` makes the shipped maze cold start."
+    )
+    looks_local = str(path).startswith((".", "~", "/")) or len(folder.parts) > 2
+    if looks_local and not folder.is_dir():
+        raise missing  # without asking the hub, which takes a minute where there is no network
+    try:
+        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, **kwargs)
+    except OSError as error:
+        if folder.is_dir():
+            raise  # it lacks something: the message says what
+        raise missing from error
+    return CausalPolicy(model).train()
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory for the next micro-batch instead of returning it to the system.
+
+    Getting it back page by page cost 8 to 20 % of a training step on the CPU. Only blocks beyond 256 MiB (the gradient
+    of a large vocabulary) are returned: few holes that others left are as large, so keeping them raised the peak.
+    """
+    if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        return
+    trim_threshold, mmap_threshold = -1, -3
+    libc.mallopt(mmap_threshold, 2**28)
+    libc.mallopt(trim_threshold, 2**31 - 1)

@@ -1,0 +1,241 @@
+"""FSDP2: build a policy shard by shard, synchronise and clip its gradients, gather its tensors.
+
+Decoder blocks are one unit each; ``CausalPolicy`` is the root, which owns what is left (embeddings, last norm, head).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from lit_passk.distributed import named
+from lit_passk.policy.lora import (
+    ADAPTER,
+    LoRA,
+    adapted_layers,
+    add_adapter,
+    base_name,
+    initial_adapter,
+    is_adapter,
+    merged_weight,
+)
+from lit_passk.policy.model import CausalPolicy, decoder_blocks, load_policy
+
+
+def load_sharded_policy(
+    path: str,
+    mesh: DeviceMesh,
+    dtype: torch.dtype = torch.float32,
+    compute_dtype: torch.dtype | None = None,
+    lora: LoRA | None = None,
+) -> CausalPolicy:
+    """Load a policy so that no rank ever holds more than its shards and one block.
+
+    Gradients are reduced in float32 whatever the dtypes.
+
+    Args:
+        path: Local folder in Hugging Face format with safetensors, or hub id.
+        mesh: The data-parallel ranks, one-dimensional.
+        dtype: Parameters' dtype.
+        compute_dtype: What parameters are gathered and multiplied in; None is ``dtype``.
+        lora: Adapters to add; the rest is then frozen.
+
+    Raises:
+        ValueError: If the checkpoint lacks a weight of the model.
+    """
+    with parameters_on_meta():
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path), dtype=dtype)
+        if lora is not None:
+            add_adapter(model, lora)
+    policy = CausalPolicy(model).train()
+    device = torch.device("cuda", torch.cuda.current_device()) if mesh.device_type == "cuda" else torch.device("cpu")
+    precision = MixedPrecisionPolicy(param_dtype=compute_dtype, reduce_dtype=torch.float32)
+    weights = _Weights(path, model)
+    for unit in [*decoder_blocks(model), policy]:
+        weights.fill(unit, dtype, device)
+        fully_shard(unit, mesh=mesh, mp_policy=precision)
+    return policy
+
+
+def load_on_ranks(
+    path: str,
+    mesh: DeviceMesh | None,
+    dtype: torch.dtype,
+    compute_dtype: torch.dtype | None = None,
+    lora: LoRA | None = None,
+) -> CausalPolicy:
+    """Load a policy sharded over the mesh of ``ModelParallelStrategy``, or whole where there is none."""
+    if mesh is not None:
+        return load_sharded_policy(path, mesh["data_parallel"], dtype, compute_dtype, lora)
+    policy = load_policy(path, dtype)
+    if lora is not None:
+        add_adapter(policy.model, lora)
+        for name, parameter in policy.model.named_parameters():
+            if is_adapter(name):
+                parameter.data.copy_(initial_adapter(name, parameter.shape))
+    return policy
+
+
+class _Weights:
+    """Puts a checkpoint's tensors into a model whose parameters have no values yet, module by module."""
+
+    def __init__(self, path: str, model: PreTrainedModel) -> None:
+        self.path = path
+        self.files = _tensor_files(path)
+        self.prefix = model.base_model_prefix + "."
+        self.names: dict[int, list[str]] = {}  # a tied parameter has several
+        self.homes: dict[str, tuple[nn.Module, str]] = {}
+        for module_name, module in model.named_modules():
+            for short, parameter in module.named_parameters(recurse=False):
+                name = f"{module_name}.{short}" if module_name else short
+                self.homes[name] = module, short
+                self.names.setdefault(id(parameter), []).append(name)
+        self.open: dict[str, Any] = {}
+
+    def fill(self, unit: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+        """Give values to the parameters of ``unit`` that have none."""
+        for parameter in list(unit.parameters()):
+            if parameter.device.type != "meta":
+                continue
+            names = self.names[id(parameter)]
+            if is_adapter(names[0]):
+                values = initial_adapter(names[0], parameter.shape).to(device)
+            else:
+                values = self._read(names, parameter.shape).to(device, dtype)
+            filled = nn.Parameter(values, requires_grad=parameter.requires_grad)
+            for module, short in (self.homes[name] for name in names):
+                setattr(module, short, filled)
+
+    def _read(self, names: list[str], shape: torch.Size) -> Tensor:
+        for name in map(base_name, names):
+            for candidate in (name, name.removeprefix(self.prefix)):
+                if candidate in self.files:
+                    file = self.files[candidate]
+                    if file not in self.open:
+                        self.open[file] = safe_open(file, framework="pt")
+                    values = self.open[file].get_tensor(candidate)
+                    if values.shape != shape:
+                        raise ValueError(
+                            f"{candidate!r} of {self.path!r} has shape {tuple(values.shape)}, but the model's "
+                            f"configuration says {tuple(shape)}."
+                        )
+                    return values
+        raise ValueError(
+            f"{self.path!r} has no tensor {names[0]!r}. Sharded loading reads tensors by the model's own names: load "
+            "the model with transformers once, write it with `save_pretrained` and train from that folder."
+        )
+
+
+def _tensor_files(path: str) -> dict[str, str]:
+    """Which safetensors file holds which tensor."""
+    folder = Path(path)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+
+        folder = Path(snapshot_download(path, allow_patterns=["*.safetensors", "*.safetensors.index.json"]))
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        return {name: str(folder / file) for name, file in json.loads(index.read_text())["weight_map"].items()}
+    single = folder / "model.safetensors"
+    if not single.is_file():
+        raise ValueError(f"{path!r} holds no model.safetensors, which sharded loading reads tensor by tensor.")
+    with safe_open(single, framework="pt") as file:
+        return dict.fromkeys(file.keys(), str(single))
+
+
+@contextmanager
+def parameters_on_meta() -> Iterator[None]:
+    """Parameters made inside have a shape and no values, while buffers (rotary frequencies) are real."""
+    register = nn.Module.register_parameter
+
+    def register_on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is not None and parameter.device.type != "meta":
+            parameter = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+        register(module, name, parameter)
+
+    nn.Module.register_parameter = register_on_meta  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+
+def full_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """A policy's state under Hugging Face names, one whole tensor at a time, adapters merged into their layers.
+
+    Every rank of a sharded policy must exhaust it: gathering a tensor is a collective.
+    """
+    layers = adapted_layers(model)
+    for name, tensor in model.state_dict().items():
+        if is_adapter(name):
+            continue
+        owner, _, last = name.rpartition(".base_layer.")
+        with named(f"the gathering of {name}"):
+            values = whole(tensor)
+            if last == "weight":
+                layer = layers[owner]
+                matrices = (whole(m[ADAPTER].weight.detach()) for m in (layer.lora_A, layer.lora_B))
+                values = merged_weight(layer, values, *matrices)
+        yield base_name(name), values
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Gather a sharded tensor; a collective."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+@contextmanager
+def gradient_sync(policy: nn.Module, strategy: Any, now: bool) -> Iterator[None]:
+    """Reduce the gradients of the backward pass inside over ranks, or only add them up here until a later one does."""
+    if isinstance(policy, FSDPModule):
+        policy.set_requires_gradient_sync(now)
+        yield
+    elif not now and hasattr(strategy, "block_backward_sync"):
+        with strategy.block_backward_sync():
+            yield
+    else:
+        yield
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
+    """Scale gradients down to a norm taken over all of them, on whatever rank a shard of them lies.
+
+    Args:
+        parameters: The trained parameters; those without a gradient are passed over.
+        max_norm: Largest norm left as it is; 0 scales nothing.
+
+    Returns:
+        The norm before, a scalar, float32, the same on every rank.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    local = [g.to_local() if isinstance(g, DTensor) else g for g in gradients]
+    if not local:
+        return torch.zeros(())
+    squares = torch.zeros((), device=local[0].device)
+    by_layout: dict[Any, list[Tensor]] = {}
+    for gradient, part in zip(gradients, local, strict=True):
+        layout = (gradient.device_mesh, gradient.placements) if isinstance(gradient, DTensor) else None
+        by_layout.setdefault(layout, []).append(part)
+    for layout, parts in by_layout.items():
+        total = torch.stack([torch.linalg.vector_norm(part, dtype=torch.float32) for part in parts]).square().sum()
+        for dim, placement in enumerate(layout[1] if layout else ()):
+            if placement.is_shard():
+                dist.all_reduce(total, group=layout[0].get_group(dim))
+        squares += total
+    norm = squares.sqrt()
+    if max_norm > 0:
+        torch._foreach_mul_(local, (max_norm / (norm + 1e-6)).clamp(max=1.0))
+    return norm

@@ -1,0 +1,217 @@
+"""The trainer's side of the scoring processes: start the one that forks, get workers from it, replace what is lost.
+
+Written by hand, because the process pools at hand (``concurrent.futures``, ``multiprocessing.Pool``, pebble) share one
+queue and its locks among their workers: a worker that is killed while idle, or while it holds a lock, breaks or stalls
+the whole pool. Here every worker has a socket of its own, so that losing one costs one completion at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lit_passk.scoring.server import REPLY, REQUEST
+from lit_passk.tasks.base import Task
+from lit_passk.types import Score
+
+CLOSED = "the scorer was closed"
+
+_SERVE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from lit_passk.scoring.server import serve; serve(int(sys.argv[1]))"
+)
+_INSIDE = "LIT_PASSK_SCORING"
+_PATIENCE = 5.0
+"""Seconds the server has to end its workers when the pool is closed."""
+
+
+class WorkerLost(Exception):  # noqa: N818 - no error: the worker was killed, or is gone
+    """A worker ended without a verdict; the message says why."""
+
+
+class Worker:
+    """One worker process, owned by one thread."""
+
+    def __init__(self, pool: WorkerPool, pid: int, connection: Connection) -> None:
+        self.pool = pool
+        self.server = pool.process
+        self.pid = pid
+        self.connection = connection
+
+    def ended(self) -> bool:
+        """Whether it died while it had nothing to do."""
+        if not self.connection.poll():
+            return False
+        self._lose()
+        return True
+
+    def score(self, request: bytes, timeout: float) -> tuple[Score, str | None]:
+        """Have one completion judged.
+
+        Args:
+            request: Task name, problem and completion, pickled.
+            timeout: Seconds it may take; then the worker is killed.
+
+        Returns:
+            The score, and the traceback if the task raised.
+
+        Raises:
+            WorkerLost: If there is no verdict; the worker is gone then.
+        """
+        try:
+            self.connection.send_bytes(request)
+            if self.connection.poll(timeout):
+                return pickle.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            raise WorkerLost(_cause(self._lose())) from None
+        self._lose()
+        raise WorkerLost(f"timeout after {timeout:g} s")
+
+    def _lose(self) -> int:
+        self.connection.close()
+        return self.pool.kill(self)
+
+
+class WorkerPool:
+    """The process that workers are forked from (see ``scoring_server``), started anew should it die.
+
+    Args:
+        tasks: The tasks to score, by name; pickled once.
+
+    Raises:
+        ValueError: If a task cannot be pickled.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        if _INSIDE in os.environ:
+            raise RuntimeError("a scoring process may not score: guard your script with `if __name__ == '__main__':`")
+        self.payload = _pickle_tasks(tasks)
+        self.lock = threading.Lock()
+        self.closed = False
+        self.failure: str | None = None
+        self._launch()
+
+    def fork(self) -> Worker:
+        """Start a worker.
+
+        Raises:
+            RuntimeError: If the tasks cannot be loaded in another process.
+            WorkerLost: If the pool is closed, or the server dies again and again.
+        """
+        with self.lock:
+            for _ in range(2):
+                if self.closed:
+                    raise WorkerLost(CLOSED)
+                if not self.ready:
+                    self._wait_until_ready()
+                ours, theirs = socket.socketpair()
+                with theirs:
+                    pid = self._request(b"F", 0, [theirs.fileno()])
+                if pid is not None:
+                    return Worker(self, pid, Connection(ours.detach()))
+                ours.close()
+                self._relaunch()
+        raise WorkerLost("the process that scoring workers are forked from has died")
+
+    def kill(self, worker: Worker) -> int:
+        """End a worker for good; returns its exit code, negative for a signal."""
+        with self.lock:
+            # When a server dies the kernel kills its workers; the next server knows nothing of them.
+            exit_code = self._request(b"K", worker.pid) if worker.server is self.process else None
+        return -signal.SIGKILL if exit_code is None else exit_code
+
+    def close(self) -> None:
+        """End the server, which ends its workers; waits for nothing that may hang."""
+        self.closed = True
+        with contextlib.suppress(OSError):  # the server has gone already
+            self.control.shutdown(socket.SHUT_RDWR)
+        try:
+            self.process.wait(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        with self.lock:
+            self.control.close()
+
+    def _relaunch(self) -> None:
+        if not self.closed:
+            self.process.kill()
+            self.process.wait()
+            self.control.close()
+            self._launch()
+
+    def _launch(self) -> None:
+        self.ready = False
+        self.control, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, str(theirs.fileno()), json.dumps([str(folder) for folder in sys.path])],
+                stdin=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # so that Ctrl-C reaches the trainer alone
+                # Sets of symbols are ordered by hash: the same order in every run.
+                env={**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", _INSIDE: "1"},
+            )
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it ended early: `_wait_until_ready` says so
+            self.process.stdin.write(self.payload)
+            self.process.stdin.close()
+
+    def _wait_until_ready(self) -> None:
+        if self.failure is None:
+            self.ready = self.control.recv(1) == b"+"
+            if not self.ready:
+                said = self.control.makefile("rb").read().decode(errors="replace")
+                self.failure = said or f"it ended with exit code {self.process.wait()}"
+        if self.closed:
+            raise WorkerLost(CLOSED)
+        if not self.ready:
+            raise RuntimeError(
+                f"The scoring process could not load the tasks: {self.failure}. A task with `use_workers` must be a "
+                "class that another process can import; or set `use_workers = False`."
+            )
+
+    def _request(self, action: bytes, number: int, fds: list[int] | None = None) -> int | None:
+        """The server's answer; None when it is dead."""
+        try:
+            socket.send_fds(self.control, [REQUEST.pack(action, number)], fds or [])
+            reply = self.control.recv(REPLY.size, socket.MSG_WAITALL)
+        except OSError:
+            return None
+        return int(REPLY.unpack(reply)[0]) if len(reply) == REPLY.size else None
+
+
+def _pickle_tasks(tasks: Mapping[str, Task]) -> bytes:
+    pickled = {}
+    for name, task in tasks.items():
+        try:
+            pickled[name] = pickle.dumps(task)
+        except Exception as error:
+            raise ValueError(
+                f"Task {name!r} ({type(task).__name__}) has `use_workers`, so it must be possible to pickle it, but "
+                f"that raised {type(error).__name__}: {error}"
+            ) from error
+    main_module: dict[str, Any] = {}
+    # Importing the trainer's own script again would cost seconds and its memory, so only for tasks defined there.
+    if any(b"__main__" in data for data in pickled.values()):
+        from multiprocessing import spawn
+
+        prepared = spawn.get_preparation_data("scorer")
+        main_module = {key: value for key, value in prepared.items() if key.startswith("init_main")}
+    return pickle.dumps((main_module, pickled))
+
+
+def _cause(exit_code: int) -> str:
+    if exit_code == -signal.SIGKILL:
+        return "worker killed, perhaps because memory ran out (SIGKILL)"
+    return f"worker died (signal {-exit_code})" if exit_code < 0 else f"worker exited with code {exit_code}"

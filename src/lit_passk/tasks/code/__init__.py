@@ -1,0 +1,10 @@
+"""Programs that are run against tests.
+
+``task.py`` has the task, ``rows.py`` reads the published benchmarks, ``text.py`` finds the program of a completion,
+``judge.py`` gives the verdict, and ``sandbox/`` runs programs: ``sandbox.py`` and ``bubblewrap.py`` build the walls,
+``inside/`` is what runs within them.
+"""
+
+from lit_passk.tasks.code.task import CodeTask
+
+__all__ = ["CodeTask"]

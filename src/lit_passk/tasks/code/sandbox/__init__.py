@@ -1,0 +1,1 @@
+"""Programs of unknown intent, run behind walls: see ``sandbox.py``."""

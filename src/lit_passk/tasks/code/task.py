@@ -1,0 +1,148 @@
+"""Problems whose answer is a program: HumanEval, MBPP, APPS, CodeContests and whatever looks like them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+
+from lit_passk.tasks.base import Task
+from lit_passk.tasks.code.judge import Unit, Verdict, check_sandbox, judge
+from lit_passk.tasks.code.rows import code_problem
+from lit_passk.tasks.code.sandbox.sandbox import START_SECONDS, Limits, SandboxError
+from lit_passk.tasks.code.text import function_units, program_text
+from lit_passk.tasks.records import Record, load_records
+from lit_passk.types import Problem, Score
+
+log = logging.getLogger(__name__)
+
+
+class CodeTask(Task):
+    """A data set of programming problems, scored by running what the policy wrote against all of a problem's tests.
+
+    Programs run in a sandbox (``sandbox/``) that needs bubblewrap; the verdict is made outside of it.
+    The program is the last Python block of a completion or, without one, all of it. Where the question is the beginning
+    of a function (HumanEval), a completion may be its body or define the function anew.
+
+    A program runs with the standard library alone, unless ``limits.packages`` names more. Hash seeds are fixed, sockets
+    do not exist, and time is CPU time, so that a verdict does not depend on the machine's load.
+
+    The columns of the published data sets are known: ``prompt``, ``test``, ``entry_point`` (HumanEval); ``text`` or
+    ``prompt``, ``test_list`` (MBPP); ``question``, ``input_output`` (APPS); ``description``, ``public_tests``, ...
+    (CodeContests); and ``problem``, ``tests``, ``reference_solutions``.
+
+    Args:
+        path: A ``.jsonl`` or ``.parquet`` file, a folder of them, or ``owner/name`` on the Hugging Face hub.
+        split: Of a hub data set; of a folder, the files whose names begin with it.
+        subset: Configuration of a hub data set, such as ``sanitized``.
+        difficulty: Keep the problems of this ``difficulty``, for example ``introductory`` of APPS.
+        columns: Other names of columns, as ``{known name: name in this data set}``.
+        instruction: Follows the question; empty for none, None for one that asks for a ```python block where the
+            question does not end in code to be continued.
+        expected_rows: Published number of problems, or several of them; another count warns.
+        limits: What a program may use: time, memory, processes, packages; None takes ``Limits()``.
+        unsafe_no_sandbox: Run programs as ordinary processes, with your own rights: they can read and delete your
+            files and use the network. For policies you trust, where there is no bubblewrap.
+
+    Raises:
+        RuntimeError: If there is no working sandbox.
+        ValueError: If the data set cannot be read.
+    """
+
+    use_workers = True
+
+    def __init__(
+        self,
+        path: str,
+        split: str | None = None,
+        subset: str | None = None,
+        difficulty: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        instruction: str | None = None,
+        expected_rows: int | Sequence[int] | None = None,
+        limits: Limits | None = None,
+        unsafe_no_sandbox: bool = False,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.score_timeout = self.limits.total_seconds + START_SECONDS
+        self.unsafe_no_sandbox = unsafe_no_sandbox
+        check_sandbox(unsafe_no_sandbox)
+        if unsafe_no_sandbox:
+            log.warning("CodeTask runs programs WITHOUT a sandbox: they have your rights, files and network.")
+        records = load_records(path, split, subset, None if difficulty else expected_rows)
+        if columns:
+            records = [_renamed(record, columns) for record in records]
+        if difficulty:
+            records = _of_difficulty(records, difficulty, path, expected_rows)
+        found = [code_problem(record, index, instruction) for index, record in enumerate(records)]
+        self.problems = [row[0] for row in found if row is not None]
+        self.solutions = [row[1] for row in found if row is not None]
+        if without_tests := len(found) - len(self.problems):
+            warnings.warn(f"{without_tests} problems of {path!r} cannot be scored and are left out.", stacklevel=2)
+        _check_ids(self.problems, path)
+
+    def __len__(self) -> int:
+        return len(self.problems)
+
+    def __getitem__(self, index: int) -> Problem:
+        return self.problems[index]
+
+    def score(self, problem: Problem, completion: str) -> Score:
+        """Run the program against all tests; correct if it passes every one."""
+        try:
+            passed = self.verdict(problem, completion).passed
+        except SandboxError as error:
+            return Score(reward=0.0, correct=False, error=f"sandbox: {error}")
+        return Score(reward=float(passed), correct=passed, answer=program_text(completion))
+
+    def verdict(self, problem: Problem, completion: str) -> Verdict:
+        """Whether a completion passes, and if not, the reason.
+
+        Raises:
+            SandboxError: If no verdict could be had, for a reason that is not the program's.
+        """
+        tests = json.loads(problem.answer)
+        units: list[Unit] = [("completion", program_text(completion))]
+        if "prompt" in tests:
+            units = function_units(tests["prompt"], tests["entry_point"], completion)
+        return judge(tests, units, self.limits, self.unsafe_no_sandbox)
+
+    def demonstration(self, index: int) -> str:
+        """The data set's own first solution, in a Python block."""
+        solution = self.solutions[index]
+        if solution is None:
+            raise ValueError(f"Problem {self.problems[index].id!r} has no reference solution in Python.")
+        return f"```python\n{solution.rstrip()}\n```"
+
+
+def _renamed(record: Record, columns: Mapping[str, str]) -> Record:
+    if missing := [column for column in columns.values() if column not in record.fields]:
+        raise ValueError(f"{record.where} has no column {missing[0]!r}; its columns are {sorted(record.fields)}.")
+    renamed = {known: record.fields[column] for known, column in columns.items()}
+    return Record(record.where, {**record.fields, **renamed})
+
+
+def _of_difficulty(
+    records: list[Record], difficulty: str, path: str, expected_rows: int | Sequence[int] | None
+) -> list[Record]:
+    chosen = [record for record in records if record.fields.get("difficulty") == difficulty]
+    if not chosen:
+        existing = sorted({str(record.fields.get("difficulty")) for record in records})
+        raise ValueError(f"{path!r} has no problem of difficulty={difficulty!r}, but of {', '.join(existing)}.")
+    counts = [expected_rows] if isinstance(expected_rows, int) else list(expected_rows or [])
+    if counts and len(chosen) not in counts:
+        warnings.warn(
+            f"{path!r} has {len(chosen)} problems of difficulty {difficulty!r}, but the published data set has "
+            f"{' or '.join(map(str, counts))}: scores are not comparable.",
+            stacklevel=3,
+        )
+    return chosen
+
+
+def _check_ids(problems: Sequence[Problem], path: str) -> None:
+    seen: set[str] = set()
+    for problem in problems:
+        if problem.id in seen:
+            raise ValueError(f"Two problems of {path!r} have the id {problem.id!r}.")
+        seen.add(problem.id)

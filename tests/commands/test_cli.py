@@ -1,0 +1,356 @@
+"""The command line as a stranger uses it: from a cold start to results, with a strategy and a task of one's own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lit_passk import cli
+from lit_passk.results import load_results
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+USER_CODE = '''
+import torch
+from lit_passk import AdvantageStrategy, Problem, Score, Task
+
+class HardPromptsOnly(AdvantageStrategy):
+    """Mean-centred rewards, silenced on solved prompts.
+
+    Args:
+        max_solve_rate: Prompts solved more often than this teach nothing.
+    """
+
+    def __init__(self, max_solve_rate: float = 0.5) -> None:
+        self.max_solve_rate = max_solve_rate
+
+    def __call__(self, rewards, context=None):
+        solve_rate = rewards.mean(dim=1, keepdim=True)
+        return torch.where(solve_rate <= self.max_solve_rate, rewards - solve_rate, 0.0)
+
+class StartsWith(Task):
+    """Completions must begin with a letter that the prompt names."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        if index >= 3:
+            raise IndexError(index)
+        return Problem(id=str(index), prompt="SE*"[index], answer="UDL"[index])
+
+    def score(self, problem, completion):
+        correct = completion.startswith(problem.answer)
+        return Score(reward=float(correct), correct=correct, answer=completion[:1])
+
+class Broken(StartsWith):
+    def score(self, problem, completion):
+        return Score(reward=float("nan"), correct=False)
+'''
+
+
+@pytest.fixture
+def user_code(tmp_path, monkeypatch):
+    (tmp_path / "my_project.py").write_text(USER_CODE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def config(folder: Path, policy: str, **changes) -> str:
+    """A small run on the user's own task."""
+    task = {"class_path": "my_project.StartsWith"}
+    values = {
+        "model.policy": policy,
+        "model.ks": [1, 2, 4, 8],
+        "model.advantage": {"class_path": "PassKAnalytic", "init_args": {"k": 2}},
+        "model.optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 3e-3, "weight_decay": 0.0}},
+        "rollout.group_size": 8,
+        "rollout.sampling.max_tokens": 4,
+        "rollout.val_sampling.max_tokens": 4,
+        "rollout.val_sampling.n": 8,
+        "data.prompts_per_step": 3,
+        "data.train": task,
+        "data.val": {"letters": task, "again": task},
+        "trainer.accelerator": "cpu",
+        "trainer.max_steps": 4,
+        "trainer.enable_progress_bar": False,
+        "trainer.default_root_dir": str(folder / "run"),
+        **changes,
+    }
+    nested: dict = {}
+    for key, value in values.items():
+        *path, last = key.split(".")
+        place = nested
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = value
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(nested))
+    return str(path)
+
+
+def refusal(capsys, *args: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(list(args))
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_learns_with_a_strategy_and_a_task_from_a_foreign_folder(user_code, maze_policy):
+    path = config(
+        user_code, maze_policy, **{"trainer.max_steps": 40, "trainer.val_check_interval": 20, "rollout.group_size": 16}
+    )
+    cli.main(
+        [
+            *("fit", "--config", path, "--model.advantage", "my_project.HardPromptsOnly"),
+            *("--model.advantage.max_solve_rate", "1.0", "--trainer.callbacks+", "ModelCheckpoint"),
+            *("--trainer.callbacks.monitor", "val/pass@8", "--trainer.callbacks.mode", "max"),
+            *("--trainer.callbacks.dirpath", str(user_code / "best")),
+        ]
+    )
+    (events,) = (user_code / "run").rglob("events*")
+    board = EventAccumulator(str(events.parent))
+    board.Reload()
+    rewards = [e.value for e in board.Scalars("train/reward")]
+    assert len(rewards) == 40
+    assert sum(rewards[:3]) / 3 < 0.3
+    assert sum(rewards[-3:]) / 3 > 0.9
+    assert board.Scalars("val/pass@1")[-1].value > 0.9
+    assert {"val/letters/pass@8", "val/again/pass@8/low", "val/pass@8"} <= set(board.Tags()["scalars"])
+    assert "val/pass@k" in board.Tags()["images"]
+    assert "train/completions/text_summary" in board.Tags()["tensors"]
+    assert list((user_code / "best").glob("*.ckpt"))  # ModelCheckpoint found what it monitors
+
+
+def test_finds_a_class_in_the_folder_it_is_called_from(tmp_path, monkeypatch, capsys):
+    (tmp_path / "idea_of_mine").mkdir()
+    (tmp_path / "idea_of_mine" / "advantages.py").write_text(USER_CODE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # an installed command does not have the working folder on it
+    with pytest.raises(SystemExit) as stop:
+        cli.main(
+            [
+                *("fit", "--config", str(CONFIGS / "maze_cpu.yaml"), "--print_config"),
+                *("--model.advantage", "idea_of_mine.advantages.HardPromptsOnly"),
+                *("--model.advantage.max_solve_rate", "0.25"),
+            ]
+        )
+    assert stop.value.code in (None, 0)
+    assert "class_path: idea_of_mine.advantages.HardPromptsOnly" in capsys.readouterr().out
+
+
+def test_a_maze_policy_from_the_cold_start_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small = ["--data.train.init_args.num_problems", "64", "--trainer.enable_progress_bar", "false"]
+    sft = ["sft", "--config", str(CONFIGS / "maze_sft_cpu.yaml"), *small, "--data.batch_size", "8"]
+    cli.main([*sft, "--trainer.max_steps", "3", "--out", "runs/maze_sft"])
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {p.name for p in Path("runs/maze_sft").iterdir()}
+    common = ["--config", str(CONFIGS / "maze_cpu.yaml"), *small, "--trainer.logger", "false"]
+    common += ["--data.val.maze.init_args.num_problems", "4", "--rollout.val_sampling.n", "4", "--model.ks", "[1, 4]"]
+    cli.main(["fit", *common, "--trainer.max_steps", "2", "--data.prompts_per_step", "4"])
+    checkpoint = "runs/maze/checkpoints/step=2.ckpt"
+    cli.main(["predict", *common, "--ckpt_path", checkpoint])
+    results = load_results("completions.jsonl")
+    assert len(results.records) == 16
+    assert {r.benchmark for r in results.records} == {"maze"}
+    assert results.settings["policy"] == f"./runs/maze_sft @ {checkpoint}"
+    assert "was started with other settings" in refusal(capsys, "predict", *common)  # not those of the checkpoint
+    assert len(load_results("completions.jsonl").records) == 16
+    cli.main(["test", *common, "--ckpt_path", checkpoint])
+    assert "test/maze/pass@4" in capsys.readouterr().out
+
+
+def test_an_evaluation_samples_nothing_twice(user_code, maze_policy, monkeypatch):
+    path = config(user_code, maze_policy)
+    sampled = []
+    from lit_passk.engines.transformers_engine import TransformersEngine
+
+    original = TransformersEngine.generate
+    monkeypatch.setattr(
+        TransformersEngine,
+        "generate",
+        lambda self, ids, how, seeds: sampled.append(len(ids) * how.n) or original(self, ids, how, seeds),
+    )
+    common = ["--config", path, "--trainer.logger", "false", "--rollout.results", "r.jsonl"]
+    cli.main(["validate", *common, "--rollout.val_sampling.n", "8"])
+    assert sum(sampled) == 2 * 3 * 8
+    lines = Path("r.jsonl").read_text().splitlines()
+    Path("r.jsonl").write_text("\n".join(lines[:20]) + "\n" + lines[20][:30])  # killed while it wrote
+    sampled.clear()
+    cli.main(["validate", *common, "--rollout.val_sampling.n", "16"])
+    assert sum(sampled) == 2 * 3 * 16 - 19
+    records = {(r.benchmark, r.problem_id, r.sample): r for r in load_results("r.jsonl").records}
+    assert len(records) == 2 * 3 * 16
+    cli.main(["validate", *common[:-1], "whole.jsonl", "--rollout.val_sampling.n", "16"])
+    for r in load_results("whole.jsonl").records:  # the same completions as in one go
+        assert records[r.benchmark, r.problem_id, r.sample].completion == r.completion
+        assert records[r.benchmark, r.problem_id, r.sample].seed == r.seed
+
+
+def test_fewer_samples_leave_out_what_they_cannot_measure(user_code, maze_policy, capsys):
+    path = config(user_code, maze_policy)
+    common = ["--config", path, "--trainer.logger", "false", "--rollout.val_sampling.n", "2", "--model.ks", "[1, 2, 4]"]
+    cli.main(["validate", *common])
+    printed = capsys.readouterr().out
+    assert "pass@2" in printed
+    assert "pass@4" not in printed
+    assert "pass@4" in refusal(capsys, "fit", *common), "training may choose its checkpoints by it"
+
+
+@pytest.mark.parametrize("command", ["export", "sft"])
+def test_a_folder_that_is_not_a_models_is_never_replaced(maze_policy, tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.txt").write_text("kept")
+    checkpoint = {"policy": maze_policy, "lora": None, "state_dict": {"policy.model.x": torch.zeros(1)}}
+    torch.save(checkpoint, "a.ckpt")
+    options = {
+        "export": ["--ckpt_path", "a.ckpt"],
+        "sft": ["--config", str(CONFIGS / "maze_sft_cpu.yaml"), "--data.train.init_args.num_problems", "128"],
+    }[command]
+    for out in (".", "../" + tmp_path.name, "mine.txt"):
+        assert "is not the folder of a model" in refusal(capsys, command, *options, "--out", out)
+    assert {p.name for p in tmp_path.iterdir()} == {"mine.txt", "a.ckpt"}
+
+
+@pytest.mark.parametrize("command", ["validate", "predict"])
+def test_an_evaluation_needs_a_task(user_code, maze_policy, capsys, command):
+    path = config(user_code, maze_policy, **{"data.val": None})
+    assert "nothing to evaluate" in refusal(capsys, command, "--config", path, "--trainer.logger", "false")
+
+
+def test_results_go_to_a_file(user_code, maze_policy, capsys):
+    args = ["predict", "--config", config(user_code, maze_policy), "--trainer.logger", "false"]
+    assert "Name a file in it" in refusal(capsys, *args, "--rollout.results", str(user_code))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--data.batch_size", "9"], "from 1 to the 8 demonstrations"),
+        (["--data.batch_size", "0"], "but got 0"),
+        (["--data.batch_size", "4", "--model.vocabulary", "[S, E, U, D]"], "lacks characters of the demonstration"),
+    ],
+)
+def test_a_cold_start_that_would_learn_nothing_writes_nothing(tmp_path, capsys, change, message):
+    args = ["sft", "--config", str(CONFIGS / "maze_sft_cpu.yaml"), "--data.train.init_args.num_problems", "8"]
+    args += ["--trainer.max_steps", "1", "--trainer.enable_progress_bar", "false", "--out", str(tmp_path / "out")]
+    assert message in refusal(capsys, *args, *change).splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_checkpoint(user_code, maze_policy, capsys):
+    path = config(user_code, maze_policy)
+    Path("text.ckpt").write_text("hello")
+    torch.save({"state_dict": {}}, "foreign.ckpt")
+    for name, message in {
+        "text.ckpt": "or no checkpoint at all",
+        "foreign.ckpt": "is not a checkpoint of `lit-passk fit`",
+        maze_policy: "holds no checkpoint",
+        "nowhere.ckpt": "There is no checkpoint at 'nowhere.ckpt'",
+    }.items():
+        error = refusal(capsys, "fit", "--config", path, "--trainer.logger", "false", "--ckpt_path", name)
+        assert message in error.splitlines()[-1]
+
+
+def test_missing_cold_start_prints_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    error = refusal(capsys, "fit", "--config", str(CONFIGS / "maze_cpu.yaml"))
+    assert "lit-passk sft --config configs/maze_sft_cpu.yaml --out ./runs/maze_sft" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+SCHEDULE = {
+    "class_path": "Schedule",
+    "init_args": {"strategies": [{"class_path": "PassKAnalytic"}, {"class_path": "GRPO"}], "boundaries": [0.5]},
+}
+
+
+def test_an_rl_step_that_max_steps_cuts_through_is_counted(user_code, maze_policy):
+    changes = {"model.num_minibatches": 2, "model.num_epochs": 2, "trainer.max_steps": 5, "model.advantage": SCHEDULE}
+    changes |= {"data.val": {}, "trainer.logger": False}
+    path = config(user_code, maze_policy, **changes)
+    cli.main(["fit", "--config", path])
+    assert [p.name for p in (user_code / "run" / "checkpoints").iterdir()] == ["step=2.ckpt"]
+    cli.main(["fit", "--config", path, "--trainer.max_steps", "3"])  # one RL step: its length is known
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model.advantage": {"class_path": "PassKAnalytic", "init_args": {"k": 9}}}, "group_size >= 9, but got 8"),
+        ({"rollout.sampling.top_p": 0.9}, "top_p=1"),
+        ({"rollout.sampling.temperature": 0.0}, "greedy"),
+        ({"rollout.sampling.n": 3}, "contradicts"),
+        ({"rollout.signal": {}, "model.advantage.init_args": {"k": 8}}, "Raise it to 9 or more"),
+        ({"model.advantage": SCHEDULE, "trainer.max_steps": -1}, "run of unknown length"),
+        ({"rollout.signal": {"max_rounds": 0}}, "must be at least 1, but got 0"),
+        ({"rollout.parity": {"every": -3}}, "every >= 0"),
+        ({"model.ks": [1, 16]}, "pass@16"),
+        ({"model.ks": []}, "at least 1"),
+        ({"model.kl_coef": -0.1}, "got -0.1, 1.0"),
+        ({"model.max_grad_norm": -1.0}, "got 0.0, -1.0"),
+        ({"model.token_budget": 0}, "and 0."),
+        ({"trainer.max_steps": -5}, "You passed in -5"),
+        ({"data.train": {"class_path": "my_project.Broken"}}, "Rewards must be finite"),
+        ({"data.max_prompt_tokens": 0}, "No prompt"),
+        ({"data.chat_template": True}, "no chat template"),
+        ({"model.policy": "./nowhere"}, "no such folder"),
+        ({"data.val": {"a/b": {"class_path": "my_project.StartsWith"}}}, "may not"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_input_costs_one_sentence(user_code, maze_policy, capsys, change, message):
+    error = refusal(capsys, "fit", "--config", config(user_code, maze_policy, **change)).splitlines()[-1]
+    assert error.startswith("lit-passk: error: ")
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--model.advantage", "PassKAnalytical"], "PassKAnalytical"),
+        (["--model.advantage.kk", "3"], "kk"),
+        (["--modle.policy", "x"], "modle"),
+        (["--model.num_epochs", "two"], "two"),
+    ],
+)
+def test_unknown_names_are_named(user_code, maze_policy, capsys, args, message):
+    assert message in refusal(capsys, "fit", "--config", config(user_code, maze_policy), *args)
+
+
+def test_overview_and_unknown_command(capsys):
+    cli.main([])
+    overview = capsys.readouterr().out
+    assert all(f"\n  {command}" in overview for command in [*cli.LIGHTNING, *cli.OTHERS])
+    with pytest.raises(SystemExit, match="no command 'fti'"):
+        cli.main(["fti"])
+
+
+def test_help_comes_from_the_docstrings(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Weight of the KL penalty towards the initial policy" in text
+    assert "Completions a prompt in training." in text
+
+
+def test_weights_move_only_where_there_is_signal(user_code, maze_policy):
+    """A step in which every advantage is 0 leaves the policy as it was."""
+    path = config(user_code, maze_policy, **{"trainer.max_steps": 1})
+    cli.main(
+        [
+            *("fit", "--config", path, "--model.advantage", "my_project.HardPromptsOnly"),
+            *("--model.advantage.max_solve_rate", "-1.0", "--trainer.logger", "false"),
+        ]
+    )
+    from safetensors.torch import load_file
+
+    saved = torch.load(user_code / "run" / "checkpoints" / "step=1.ckpt", weights_only=False)["state_dict"]
+    for name, tensor in load_file(Path(maze_policy) / "model.safetensors").items():
+        key = f"policy.model.{name}"
+        assert torch.equal(saved[key], tensor)

@@ -1,0 +1,146 @@
+"""The data module: order, sharding, rendering, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from lit_passk.data.contamination import ContaminationWarning
+from lit_passk.data.loader import PromptLoader
+from lit_passk.data.module import PromptDataModule, load_tokenizer
+from lit_passk.tasks.base import Task
+from lit_passk.tasks.maze import MazeTask
+from lit_passk.types import Problem, Score
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}{{ m['role'][0].upper() }}{{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}R{% endif %}"
+)
+
+
+class Letters(Task):
+    """Prompts of 1, 2, 3, ... letters."""
+
+    def __init__(self, num: int = 11) -> None:
+        self.num = num
+
+    def __len__(self):
+        return self.num
+
+    def __getitem__(self, index):
+        if index >= self.num:
+            raise IndexError(index)
+        return Problem(id=str(index), prompt="U" * (index + 1), answer="")
+
+    def score(self, problem, completion):
+        return Score(reward=0.0, correct=False)
+
+
+def loader(world_size: int = 1, rank: int = 0, seed: int | None = 0, num: int = 11, per_step: int = 4) -> PromptLoader:
+    prompts = [(i, [5] * (i + 1)) for i in range(num)]
+    return PromptLoader(Letters(num), "train", prompts, per_step, rank, world_size, seed)
+
+
+def test_every_problem_once_an_epoch_in_another_order_each():
+    one = loader()
+    assert len(one) == 3
+    epochs = [[i for batch in one for i in batch.indices] for _ in range(3)]
+    assert all(sorted(epoch) == list(range(11)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert epochs == [[i for batch in again for i in batch.indices] for again in [loader()] for _ in range(3)]
+    assert [i for batch in loader(seed=1) for i in batch.indices] != epochs[0]
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 5])
+def test_ranks_share_out_the_same_batches(world_size):
+    whole = [batch.indices for batch in loader()]
+    shares = [[batch.indices for batch in loader(world_size, rank)] for rank in range(world_size)]
+    for number, batch in enumerate(whole):
+        assert sorted(i for share in shares for i in share[number]) == sorted(batch)
+    if world_size == 5:  # the last batch holds 3 prompts: two ranks have none, but still a batch
+        assert [len(share[-1]) for share in shares] == [1, 1, 1, 0, 0]
+
+
+def test_a_batch_lines_up():
+    for batch in loader():
+        assert [p.id for p in batch.problems] == [str(i) for i in batch.indices]
+        assert [len(ids) for ids in batch.prompt_ids] == [i + 1 for i in batch.indices]
+        assert batch.name == "train"
+
+
+@pytest.mark.parametrize("stop", [0, 1, 2, 3, 4, 6])
+def test_resumes_with_the_batch_after_the_one_that_was_trained(stop):
+    def batches(source, count):
+        found = []
+        while len(found) < count:
+            for batch in source:
+                found.append(batch.indices)
+                if len(found) == count:
+                    break
+        return found
+
+    expected = batches(loader(), 8)
+    first = loader()
+    done = batches(first, stop) if stop else []
+    second = loader()
+    second.load_state_dict(first.state_dict())
+    assert done + batches(second, 8 - stop) == expected
+
+
+def test_plain_prompts_and_the_length_limit(maze_policy):
+    data = PromptDataModule(maze_policy, train=Letters(), max_prompt_tokens=4)
+    with pytest.warns(UserWarning, match="7 of 11 prompts of 'train'"):
+        batches = list(data.train_dataloader())
+    assert sorted(i for b in batches for i in b.indices) == [0, 1, 2, 3]
+    assert data.decode(batches[0].prompt_ids[0]) == batches[0].problems[0].prompt
+
+
+def test_chat_template(maze_policy, tmp_path):
+    tokenizer = load_tokenizer(maze_policy)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(tmp_path)
+    data = PromptDataModule(str(tmp_path), train=Letters(1), system_prompt="LL")
+    assert data.render("U") == "SLL\nUU\nR"
+    assert PromptDataModule(str(tmp_path), train=Letters(1), chat_template=False).render("U") == "U"
+    with pytest.raises(ValueError, match="needs a chat template"):
+        PromptDataModule(maze_policy, system_prompt="x")
+    with pytest.raises(ValueError, match="has no chat template"):
+        PromptDataModule(maze_policy, chat_template=True)
+
+
+def test_warns_of_validation_problems_in_the_training_set(maze_policy):
+    data = PromptDataModule(maze_policy, train=Letters(5), val={"same": Letters(2)})
+    with pytest.warns(ContaminationWarning, match="2 of 2 prompts of `data.val` 'same'"):
+        data.setup("fit")
+
+
+def test_mazes_of_different_splits_do_not_warn(maze_policy, recwarn):
+    train = MazeTask(sizes=[5], num_problems=500, template="{maze}\n")
+    val = MazeTask(sizes=[5], num_problems=100, split="val", template="{maze}\n")
+    PromptDataModule(maze_policy, train=train, val={"maze": val}).setup("fit")
+    assert not [w for w in recwarn if issubclass(w.category, ContaminationWarning)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"prompts_per_step": 0}, "prompts_per_step"),
+        ({"val_prompts_per_step": 0}, "val_prompts_per_step"),
+        ({"val": {"train": Letters()}}, "may not"),
+        ({"val": {"a.b": Letters()}}, "may not"),
+    ],
+)
+def test_bad_settings(maze_policy, settings, message):
+    with pytest.raises(ValueError, match=message):
+        PromptDataModule(maze_policy, **settings)
+
+
+def test_nothing_to_train_on(maze_policy):
+    with pytest.raises(ValueError, match=r"data\.train"):
+        PromptDataModule(maze_policy).setup("fit")  # before a policy is loaded
+    with pytest.raises(ValueError, match="no problems"):
+        PromptDataModule(maze_policy, train=Letters(0)).train_dataloader()
+
+
+def test_missing_policy_folder_is_named_with_the_command(tmp_path):
+    with pytest.raises(ValueError, match=r"no such folder.*lit-passk sft"):
+        load_tokenizer(str(tmp_path / "nowhere"))

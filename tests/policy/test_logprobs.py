@@ -1,0 +1,239 @@
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lit_passk.policy.head import Chunk
+from lit_passk.policy.logprobs import logits_to_logprobs, predictors, token_logprobs
+
+CHUNKS = [None, Chunk(7, 33), Chunk(64, 5000)]
+
+
+def oracle(hidden, weight, target, bias=None, temperature=1.0, softcap=None):
+    """The textbook formula in float64."""
+    logits = hidden @ weight.T
+    if bias is not None:
+        logits = logits + bias
+    if softcap is not None:
+        logits = softcap * torch.tanh(logits / softcap)
+    probabilities = torch.softmax(logits / temperature, dim=1)
+    logprobs = torch.log(probabilities)
+    return logprobs[torch.arange(len(target)), target], -(probabilities * logprobs).sum(1)
+
+
+def case(dtype, bias, num_tokens=29, size=16, vocab=2500, scale=1.0):
+    generator = torch.Generator().manual_seed(0)
+    tensors = [
+        torch.randn(num_tokens, size, generator=generator) * scale,
+        torch.randn(vocab, size, generator=generator),
+    ]
+    if bias:
+        tensors.append(torch.randn(vocab, generator=generator))
+    inputs = [x.to(dtype).requires_grad_() for x in tensors]
+    target = torch.randint(vocab, (num_tokens,), generator=generator)
+    upstream = torch.randn(2, num_tokens, generator=generator)
+    return inputs, target, upstream
+
+
+def run(function, inputs, target, upstream, **kwargs):
+    """Both outputs, and the gradients of a random combination of them."""
+    hidden, weight, *bias = inputs
+    logprobs, entropy = function(hidden, weight, target, bias=bias[0] if bias else None, **kwargs)
+    upstream = upstream.to(logprobs.dtype)
+    grads = torch.autograd.grad((logprobs * upstream[0]).sum() + (entropy * upstream[1]).sum(), inputs)
+    return logprobs.detach(), entropy.detach(), grads
+
+
+def relative(actual, expected):
+    return ((actual.double() - expected).norm() / expected.norm()).item()
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("softcap", [None, 5.0])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_equals_the_formula_in_float64(chunk, bias, softcap, temperature):
+    inputs, target, upstream = case(torch.float64, bias)
+    settings = {"temperature": temperature, "softcap": softcap}
+    expected = run(oracle, inputs, target, upstream, **settings)
+    actual = run(token_logprobs, inputs, target, upstream, chunk=chunk, **settings)
+    torch.testing.assert_close(actual, expected, rtol=1e-11, atol=1e-11)
+
+
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])])
+@pytest.mark.parametrize("chunk", CHUNKS)
+@pytest.mark.parametrize(("dtype", "gradient_error"), [(torch.float32, 3e-6), (torch.bfloat16, 2e-3)])
+def test_errs_by_rounding_its_inputs_and_outputs_only(chunk, dtype, gradient_error, device):
+    # A bfloat16 gradient is off by 1.7e-3 when only the finished float32 gradient is rounded to it.
+    inputs, target, upstream = case(dtype, bias=False)
+    inputs = [x.detach().to(device).requires_grad_() for x in inputs]
+    target, upstream = target.to(device), upstream.to(device)
+    exact = [x.detach().double().requires_grad_() for x in inputs]
+    expected = run(oracle, exact, target, upstream, temperature=0.7)
+    logprobs, entropy, grads = run(token_logprobs, inputs, target, upstream, temperature=0.7, chunk=chunk)
+    assert (logprobs - expected[0]).abs().max() < 1e-5
+    assert (entropy - expected[1]).abs().max() < 1e-5
+    assert [g.dtype for g in grads] == [dtype, dtype]
+    assert max(relative(a, e) for a, e in zip(grads, expected[2], strict=True)) < gradient_error
+
+
+def test_is_far_more_accurate_than_logits_rounded_to_bfloat16():
+    inputs, target, upstream = case(torch.bfloat16, bias=False, num_tokens=128, size=256, vocab=4096, scale=0.25)
+    exact = [x.detach().double().requires_grad_() for x in inputs]
+    expected, rounded = run(oracle, exact, target, upstream), run(oracle, inputs, target, upstream)
+    actual = run(token_logprobs, inputs, target, upstream, chunk=Chunk(50, 1000))
+    for output in (0, 1):
+        assert (actual[output] - expected[output]).abs().max() < 1e-3 * (rounded[output] - expected[output]).abs().max()
+    for a, r, e in zip(actual[2], rounded[2], expected[2], strict=True):
+        assert relative(a, e) < 0.6 * relative(r, e)
+
+
+def test_survives_logits_far_apart():
+    hidden = torch.tensor([[300.0], [-300.0]], requires_grad=True)
+    weight = torch.tensor([[1.0], [0.5], [-1.0]], requires_grad=True)
+    target = torch.tensor([2, 2])
+    logprobs, entropy = token_logprobs(hidden, weight, target, chunk=Chunk(1, 1))
+    torch.testing.assert_close(logprobs, torch.tensor([-600.0, 0.0]))
+    torch.testing.assert_close(entropy, torch.tensor([0.0, 0.0]))
+    grads = torch.autograd.grad((logprobs + entropy).sum(), (hidden, weight))
+    torch.testing.assert_close(grads[0], torch.tensor([[-2.0], [0.0]]))
+    assert torch.isfinite(grads[1]).all()
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_autocast_rounds_the_operands_and_nothing_else(chunk):
+    inputs, target, upstream = case(torch.float32, bias=False)
+    rounded = [x.detach().bfloat16().double().requires_grad_() for x in inputs]
+    expected = run(oracle, rounded, target, upstream)
+    with torch.autocast("cpu", torch.bfloat16):
+        logprobs, entropy, grads = run(token_logprobs, inputs, target, upstream, chunk=chunk)
+    torch.testing.assert_close((logprobs, entropy), expected[:2], rtol=1e-5, atol=1e-5, check_dtype=False)
+    assert max(relative(a, e) for a, e in zip(grads, expected[2], strict=True)) < 3e-3
+    assert grads[1].dtype == torch.float32
+
+
+class Largest(TorchDispatchMode):
+    """The number of elements of the largest tensor that any operation made."""
+
+    size = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for x in out if isinstance(out, tuple | list) else [out]:
+            if isinstance(x, torch.Tensor):
+                self.size = max(self.size, x.numel())
+        return out
+
+
+def test_chunks_bound_every_tensor_that_is_made():
+    inputs, target, upstream = case(torch.float32, bias=False, num_tokens=300, vocab=2000)
+    with Largest() as largest:
+        run(token_logprobs, inputs, target, upstream, chunk=Chunk(20, 100))
+    assert largest.size == 2000 * 16  # the weight and its gradient
+
+
+def test_keeps_no_logits_where_no_gradient_is_asked_for():
+    inputs, target, _ = case(torch.float32, bias=False, num_tokens=3000, vocab=4000)
+    with torch.no_grad(), Largest() as largest:
+        token_logprobs(*inputs, target)
+    assert largest.size < 3000 * 4000
+
+
+def test_frozen_weight_costs_no_gradient():
+    (hidden, weight), target, _ = case(torch.float32, bias=False)
+    weight = weight.detach()
+    with Largest() as largest:
+        token_logprobs(hidden, weight, target, chunk=Chunk(10, 500))[0].sum().backward()
+    assert largest.size < weight.numel()
+    assert hidden.grad is not None
+    assert weight.grad is None
+
+
+def test_without_entropy_the_rest_is_the_same():
+    inputs, target, _ = case(torch.float32, bias=False)
+    full, _ = token_logprobs(*inputs, target)
+    logprobs, entropy = token_logprobs(*inputs, target, with_entropy=False)
+    torch.testing.assert_close(logprobs, full)
+    assert not entropy.any()
+    torch.testing.assert_close(torch.autograd.grad(logprobs.sum(), inputs), torch.autograd.grad(full.sum(), inputs))
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_several_tokens_may_have_one_predictor(chunk):
+    inputs, target, upstream = case(torch.float64, bias=False)
+    source = torch.tensor([3, 3, 0, 3, *range(2, 27)])
+    gathered = run(lambda h, w, t, bias: token_logprobs(h[source], w, t, chunk=chunk), inputs, target, upstream)
+    actual = run(token_logprobs, inputs, target, upstream, chunk=chunk, source=source)
+    torch.testing.assert_close(actual, gathered)
+
+
+def test_no_tokens_give_zero_gradients():
+    inputs, _, _ = case(torch.float32, bias=True)
+    logprobs, entropy = token_logprobs(inputs[0], inputs[1], torch.zeros(0, dtype=torch.int64), bias=inputs[2])
+    assert logprobs.shape == entropy.shape == (0,)
+    for gradient in torch.autograd.grad(logprobs.sum() + entropy.sum(), inputs):
+        assert not gradient.any()
+
+
+def test_refuses_temperature_zero():
+    inputs, target, _ = case(torch.float32, bias=False)
+    with pytest.raises(ValueError, match="temperature > 0, but got 0"):
+        token_logprobs(*inputs, target, temperature=0.0)
+
+
+def test_finished_logits_take_the_same_formula():
+    inputs, target, upstream = case(torch.float32, bias=False)
+    expected = run(oracle, [x.detach().double().requires_grad_() for x in inputs], target, upstream, temperature=0.7)
+
+    def by_logits(hidden, weight, target, bias):
+        return logits_to_logprobs(hidden @ weight.T, target, temperature=0.7)
+
+    actual = run(by_logits, inputs, target, upstream)
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4, check_dtype=False)
+
+
+def test_predictors_are_the_tokens_before():
+    # prompts at 0..2 and 3..6, completions of 2 and 1 tokens (fed: 7 and nothing), then 3 tokens (fed: 8, 9)
+    index = predictors(torch.tensor([2, 2, 6]), torch.tensor([7, 8, 8]), torch.tensor([2, 1, 3]))
+    assert index.tolist() == [2, 7, 2, 6, 8, 9]
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_adding_to_a_gradient_is_what_autograd_does(dtype, chunk):
+    (hidden, weight, bias), target, upstream = case(dtype, bias=True)
+
+    def after_three_passes(add_to, drop):
+        weight.grad = bias.grad = None
+        for scale in (1, 2, 3):
+            states = (hidden.detach() * scale).requires_grad_()
+            logprobs, entropy = token_logprobs(states, weight, target.roll(scale), bias, chunk=chunk, add_to=add_to)
+            if drop and scale == 3:  # as `zero_grad` between forward and backward pass does
+                weight.grad = bias.grad = None
+            ((logprobs * upstream[0]).sum() + (entropy * upstream[1]).sum()).backward()
+        return weight.grad, bias.grad, states.grad
+
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.0}[dtype]
+    for drop in (False, True):
+        expected = after_three_passes(None, drop)
+        torch.testing.assert_close(after_three_passes(weight, drop), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_adding_to_a_gradient_makes_no_second_one():
+    (hidden, weight), target, _ = case(torch.float32, bias=False)
+    for expected in (True, False):  # the first one has to be made
+        logprobs, _ = token_logprobs(hidden, weight, target, chunk=Chunk(10, 500), add_to=weight)
+        with Largest() as largest:
+            logprobs.sum().backward()
+        assert (largest.size >= weight.numel()) == expected
+
+
+def test_a_frozen_weight_is_not_added_to():
+    (hidden, weight), target, _ = case(torch.float32, bias=False)
+    weight = weight.detach()
+    weight.grad = torch.zeros_like(weight)
+    token_logprobs(hidden, weight, target, add_to=weight)[0].sum().backward()
+    assert hidden.grad is not None
+    assert not weight.grad.any()
