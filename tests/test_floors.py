@@ -11,7 +11,7 @@ import lit_passk
 
 PACKAGE = Path(lit_passk.__file__).parent
 FLOORS = [
-    {"types", "functional", "distributed"},
+    {"errors", "types", "functional", "distributed"},
     {"advantages", "losses", "metrics", "tasks", "results"},
     {"engines", "scoring", "policy", "checkpointing", "report"},
     {"data", "rollout"},

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+
+from lit_passk.errors import CannotRun, Refusal
 
 LIGHTNING = {
     "fit": "train a policy by reinforcement learning with verifiable rewards",
@@ -52,7 +53,7 @@ def main(args: Sequence[str] | None = None) -> None:
             handler: Callable[[list[str]], object] = getattr(import_module(f"lit_passk.{module}"), function)
             status = handler(options)
     except Exception as error:
-        refusal = _our_refusal(error)
+        refusal = _refusal(error)
         if refusal is None:
             raise
         print(f"lit-passk: error: {refusal}", file=sys.stderr)
@@ -78,21 +79,16 @@ def overview() -> str:
     )
 
 
-def _our_refusal(error: BaseException | None) -> BaseException | None:
+def _refusal(error: BaseException | None) -> BaseException | None:
     """The error, or what caused it, if its message is for the user. Else it is a bug, and wants a trace.
 
-    For the user is what this package raises as ValueError or RuntimeError, and what Lightning calls a misconfiguration.
     What the constructor of an optional part refuses comes wrapped by the parser.
     """
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    while error is not None:
-        frames = traceback.extract_tb(error.__traceback__)
-        ours = frames and Path(__file__).parent in Path(frames[-1].filename).parents
-        if isinstance(error, MisconfigurationException) or (ours and isinstance(error, ValueError | RuntimeError)):
-            return error
+    while error is not None and not isinstance(error, Refusal | CannotRun | MisconfigurationException):
         error = error.__cause__
-    return None
+    return error
 
 
 if __name__ == "__main__":

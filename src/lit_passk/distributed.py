@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from lit_passk.errors import CannotRun
+
 _group: dist.ProcessGroup | None = None
 
 
@@ -76,7 +78,7 @@ def named(what: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise RuntimeError(
+        raise CannotRun(
             f"Data-parallel rank {rank()} waited for the others in {what}, but one of them failed or took longer than "
             f"`timeout` of `trainer.strategy`: {error}"
         ) from error

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lit_passk.errors import Refusal
+
 if TYPE_CHECKING:
     from torch import Tensor  # only named here: scoring workers import this module and have no need of torch
 
@@ -71,15 +73,15 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.temperature < 0:
-            raise ValueError(f"Sampling needs temperature >= 0, but got {self.temperature}.")
+            raise Refusal(f"Sampling needs temperature >= 0, but got {self.temperature}.")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"Sampling needs 0 < top_p <= 1, but got {self.top_p}.")
+            raise Refusal(f"Sampling needs 0 < top_p <= 1, but got {self.top_p}.")
         if self.top_k < 0:
-            raise ValueError(f"Sampling needs top_k >= 0 (0 keeps all tokens), but got {self.top_k}.")
+            raise Refusal(f"Sampling needs top_k >= 0 (0 keeps all tokens), but got {self.top_k}.")
         if self.max_tokens < 1:
-            raise ValueError(f"Sampling needs max_tokens >= 1, but got {self.max_tokens}.")
+            raise Refusal(f"Sampling needs max_tokens >= 1, but got {self.max_tokens}.")
         if self.n is not None and self.n < 1:
-            raise ValueError(f"Sampling needs n >= 1 completions a prompt, but got {self.n}.")
+            raise Refusal(f"Sampling needs n >= 1 completions a prompt, but got {self.n}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,7 +174,7 @@ class RolloutBatch:
         bad = ~self.rewards.isfinite()
         if bad.any():
             row = int(bad.nonzero()[0, 0])
-            raise ValueError(
+            raise Refusal(
                 f"Rewards must be finite numbers, but completion {row} (problem {int(self.indices[self.group[row]])}) "
                 f"got {float(self.rewards[row])}. Return Score(error=...) for a completion that cannot be scored."
             )

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lit_passk.advantages.base import to_float64
 from lit_passk.advantages.passk_strategy import PassKStrategy
+from lit_passk.errors import Refusal
 from lit_passk.functional.passk_advantage import analytic_advantage, normalize_groups
 from lit_passk.types import GroupContext
 
@@ -49,7 +50,7 @@ class AdaptiveEntropy(PassKStrategy):
     def __init__(self, k: int = 4, quantile: float = 0.5) -> None:
         super().__init__(k)
         if not 0 <= quantile <= 1:
-            raise ValueError(f"AdaptiveEntropy needs a quantile in [0, 1], but got {quantile}.")
+            raise Refusal(f"AdaptiveEntropy needs a quantile in [0, 1], but got {quantile}.")
         self.quantile = quantile
 
     def wrong_needed(self, step: int, max_steps: int) -> int:

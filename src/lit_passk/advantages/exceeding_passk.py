@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lit_passk.advantages.passk_strategy import PassKStrategy
+from lit_passk.errors import Refusal
 from lit_passk.functional.passk_advantage import analytic_advantage
 from lit_passk.types import GroupContext
 
@@ -33,7 +34,7 @@ class ExceedingPassK(PassKStrategy):
     def __init__(self, k: int = 4, log_base: Literal["e"] | float = "e") -> None:
         super().__init__(k)
         if log_base != "e" and not 1 < float(log_base) < math.inf:
-            raise ValueError(f"`log_base` must be e or a number above 1, but got {log_base!r}.")
+            raise Refusal(f"`log_base` must be e or a number above 1, but got {log_base!r}.")
         self.log_base = log_base
 
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:

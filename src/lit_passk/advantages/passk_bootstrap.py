@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lit_passk.advantages.passk_strategy import PassKStrategy
+from lit_passk.errors import Refusal
 from lit_passk.functional.passk_advantage import normalize_groups
 from lit_passk.functional.random import derive_seed, uniform
 from lit_passk.types import GroupContext
@@ -45,11 +46,11 @@ class PassKBootstrap(PassKStrategy):
     ) -> None:
         super().__init__(k)
         if num_groups is not None and num_groups < 1:
-            raise ValueError(f"PassKBootstrap needs num_groups >= 1 (or None), but got {num_groups}.")
+            raise Refusal(f"PassKBootstrap needs num_groups >= 1 (or None), but got {num_groups}.")
         if reduction not in ("sum", "mean"):
-            raise ValueError(f"`reduction` must be sum or mean, but got {reduction!r}.")
+            raise Refusal(f"`reduction` must be sum or mean, but got {reduction!r}.")
         if seed < 0:
-            raise ValueError(f"PassKBootstrap needs seed >= 0, but got {seed}.")
+            raise Refusal(f"PassKBootstrap needs seed >= 0, but got {seed}.")
         self.num_groups = num_groups
         self.reduction = reduction
         self.seed = seed

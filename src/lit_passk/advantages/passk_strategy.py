@@ -7,6 +7,7 @@ import warnings
 from torch import Tensor
 
 from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning, check_rewards, to_float64
+from lit_passk.errors import Refusal
 from lit_passk.types import GroupContext
 
 
@@ -19,14 +20,14 @@ class PassKStrategy(AdvantageStrategy):
 
     def __init__(self, k: int = 4) -> None:
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ValueError(f"{type(self).__name__} needs an integer k >= 1, but got k = {k!r}.")
+            raise Refusal(f"{type(self).__name__} needs an integer k >= 1, but got k = {k!r}.")
         self.k = k
 
     def check_group_size(self, group_size: int) -> None:
         """Raise a ValueError where ``k > group_size``; warn where ``k == group_size``, which has no signal."""
         name = f"{type(self).__name__}(k={self.k})"
         if self.k > group_size:
-            raise ValueError(
+            raise Refusal(
                 f"{name} needs rollout.group_size >= {self.k}, but got {group_size}. "
                 "Raise rollout.group_size or lower k."
             )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lit_passk.advantages.base import AdvantageStrategy, check_rewards, to_float64
+from lit_passk.errors import Refusal
 from lit_passk.functional.passk_advantage import normalize_groups
 from lit_passk.types import GroupContext
 
@@ -32,4 +33,4 @@ class RLOO(AdvantageStrategy):
     def check_group_size(self, group_size: int) -> None:
         """Raise a ValueError where a completion has no companion."""
         if group_size < 2:
-            raise ValueError(f"RLOO needs rollout.group_size >= 2, but got {group_size}. Raise rollout.group_size.")
+            raise Refusal(f"RLOO needs rollout.group_size >= 2, but got {group_size}. Raise rollout.group_size.")

@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from lit_passk.advantages.base import AdvantageStrategy
+from lit_passk.errors import Refusal
 from lit_passk.types import GroupContext
 
 
@@ -41,21 +42,21 @@ class Schedule(AdvantageStrategy):
 
     def __init__(self, strategies: list[AdvantageStrategy], boundaries: list[int | float]) -> None:
         if len(boundaries) != len(strategies) - 1:
-            raise ValueError(
+            raise Refusal(
                 f"Schedule needs one boundary fewer than strategies, but got {len(strategies)} strategies and "
                 f"{len(boundaries)} boundaries."
             )
         for boundary in boundaries:
             whole = isinstance(boundary, int) and not isinstance(boundary, bool)
             if not (boundary >= 1 if whole else isinstance(boundary, float) and 0 < boundary < 1):
-                raise ValueError(
+                raise Refusal(
                     "Schedule needs boundaries that are RL steps (integers from 1) or fractions of the run (between 0 "
                     f"and 1, both excluded), but got {boundary!r}."
                 )
         for kind in (int, float):  # how steps and fractions lie to each other is known with the length of the run
             values = [boundary for boundary in boundaries if isinstance(boundary, kind)]
             if any(left >= right for left, right in pairwise(values)):
-                raise ValueError(f"Schedule needs ascending boundaries, but got {boundaries}.")
+                raise Refusal(f"Schedule needs ascending boundaries, but got {boundaries}.")
         self.strategies = list(strategies)
         self.boundaries = list(boundaries)
 
@@ -75,7 +76,7 @@ class Schedule(AdvantageStrategy):
         """
         starts = [self._start(boundary, max_steps) for boundary in self.boundaries]
         if starts != sorted(starts):
-            raise ValueError(
+            raise Refusal(
                 f"Schedule needs ascending boundaries, but {self.boundaries} are steps {starts} of {max_steps}."
             )
         return self.strategies[sum(step >= start for start in starts)]
@@ -101,7 +102,7 @@ class Schedule(AdvantageStrategy):
         if isinstance(boundary, int):
             return boundary
         if max_steps < 1:
-            raise ValueError(
+            raise Refusal(
                 f"Schedule cannot place the fraction {boundary} of a run of unknown length. Set the number of RL steps "
                 "of the run, or give the boundary as an RL step."
             )

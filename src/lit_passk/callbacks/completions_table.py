@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from lit_passk.errors import Refusal
 from lit_passk.types import ScoredGroup
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class CompletionsTable(L.Callback):
 
     def __init__(self, every: int = 50, groups: int = 2, completions: int = 4) -> None:
         if min(every, groups, completions) < 0:
-            raise ValueError(
+            raise Refusal(
                 "CompletionsTable needs numbers >= 0, "
                 f"but got every={every}, groups={groups}, completions={completions}."
             )

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_passk.checkpointing.files import find_last, partial_path, remove
+from lit_passk.errors import Refusal
 
 if TYPE_CHECKING:
     from lit_passk.modules import PassKRLModule
@@ -30,7 +31,7 @@ class ResumeCheckpoint(Checkpoint):
 
     def __init__(self, every: int = 50, keep: int | None = 1) -> None:
         if every < 1 or (keep is not None and keep < 1):
-            raise ValueError(f"`checkpoint.every` and `checkpoint.keep` must be 1 or more, but got {every} and {keep}.")
+            raise Refusal(f"`checkpoint.every` and `checkpoint.keep` must be 1 or more, but got {every} and {keep}.")
         self.every = every
         self.keep = keep
         self._saved: list[Path] = []

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from lit_passk.callbacks.rollout_checks import check_signal, check_training, check_validation
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
+from lit_passk.errors import Refusal
 from lit_passk.functional.random import derive_seed
 from lit_passk.results.continuation import ResultsFile
 from lit_passk.rollout.collate import collate_rollouts
@@ -66,9 +67,9 @@ class RolloutCallback(L.Callback):
         seed: int = 0,
     ) -> None:
         if group_size < 1:
-            raise ValueError(f"`rollout.group_size` must be at least 1, but got {group_size}.")
+            raise Refusal(f"`rollout.group_size` must be at least 1, but got {group_size}.")
         if sampling.n not in (None, group_size):
-            raise ValueError(
+            raise Refusal(
                 f"`rollout.sampling.n`={sampling.n} contradicts `rollout.group_size`={group_size}: leave it unset."
             )
         self.engine = engine if engine is not None else TransformersEngine()

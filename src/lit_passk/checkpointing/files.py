@@ -25,6 +25,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
+from lit_passk.errors import Refusal
+
 log = logging.getLogger(__name__)
 
 FILES = "files.json"
@@ -70,7 +72,7 @@ def check_replaceable(folder: Path) -> None:
     """
     model = any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
     if folder.exists() and not model and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ValueError(
+        raise Refusal(
             f"`--out` {str(folder)!r} exists and is not the folder of a model; it would be replaced as a whole. "
             "Name a folder that does not exist yet."
         )
@@ -94,12 +96,12 @@ def check_whole(path: Path) -> None:
         ValueError: With what is the matter.
     """
     if not path.exists():
-        raise ValueError(f"There is no checkpoint at {str(path)!r}.")
+        raise Refusal(f"There is no checkpoint at {str(path)!r}.")
     if path.is_dir() and not any((path / name).exists() for name in (FILES, META, ".metadata")):
-        raise ValueError(f"The folder {str(path)!r} holds no checkpoint.")
+        raise Refusal(f"The folder {str(path)!r} holds no checkpoint.")
     foreign = path.is_dir() and not (path / FILES).exists()  # Lightning's own shards come without the list
     if not ((path / META).is_file() and (path / ".metadata").is_file() if foreign else is_whole(path)):
-        raise ValueError(
+        raise Refusal(
             f"The checkpoint {str(path)!r} is not whole (whatever wrote or removed it was stopped), or no checkpoint "
             "at all. `--ckpt_path last` finds the newest whole one of a run."
         )
@@ -212,7 +214,7 @@ class CheckpointFiles(TorchCheckpointIO):
             return read_shards(path)
         checkpoint = torch.load(path, map_location=map_location, weights_only=weights_only)
         if "rl_step" not in checkpoint:
-            raise ValueError(f"{str(path)!r} is not a checkpoint of `lit-passk fit`.")
+            raise Refusal(f"{str(path)!r} is not a checkpoint of `lit-passk fit`.")
         return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:

@@ -26,6 +26,7 @@ from lit_passk.checkpointing.files import (
     put_in_place,
     remove,
 )
+from lit_passk.errors import Refusal
 
 
 class ShardedStrategy(ModelParallelStrategy):
@@ -104,7 +105,7 @@ class ShardedStrategy(ModelParallelStrategy):
         checkpoint = torch.load(path, mmap=True, map_location="cpu", weights_only=weights_only)
         missing = {"state_dict", *(["optimizer_states"] if self.optimizers else [])} - set(checkpoint)
         if missing:
-            raise ValueError(
+            raise Refusal(
                 f"{str(path)!r} cannot be resumed from: it holds {sorted(checkpoint)[:8]}, but no {sorted(missing)}. "
                 "Name a checkpoint that `lit-passk fit` wrote, or start anew from a policy's folder (`model.policy`)."
             )

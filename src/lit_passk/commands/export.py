@@ -26,6 +26,7 @@ from lit_passk.checkpointing.files import (
     read_shards,
     remove,
 )
+from lit_passk.errors import Refusal
 from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, peft_config
 from lit_passk.policy.sharding import full_tensors, parameters_on_meta
 
@@ -73,12 +74,12 @@ def export(
     checkpoint = _read(path)
     source = policy or checkpoint["policy"]
     if adapter and not checkpoint["lora"]:
-        raise ValueError(f"`--adapter` was given, but {str(path)!r} is not of a run with LoRA.")
+        raise Refusal(f"`--adapter` was given, but {str(path)!r} is not of a run with LoRA.")
     check_replaceable(out)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
-        raise ValueError(
+        raise Refusal(
             f"The run started from the policy {source!r}, which cannot be read: {str(error).splitlines()[0]} "
             "Say where it is now by `--policy`."
         ) from error
@@ -114,7 +115,7 @@ def _read(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     state = {k.removeprefix(PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(PREFIX)}
     if not state or "policy" not in checkpoint:
-        raise ValueError(f"{str(path)!r} is not a checkpoint of `lit-passk fit`: it holds no policy.")
+        raise Refusal(f"{str(path)!r} is not a checkpoint of `lit-passk fit`: it holds no policy.")
     return checkpoint | {"state_dict": state}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from lit_passk.errors import Refusal
 from lit_passk.report.compare import Comparison, compare
 from lit_passk.report.page import write_page
 from lit_passk.report.plot import plot_benchmarks
@@ -59,9 +60,9 @@ def report(
         ValueError: If a file is no result file, holds no completions, or two cannot be compared.
     """
     if with_comparison and len(paths) != 2:
-        raise ValueError(f"--compare needs exactly two result files, the baseline first, but got {len(paths)}.")
+        raise Refusal(f"--compare needs exactly two result files, the baseline first, but got {len(paths)}.")
     if out is not None and out.exists() and not out.is_dir():
-        raise ValueError(f"--out needs a folder, but {out} is a file.")
+        raise Refusal(f"--out needs a folder, but {out} is a file.")
     runs = list(zip(run_labels(paths), map(load_results, paths), strict=True))
     summaries = [entry for label, results in runs for entry in summarize(results, label, ks, confidence)]
     benchmarks = list(dict.fromkeys(entry.benchmark for entry in summaries))

@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 import lit_passk.tasks
+from lit_passk.errors import Refusal
 from lit_passk.results import rescore
 from lit_passk.scoring.scorer import Scorer
 from lit_passk.tasks.base import Task
@@ -35,7 +36,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--score_timeout", type=float, default=10.0, help="seconds one completion may take")
     options = parser.parse_args(None if args is None else list(args))
     if not options.result.is_file():
-        raise ValueError(f"There is no result file {str(options.result)!r}.")
+        raise Refusal(f"There is no result file {str(options.result)!r}.")
     tasks = load_tasks(options.config)
     with Scorer(tasks, num_workers=options.num_workers, timeout=options.score_timeout) as scorer:
         summary = rescore(options.result, tasks, options.out, submit=scorer.submit)
@@ -55,18 +56,18 @@ def load_tasks(config: Path) -> dict[str, Task]:
     for name in lit_passk.tasks.__all__:  # short class names resolve once their modules are loaded
         getattr(lit_passk.tasks, name)
     if not config.is_file():
-        raise ValueError(f"`--config` is {str(config)!r}, but there is no such file.")
+        raise Refusal(f"`--config` is {str(config)!r}, but there is no such file.")
     try:
         content: Any = yaml.safe_load(config.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ValueError(f"{config} is not valid YAML: {error}") from error
+        raise Refusal(f"{config} is not valid YAML: {error}") from error
     data = content.get("data") if isinstance(content, Mapping) else None
     val = data.get("val") if isinstance(data, Mapping) else None
     if not val:
-        raise ValueError(f"{config} has no `data.val`: rescoring needs the tasks the completions were sampled for.")
+        raise Refusal(f"{config} has no `data.val`: rescoring needs the tasks the completions were sampled for.")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--val", type=dict[str, Task])
     try:
         return parser.instantiate_classes(parser.parse_object({"val": val})).val
     except ArgumentError as error:
-        raise ValueError(f"`data.val` of {config} cannot be read: {error.message}") from error
+        raise Refusal(f"`data.val` of {config} cannot be read: {error.message}") from error

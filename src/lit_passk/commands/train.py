@@ -34,6 +34,7 @@ from lit_passk.callbacks import (
 )
 from lit_passk.checkpointing.files import CheckpointFiles, check_replaceable
 from lit_passk.data import DemonstrationDataModule, PromptDataModule
+from lit_passk.errors import Refusal
 from lit_passk.modules import PassKRLModule, SFTModule
 
 
@@ -87,10 +88,10 @@ class LitPassKCLI(LightningCLI):
     def before_validate(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means; refuse to evaluate on nothing."""
         if not self.datamodule.val:
-            raise ValueError("`data.val` is not set: there is nothing to evaluate on.")
+            raise Refusal("`data.val` is not set: there is nothing to evaluate on.")
         self.before_fit()
         if self._options(self.config).ckpt_path == "last" and self._options(self.config_init).ckpt_path is None:
-            raise ValueError(
+            raise Refusal(
                 f"`--ckpt_path last` found no whole checkpoint under {self.trainer.default_root_dir}: set "
                 "`trainer.default_root_dir` to the folder of the run."
             )

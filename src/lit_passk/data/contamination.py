@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lit_passk.errors import Refusal
+
 _ALNUM = re.compile(r"\w")
 _SENTENCE_END = re.compile(r"(?<=[\w$)}\]])[.,;:?!]$")
 _EDGES = re.compile(r"^[^\w\\-]+|[^\w]+$")
@@ -61,7 +63,7 @@ def find_overlaps(train: Sequence[str], val: Sequence[str], n: int = 13, max_pro
 
     """
     if n < 1 or max_prompts < 1:
-        raise ValueError(f"find_overlaps needs n >= 1 and max_prompts >= 1, but got n={n}, max_prompts={max_prompts}.")
+        raise Refusal(f"find_overlaps needs n >= 1 and max_prompts >= 1, but got n={n}, max_prompts={max_prompts}.")
     train_words, val_words = [_words(prompt) for prompt in train], [_words(prompt) for prompt in val]
     first_train: dict[str, int] = {}
     for index, words in enumerate(train_words):

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from lit_passk.data.contamination import find_overlaps, warn_about_overlaps
 from lit_passk.data.loader import PromptLoader
+from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.types import PromptBatch
 
@@ -31,12 +32,12 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 
     hint = f"The maze cold start is made by `lit-passk sft --config configs/maze_sft_cpu.yaml --out {path}`."
     if path.startswith((".", "/", "~")) and not Path(path).is_dir():
-        raise ValueError(f"`model.policy` is {path!r}, but there is no such folder. {hint}")
+        raise Refusal(f"`model.policy` is {path!r}, but there is no such folder. {hint}")
     try:
         return AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
+        raise Refusal(
             f"`model.policy` is {path!r}, but no tokenizer could be loaded from there: {reason}"
             + ("" if Path(path).is_dir() else f" {hint}")
         ) from error
@@ -74,7 +75,7 @@ class PromptDataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         if prompts_per_step < 1 or val_prompts_per_step < 1:
-            raise ValueError(
+            raise Refusal(
                 "`data.prompts_per_step` and `data.val_prompts_per_step` must be at least 1, "
                 f"but got {prompts_per_step} and {val_prompts_per_step}."
             )
@@ -82,7 +83,7 @@ class PromptDataModule(L.LightningDataModule):
         self.val = dict(val or {})
         for name in self.val:
             if name == "train" or "/" in name or "." in name:
-                raise ValueError(f"`data.val` names may not be 'train' nor hold '/' or '.', but got {name!r}.")
+                raise Refusal(f"`data.val` names may not be 'train' nor hold '/' or '.', but got {name!r}.")
         self.prompts_per_step = prompts_per_step
         self.val_prompts_per_step = val_prompts_per_step
         self.system_prompt = system_prompt
@@ -92,9 +93,9 @@ class PromptDataModule(L.LightningDataModule):
         has_template = bool(getattr(self.tokenizer, "chat_template", None))
         self.chat_template = has_template if chat_template is None else chat_template
         if self.chat_template and not has_template:
-            raise ValueError(f"`data.chat_template` is true, but the tokenizer of {tokenizer!r} has no chat template.")
+            raise Refusal(f"`data.chat_template` is true, but the tokenizer of {tokenizer!r} has no chat template.")
         if system_prompt is not None and not self.chat_template:
-            raise ValueError("`data.system_prompt` needs a chat template: set `data.chat_template` to true.")
+            raise Refusal("`data.system_prompt` needs a chat template: set `data.chat_template` to true.")
         self._rendered: dict[str, list[tuple[int, list[int]]]] = {}
 
     @property
@@ -127,7 +128,7 @@ class PromptDataModule(L.LightningDataModule):
 
     def _train_task(self) -> Task:
         if self.train is None:
-            raise ValueError("`data.train` is not set: there is nothing to train on.")
+            raise Refusal("`data.train` is not set: there is nothing to train on.")
         return self.train
 
     def val_dataloader(self) -> list[PromptLoader]:
@@ -165,7 +166,7 @@ class PromptDataModule(L.LightningDataModule):
     def _tokenize(self, task: Task, name: str) -> list[tuple[int, list[int]]]:
         texts = [self.render(task[i].prompt) for i in range(len(task))]
         if not texts:
-            raise ValueError(f"Task {name!r} has no problems.")
+            raise Refusal(f"Task {name!r} has no problems.")
         ids = self.tokenizer(texts, add_special_tokens=not self.chat_template)["input_ids"]
         kept = [(i, row) for i, row in enumerate(ids) if 0 < len(row) <= self.max_prompt_tokens]
         if dropped := len(ids) - len(kept):
@@ -174,9 +175,7 @@ class PromptDataModule(L.LightningDataModule):
                 f"`data.max_prompt_tokens`={self.max_prompt_tokens} tokens and are left out."
             )
         if not kept:
-            raise ValueError(
-                f"No prompt of {name!r} has 1 to `data.max_prompt_tokens`={self.max_prompt_tokens} tokens."
-            )
+            raise Refusal(f"No prompt of {name!r} has 1 to `data.max_prompt_tokens`={self.max_prompt_tokens} tokens.")
         rank_zero_info(f"{name}: {len(kept)} prompts")
         return kept
 
@@ -193,7 +192,7 @@ class DemonstrationDataModule(L.LightningDataModule):
     def __init__(self, train: Task, batch_size: int = 128, seed: int = 0) -> None:
         super().__init__()
         if not 1 <= batch_size <= len(train):
-            raise ValueError(
+            raise Refusal(
                 f"`data.batch_size` must be from 1 to the {len(train)} demonstrations of `data.train`, but got "
                 f"{batch_size}: only whole batches are trained on."
             )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lit_passk.engines.vllm_protocol import Server, ServerError
+from lit_passk.errors import CannotRun
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class ServerPool:
                     return member
                 if all(m.failures for m in self.members) and now - self._last_answer > self.patience:
                     addresses = ", ".join(m.server.address for m in self.members)
-                    raise RuntimeError(f"No vLLM server worked for {self.patience:.0f} s: {addresses}. See their logs.")
+                    raise CannotRun(f"No vLLM server worked for {self.patience:.0f} s: {addresses}. See their logs.")
                 self._changed.wait(timeout=0.1)
         raise RuntimeError("The rollouts were given up.")
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from lit_passk.engines.base import RolloutEngine
+from lit_passk.errors import Refusal
 from lit_passk.functional.random import uniform
 from lit_passk.types import Completion, Sampling
 
@@ -30,7 +31,7 @@ class TransformersEngine(RolloutEngine):
 
     def __init__(self, batch_size: int = 512) -> None:
         if batch_size < 1:
-            raise ValueError(f"TransformersEngine needs batch_size >= 1, but got {batch_size}.")
+            raise Refusal(f"TransformersEngine needs batch_size >= 1, but got {batch_size}.")
         self.batch_size = batch_size
         self._model: PreTrainedModel | None = None
         self._owns_model = False

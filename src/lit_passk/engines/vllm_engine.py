@@ -12,6 +12,7 @@ from torch import Tensor
 from lit_passk.engines import vllm_compat
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.vllm_requests import check_request, group_size
+from lit_passk.errors import Refusal
 from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
@@ -221,12 +222,12 @@ class VLLMEngine(RolloutEngine):
     def _check_processes(self) -> None:
         world_size = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         if world_size % self.tensor_parallel_size:
-            raise ValueError(
+            raise Refusal(
                 f"VLLMEngine(tensor_parallel_size={self.tensor_parallel_size}) needs a number of training "
                 f"processes that it divides, but got {world_size}. Set `trainer.devices` accordingly or lower it."
             )
         if world_size == 1 and not vllm_compat.on_cpu() and torch.cuda.current_device() != 0:
-            raise ValueError(
+            raise Refusal(
                 f"VLLMEngine would run on cuda:0, but the policy is on cuda:{torch.cuda.current_device()}. "
                 "Choose the GPU with CUDA_VISIBLE_DEVICES instead of `trainer.devices`."
             )

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from lit_passk.engines.vllm_requests import sampling_fields
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.types import Completion, Sampling
 
 UNNAMED_VERSION = "default"
@@ -47,7 +48,7 @@ class Server:
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
         if parts.scheme != "http" or parts.hostname is None:
-            raise ValueError(f"A vLLM server's address looks like http://localhost:8000, but got {address!r}.")
+            raise Refusal(f"A vLLM server's address looks like http://localhost:8000, but got {address!r}.")
         self.address = address
         self._host, self._port = parts.hostname, parts.port or 80
         self._open: set[http.client.HTTPConnection] = set()
@@ -101,18 +102,16 @@ def describe(server: Server, timeout: float) -> dict[str, Any]:
         version = server.call("GET", "/weight_info", timeout)["weight_version"]
         workers = server.call("GET", "/get_world_size", timeout)["world_size"]
     except RequestRefused as error:
-        raise RuntimeError(
-            f"{error}. Start the server as `{SERVE_COMMAND}` (on CPU with `{ON_CPU.strip()}`)."
-        ) from error
+        raise CannotRun(f"{error}. Start the server as `{SERVE_COMMAND}` (on CPU with `{ON_CPU.strip()}`).") from error
     model, scheduler = config["model_config"], config["scheduler_config"]
     if model["logprobs_mode"] != "processed_logprobs":
-        raise RuntimeError(
+        raise CannotRun(
             f"{server.address} reports {model['logprobs_mode']}, before the temperature is applied. Start it as "
             f"`{SERVE_COMMAND}`."
         )
     split = scheduler["enable_chunked_prefill"] or scheduler["max_num_batched_tokens"] < model["max_model_len"]
     if config["device_config"]["device"] == "cpu" and split:
-        raise RuntimeError(
+        raise CannotRun(
             f"{server.address} may prefill a prompt in two steps, which vLLM on CPU cannot do for seeded sampling. "
             f"Start it with `{ON_CPU.strip()}`, MAX_MODEL_LEN being {model['max_model_len']}."
         )

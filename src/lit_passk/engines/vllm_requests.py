@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lit_passk.errors import Refusal
 from lit_passk.types import Sampling
 
 MAX_TEMPERATURE = 2.0
@@ -57,12 +58,12 @@ def check_request(
     if any(seed < 0 for seed in seeds):
         raise ValueError(f"`generate` needs seeds >= 0 (vLLM reads -1 as no seed at all), but got {min(seeds)}.")
     if 0 < sampling.temperature < MIN_TEMPERATURE or sampling.temperature > MAX_TEMPERATURE:
-        raise ValueError(
+        raise Refusal(
             f"vLLM samples at temperature 0 or {MIN_TEMPERATURE} to {MAX_TEMPERATURE}, but got {sampling.temperature}."
         )
     longest = max((len(prompt) for prompt in prompt_ids), default=0)
     if longest + sampling.max_tokens > max_model_len:
-        raise ValueError(
+        raise Refusal(
             f"A prompt of {longest} tokens and a completion of max_tokens={sampling.max_tokens} do not fit in "
             f"{max_model_len} tokens. Lower `sampling.max_tokens`, drop longer prompts, or raise the engine's "
             "`max_model_len` as far as the model allows."

@@ -21,6 +21,7 @@ from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.server_pool import Member, ServerPool
 from lit_passk.engines.vllm_protocol import Server, ServerError
 from lit_passk.engines.vllm_requests import check_request, group_size
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class VLLMServerEngine(RolloutEngine):
         weights_dir: str | None = None,
     ) -> None:
         if not addresses:
-            raise ValueError("VLLMServerEngine needs at least one address, for example http://localhost:8000.")
+            raise Refusal("VLLMServerEngine needs at least one address, for example http://localhost:8000.")
         self.servers = [Server(address) for address in addresses]
         self.request_timeout = request_timeout
         self.patience = patience
@@ -92,7 +93,7 @@ class VLLMServerEngine(RolloutEngine):
         self._eos_token_ids = [int(token) for token in eos_token_ids]
         trained = {fact["version"] for fact in facts} - {vllm_protocol.UNNAMED_VERSION, "0"}
         if trained and policy is None:
-            raise RuntimeError(
+            raise CannotRun(
                 f"The servers hold weights {sorted(trained)} of an earlier run, but those of {policy_path} are wanted. "
                 "Restart them."
             )
@@ -123,7 +124,7 @@ class VLLMServerEngine(RolloutEngine):
                 pass
         error = _from_first(error)  # also the point before which no rank may sample
         if error:
-            raise RuntimeError(f"The weights of version {version} did not reach the servers: {error}")
+            raise CannotRun(f"The weights of version {version} did not reach the servers: {error}")
         self.version = version
 
     def generate(
@@ -247,7 +248,7 @@ class VLLMServerEngine(RolloutEngine):
                 if patience is not None:
                     raise
                 if time.monotonic() > deadline:
-                    raise RuntimeError(
+                    raise CannotRun(
                         f"{server.address} does not answer within {self.patience:.0f} s ({error}). Start it as "
                         f"`{vllm_protocol.SERVE_COMMAND}`."
                     ) from error

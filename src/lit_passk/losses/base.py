@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from lit_passk.errors import Refusal
 from lit_passk.functional.kl import kl_estimate
 
 
@@ -110,9 +111,9 @@ class PolicyLoss(ABC):
 def check_clip(name: str, clip_low: float, clip_high: float) -> None:
     """Raise a ValueError unless ``0 <= clip_low <= 1`` and ``clip_high >= 0``."""
     if not 0 <= clip_low <= 1:
-        raise ValueError(f"{name} needs clip_low in [0, 1], but got {clip_low}: the ratio is kept above 1 - clip_low.")
+        raise Refusal(f"{name} needs clip_low in [0, 1], but got {clip_low}: the ratio is kept above 1 - clip_low.")
     if not clip_high >= 0:
-        raise ValueError(f"{name} needs clip_high >= 0, but got {clip_high}: the ratio is kept below 1 + clip_high.")
+        raise Refusal(f"{name} needs clip_high >= 0, but got {clip_high}: the ratio is kept below 1 + clip_high.")
 
 
 def clip_fractions(ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float) -> dict[str, Tensor]:

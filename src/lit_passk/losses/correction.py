@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lit_passk.errors import Refusal
+
 LARGEST_LOG_RATIO = 50.0
 """Log-ratios are cut here, far past every cap, so that squares of weights stay finite in float64."""
 
@@ -43,11 +45,11 @@ class RolloutCorrection:
         cap: float = 2.0,
     ) -> None:
         if mode not in ("truncate", "mask"):
-            raise ValueError(f"RolloutCorrection needs mode truncate or mask, but got {mode!r}.")
+            raise Refusal(f"RolloutCorrection needs mode truncate or mask, but got {mode!r}.")
         if level not in ("token", "sequence"):
-            raise ValueError(f"RolloutCorrection needs level token or sequence, but got {level!r}.")
+            raise Refusal(f"RolloutCorrection needs level token or sequence, but got {level!r}.")
         if not cap > 1:
-            raise ValueError(f"RolloutCorrection needs cap > 1 (a weight of 1 is agreement), but got {cap}.")
+            raise Refusal(f"RolloutCorrection needs cap > 1 (a weight of 1 is agreement), but got {cap}.")
         self.mode = mode
         self.level = level
         self.cap = cap

@@ -12,6 +12,8 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from lit_passk.errors import Refusal
+
 
 class RowMetric(Metric):
     """Keeps int64 rows and hands them to ``compute`` from all ranks at once.
@@ -74,7 +76,7 @@ class RowMetric(Metric):
 def check_ks(ks: Sequence[int], name: str, least: int = 1) -> list[int]:
     """Ascending values of k without repetition; a ValueError unless all are integers of at least ``least``."""
     if not ks or any(isinstance(k, bool) or not isinstance(k, int) or k < least for k in ks):
-        raise ValueError(f"{name} needs integers k >= {least}, at least one, but got ks = {ks}.")
+        raise Refusal(f"{name} needs integers k >= {least}, at least one, but got ks = {ks}.")
     return sorted(set(ks))
 
 

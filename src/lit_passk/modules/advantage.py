@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lit_passk.advantages import AdvantageStrategy, GroupSizeWarning
 from lit_passk.distributed import all_cat, all_sum
+from lit_passk.errors import Refusal
 from lit_passk.types import BatchStats, GroupContext, RolloutBatch
 
 
@@ -62,13 +63,13 @@ def compute_advantages(
         with _no_advice():
             result = strategy(rollouts.rewards[rows], context)
         if result.shape != rows.shape:
-            raise ValueError(
+            raise Refusal(
                 f"{type(strategy).__name__} must return advantages of shape {tuple(rows.shape)}, one for each reward, "
                 f"but returned {tuple(result.shape)}."
             )
         advantages[rows.flatten()] = result.float().flatten()
     if not torch.isfinite(advantages).all():
-        raise ValueError(f"{type(strategy).__name__} returned NaN or infinite advantages.")
+        raise Refusal(f"{type(strategy).__name__} returned NaN or infinite advantages.")
     return advantages
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
 from lit_passk.distributed import world_size
+from lit_passk.errors import Refusal
 from lit_passk.functional.kl import kl_estimate
 from lit_passk.losses import ClippedLoss, LossInputs, PolicyLoss
 from lit_passk.losses.correction import RolloutCorrection
@@ -111,11 +112,11 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         self.kept_logits_mib = kept_logits_mib
         self.gradient_sync = gradient_sync
         if num_minibatches < 1 or num_epochs < 1:
-            raise ValueError(
+            raise Refusal(
                 f"`num_minibatches` and `num_epochs` must be at least 1, but got {num_minibatches} and {num_epochs}."
             )
         if kl_coef < 0 or max_grad_norm < 0 or token_budget < 1:
-            raise ValueError(
+            raise Refusal(
                 "`kl_coef` and `max_grad_norm` must be at least 0 and `token_budget` at least 1, "
                 f"but got {kl_coef}, {max_grad_norm} and {token_budget}."
             )

@@ -8,6 +8,8 @@ from typing import Literal
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from lit_passk.errors import Refusal
+
 
 class WarmupLR(LambdaLR):
     """Linear warm-up, then constant, linear or cosine decay; counted in optimizer steps.
@@ -35,7 +37,7 @@ class WarmupLR(LambdaLR):
         total_steps: int | None = None,
     ) -> None:
         if decay != "constant" and (total_steps is None or total_steps <= warmup_steps):
-            raise ValueError(
+            raise Refusal(
                 f"WarmupLR(decay={decay!r}) needs total_steps > warmup_steps={warmup_steps}, but got {total_steps}."
             )
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from lit_passk.checkpointing.files import check_replaceable, put_in_place
+from lit_passk.errors import Refusal
 from lit_passk.modules.schedules import WarmupLR
 
 Demonstrations = Sequence[tuple[str, str]]
@@ -87,7 +88,7 @@ class SFTModule(L.LightningModule):
         labels = torch.full_like(input_ids, -100)
         for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
             if self.tokenizer.unk_token_id in completion:
-                raise ValueError(f"`model.vocabulary` lacks characters of the demonstration {batch[row][1]!r}.")
+                raise Refusal(f"`model.vocabulary` lacks characters of the demonstration {batch[row][1]!r}.")
             tokens = torch.tensor(prompt + completion + eos)
             input_ids[row, : len(tokens)] = tokens
             labels[row, len(prompt) : len(tokens)] = tokens[len(prompt) :]
@@ -123,7 +124,7 @@ def build_tokenizer(vocabulary: Sequence[str]) -> PreTrainedTokenizerFast:
 
     special = ["<pad>", "<eos>", "<unk>"]
     if len(set(vocabulary)) != len(vocabulary) or set(special) & set(vocabulary):
-        raise ValueError(f"`vocabulary` needs different tokens, none of them {special}, but got {list(vocabulary)}.")
+        raise Refusal(f"`vocabulary` needs different tokens, none of them {special}, but got {list(vocabulary)}.")
     inner = Tokenizer(WordLevel({token: i for i, token in enumerate([*special, *vocabulary])}, unk_token="<unk>"))
     words = sorted((token for token in vocabulary if len(token) > 1), key=len, reverse=True)
     pattern = "|".join(["".join(f"\\x{{{ord(c):x}}}" for c in word) for word in words] + [r"[\s\S]"])

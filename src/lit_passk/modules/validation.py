@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch.nn import ModuleDict
 
 from lit_passk.distributed import group
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.functional.bootstrap import pass_at_k_interval
 from lit_passk.metrics import PassAtK
 from lit_passk.types import PromptBatch, RolloutBatch
@@ -28,7 +29,7 @@ class PassAtKValidation(L.LightningModule):
     def __init__(self, ks: Sequence[int] = (1, 2, 4, 8)) -> None:
         super().__init__()
         if not ks or min(ks) < 1:
-            raise ValueError(f"`model.ks` needs values of at least 1, but got {list(ks)}.")
+            raise Refusal(f"`model.ks` needs values of at least 1, but got {list(ks)}.")
         self.ks = sorted(ks)
         self.rollouts = None
         self.val_metrics = ModuleDict()
@@ -44,7 +45,7 @@ class PassAtKValidation(L.LightningModule):
     def take_rollouts(self) -> RolloutBatch:
         """The hand-over, or a RuntimeError when nothing was handed over."""
         if self.rollouts is None:
-            raise RuntimeError(
+            raise CannotRun(
                 "This module found no rollouts. Add `lit_passk.callbacks.RolloutCallback` to `trainer.callbacks`, "
                 "or set `module.rollouts` before each batch."
             )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.functional.random import derive_seed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class LoRA:
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha <= 0:
-            raise ValueError(f"LoRA needs rank >= 1 and alpha > 0, but got {self.rank} and {self.alpha}.")
+            raise Refusal(f"LoRA needs rank >= 1 and alpha > 0, but got {self.rank} and {self.alpha}.")
 
 
 def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
@@ -48,7 +49,7 @@ def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
     try:
         from peft import inject_adapter_in_model
     except ImportError as error:
-        raise RuntimeError("`model.lora` needs peft. Run `pip install 'lit-passk[lora]'`.") from error
+        raise CannotRun("`model.lora` needs peft. Run `pip install 'lit-passk[lora]'`.") from error
     inject_adapter_in_model(peft_config(lora, model.config.model_type), model, adapter_name=ADAPTER)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(is_adapter(name))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from lit_passk.errors import Refusal
 from lit_passk.policy.attention import ATTENTION, PackedLayout
 from lit_passk.policy.logprobs import Chunk, logits_to_logprobs, token_logprobs
 from lit_passk.policy.packing import PackedBatch, TokenCosts
@@ -151,7 +152,7 @@ def decoder_blocks(model: nn.Module) -> list[nn.Module]:
     if not blocks:
         blocks = next((list(m) for m in model.modules() if isinstance(m, nn.ModuleList) and len(m)), [])
     if not blocks:
-        raise ValueError(f"{type(model).__name__} has no list of blocks to shard. Pass a decoder-only language model.")
+        raise Refusal(f"{type(model).__name__} has no list of blocks to shard. Pass a decoder-only language model.")
     return blocks
 
 

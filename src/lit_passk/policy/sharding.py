@@ -21,6 +21,7 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from lit_passk.distributed import named
+from lit_passk.errors import Refusal
 from lit_passk.policy.lora import (
     ADAPTER,
     LoRA,
@@ -127,12 +128,12 @@ class _Weights:
                         self.open[file] = safe_open(file, framework="pt")
                     values = self.open[file].get_tensor(candidate)
                     if values.shape != shape:
-                        raise ValueError(
+                        raise Refusal(
                             f"{candidate!r} of {self.path!r} has shape {tuple(values.shape)}, but the model's "
                             f"configuration says {tuple(shape)}."
                         )
                     return values
-        raise ValueError(
+        raise Refusal(
             f"{self.path!r} has no tensor {names[0]!r}. Sharded loading reads tensors by the model's own names: load "
             "the model with transformers once, write it with `save_pretrained` and train from that folder."
         )
@@ -150,7 +151,7 @@ def _tensor_files(path: str) -> dict[str, str]:
         return {name: str(folder / file) for name, file in json.loads(index.read_text())["weight_map"].items()}
     single = folder / "model.safetensors"
     if not single.is_file():
-        raise ValueError(f"{path!r} holds no model.safetensors, which sharded loading reads tensor by tensor.")
+        raise Refusal(f"{path!r} holds no model.safetensors, which sharded loading reads tensor by tensor.")
     with safe_open(single, framework="pt") as file:
         return dict.fromkeys(file.keys(), str(single))
 

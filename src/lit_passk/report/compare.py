@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from lit_passk.errors import Refusal
 from lit_passk.functional.bootstrap import paired_difference
 from lit_passk.report.summary import default_ks, judged_counts
 from lit_passk.results import Results
@@ -57,7 +58,7 @@ def compare(
     left, right = first.groups(), second.groups()
     shared = [benchmark for benchmark in left if benchmark in right]
     if not shared:
-        raise ValueError(
+        raise Refusal(
             f"{first.path} and {second.path} share no benchmark: {', '.join(left)} against {', '.join(right)}."
         )
     return [_compare(first, second, benchmark, ks, confidence, draws) for benchmark in shared]
@@ -70,10 +71,10 @@ def _compare(
     counts_a, counts_b = judged_counts(left), judged_counts(right)
     problems = [problem for problem in counts_a if problem in counts_b]
     if not problems:
-        raise ValueError(f"{first.path} and {second.path} share no scored problem of {benchmark}.")
+        raise Refusal(f"{first.path} and {second.path} share no scored problem of {benchmark}.")
     for problem in problems:
         if left[problem][0].reference != right[problem][0].reference:
-            raise ValueError(
+            raise Refusal(
                 f"Problem {problem!r} of {benchmark} has another reference answer in {second.path} than in "
                 f"{first.path}: they are of different data. Bring both to one answer key with `lit-passk rescore`."
             )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lit_passk.errors import Refusal
 from lit_passk.functional.answers import answer_diversity, normalize_answer
 from lit_passk.functional.bootstrap import pass_at_k_interval
 from lit_passk.functional.g_pass_at_k import mg_pass_at_k
@@ -74,7 +75,7 @@ def run_labels(paths: Sequence[Path]) -> list[str]:
         if len(set(labels)) == len(labels):
             break
     else:
-        raise ValueError(f"A result file was given twice: {', '.join(map(str, paths))}.")
+        raise Refusal(f"A result file was given twice: {', '.join(map(str, paths))}.")
     repeated = {part[-1] for part in parts if sum(part[-1] == other[-1] for other in parts) > 1}
     return [label if part[-1] in repeated else part[-1] for label, part in zip(labels, parts, strict=True)]
 
@@ -105,7 +106,7 @@ def summarize(
         ValueError: If the file holds no completion, or a benchmark none that could be scored.
     """
     if not results.records:
-        raise ValueError(f"{results.path} holds no completions yet.")
+        raise Refusal(f"{results.path} holds no completions yet.")
     return [
         _summarize(results, run, benchmark, problems, ks, confidence, draws)
         for benchmark, problems in results.groups().items()
@@ -123,7 +124,7 @@ def _summarize(
 ) -> Summary:
     counts = judged_counts(problems)
     if not counts:
-        raise ValueError(f"{results.path}: not one completion of {benchmark} could be scored. Try `lit-passk rescore`.")
+        raise Refusal(f"{results.path}: not one completion of {benchmark} could be scored. Try `lit-passk rescore`.")
     num_correct, num_samples = torch.tensor(list(counts.values())).T
     fewest, most = int(num_samples.min()), int(num_samples.max())
     wanted = default_ks(fewest) if ks is None else sorted({k for k in ks if k <= fewest}) or [fewest]

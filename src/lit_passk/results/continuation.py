@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 
 from lit_passk.distributed import all_max
+from lit_passk.errors import Refusal
 from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results, run_settings
 from lit_passk.types import Completion, PromptBatch, Sampling, Score, ScoredGroup
 
@@ -30,7 +31,7 @@ class ResultsFile:
 
     def __init__(self, path: str | Path, policy: str, sampling: Sampling, seed: int, **settings: Any) -> None:
         if Path(path).is_dir():
-            raise ValueError(f"`rollout.results` is {str(path)!r}, which is a folder. Name a file in it.")
+            raise Refusal(f"`rollout.results` is {str(path)!r}, which is a folder. Name a file in it.")
         self._writer = ResultWriter(path, run_settings(policy, sampling, seed, **settings))
         self._stored: dict[tuple[str, str], dict[int, CompletionRecord]] = defaultdict(dict)
         for record in load_results(path).records:

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lit_passk.errors import Refusal
 from lit_passk.results.record import MAGIC, CompletionRecord, decode_header, decode_record
 
 log = logging.getLogger(__name__)
@@ -50,13 +51,13 @@ def load_results(path: str | PathLike[str]) -> Results:
     with path.open("rb") as stream:
         header = read_header(stream, path)
         if header is None:
-            raise ValueError(f"{path}:1: not a result file, it holds no complete header line.")
+            raise Refusal(f"{path}:1: not a result file, it holds no complete header line.")
         records = []
         seen: dict[tuple[str, str, int], int] = {}
         for number, record in read_records(stream, path, first_line=2):
             key = record.benchmark, record.problem_id, record.sample
             if key in seen:
-                raise ValueError(
+                raise Refusal(
                     f"{path}:{number}: sample {record.sample} of problem {record.problem_id!r} ({record.benchmark}) "
                     f"is already on line {seen[key]}."
                 )
@@ -71,7 +72,7 @@ def read_header(stream: BinaryIO, path: Path) -> dict[str, Any] | None:
     if line.endswith(b"\n"):
         return decode_header(line, f"{path}:1")
     if line[: len(MAGIC)] != MAGIC[: len(line)]:
-        raise ValueError(f"{path}:1: not a result file; nothing was changed in it.")
+        raise Refusal(f"{path}:1: not a result file; nothing was changed in it.")
     return None
 
 

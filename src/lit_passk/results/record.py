@@ -9,6 +9,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
+from lit_passk.errors import Refusal
 from lit_passk.types import Sampling, ScoredGroup
 
 FORMAT = "lit-passk-results"
@@ -145,7 +146,7 @@ def encode_line(values: Mapping[str, Any]) -> bytes:
     except (TypeError, ValueError) as error:
         what = [name for name in ("benchmark", "problem_id", "sample") if name in values]
         where = ", ".join(f"{name}={values[name]!r}" for name in what) or "the run settings"
-        raise ValueError(f"A result file holds JSON values and finite numbers only, but {where}: {error}.") from error
+        raise Refusal(f"A result file holds JSON values and finite numbers only, but {where}: {error}.") from error
     try:
         return line.encode()
     except UnicodeEncodeError:  # half a surrogate pair, as byte-level decoding may leave behind
@@ -161,14 +162,14 @@ def decode_record(line: bytes, where: str) -> CompletionRecord:
     """Read a record's line; ``where`` ("file:line") opens the message of every error."""
     values = _decode_object(line, where)
     if unknown := values.keys() - _FIELDS:
-        raise ValueError(f"{where}: unknown field {min(unknown)!r} in a completion record.")
+        raise Refusal(f"{where}: unknown field {min(unknown)!r} in a completion record.")
     for name, (wanted, types) in _FIELDS.items():
         if name not in values:
-            raise ValueError(f"{where}: the completion record lacks {name!r}.")
+            raise Refusal(f"{where}: the completion record lacks {name!r}.")
         if type(values[name]) not in types:
-            raise ValueError(f"{where}: {name!r} must be {wanted}, but is {values[name]!r}.")
+            raise Refusal(f"{where}: {name!r} must be {wanted}, but is {values[name]!r}.")
     if values["sample"] < 0:
-        raise ValueError(f"{where}: 'sample' counts from 0, but is {values['sample']}.")
+        raise Refusal(f"{where}: 'sample' counts from 0, but is {values['sample']}.")
     return CompletionRecord(**values)
 
 
@@ -176,14 +177,12 @@ def decode_header(line: bytes, where: str) -> dict[str, Any]:
     """Read the header line."""
     header = _decode_object(line, where)
     if header.get("format") != FORMAT:
-        raise ValueError(f"{where}: not a result file, its first line must be a header with format {FORMAT!r}.")
+        raise Refusal(f"{where}: not a result file, its first line must be a header with format {FORMAT!r}.")
     if header.get("version") != VERSION:
-        raise ValueError(
-            f"{where}: result file of version {header.get('version')!r}, but this lit-passk reads {VERSION}."
-        )
+        raise Refusal(f"{where}: result file of version {header.get('version')!r}, but this lit-passk reads {VERSION}.")
     for name in ("settings", "versions"):
         if not isinstance(header.get(name), dict):
-            raise ValueError(f"{where}: the header lacks {name!r}.")
+            raise Refusal(f"{where}: the header lacks {name!r}.")
     return header
 
 
@@ -191,9 +190,9 @@ def _decode_object(line: bytes, where: str) -> dict[str, Any]:
     try:
         values = json.loads(line, parse_constant=_refuse)
     except ValueError as error:
-        raise ValueError(f"{where}: not a JSON line ({error}).") from error
+        raise Refusal(f"{where}: not a JSON line ({error}).") from error
     if not isinstance(values, dict):
-        raise ValueError(f"{where}: a line must hold a JSON object, but holds {type(values).__name__}.")
+        raise Refusal(f"{where}: a line must hold a JSON object, but holds {type(values).__name__}.")
     return values
 
 

@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
+from lit_passk.errors import Refusal
 from lit_passk.results.reader import Results, load_results
 from lit_passk.results.record import FORMAT, VERSION, CompletionRecord, encode_line, encode_record, installed_versions
 from lit_passk.tasks.base import Task
@@ -59,7 +60,7 @@ def rescore(
     results = load_results(path)
     target = Path(out) if out is not None else results.path.with_name(f"{results.path.stem}.rescored.jsonl")
     if target.exists() and target.samefile(results.path):
-        raise ValueError(f"Rescoring never overwrites what was sampled: give another `out` than {target}.")
+        raise Refusal(f"Rescoring never overwrites what was sampled: give another `out` than {target}.")
     records = list(results.records)
     for benchmark in results.groups():
         one = _task_of(benchmark, task, results)
@@ -85,19 +86,19 @@ def rescore(
 def _task_of(benchmark: str, task: Task | Mapping[str, Task], results: Results) -> Task:
     if isinstance(task, Mapping):
         if benchmark not in task:
-            raise ValueError(
+            raise Refusal(
                 f"{results.path} holds completions of {benchmark!r}, but tasks were given for {sorted(task)} only."
             )
         return task[benchmark]
     if len(benchmarks := sorted(results.groups())) > 1:
-        raise ValueError(f"{results.path} holds several benchmarks ({benchmarks}): give a mapping from name to task.")
+        raise Refusal(f"{results.path} holds several benchmarks ({benchmarks}): give a mapping from name to task.")
     return task
 
 
 def _pairs(task: Task, records: Sequence[CompletionRecord], path: Path) -> list[tuple[Problem, str]]:
     problems = {problem.id: problem for problem in (task[index] for index in range(len(task)))}
     if unknown := sorted({record.problem_id for record in records} - problems.keys()):
-        raise ValueError(
+        raise Refusal(
             f"{path} holds {len(unknown)} problems that {type(task).__name__} does not have, such as {unknown[0]!r}. "
             "Rescore with the task the completions were sampled for."
         )

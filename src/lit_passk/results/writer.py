@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.results.reader import read_header, read_records
 from lit_passk.results.record import (
     FORMAT,
@@ -129,7 +130,7 @@ class ResultWriter:
         if end == self._offset and end > 0:
             return
         if end < self._offset:
-            raise RuntimeError(f"{self.path} became shorter while it was being written. Was it replaced or edited?")
+            raise CannotRun(f"{self.path} became shorter while it was being written. Was it replaced or edited?")
         with open(os.dup(self._stream.fileno()), "rb") as stream:
             stream.seek(self._offset)
             if self._offset == 0:
@@ -180,7 +181,7 @@ class ResultWriter:
     def _check_question(self, record: CompletionRecord) -> None:
         question = hash((record.prompt, record.reference))
         if self._questions.get((record.benchmark, record.problem_id), question) != question:
-            raise ValueError(
+            raise Refusal(
                 f"{self.path} holds samples of problem {record.problem_id!r} ({record.benchmark}) with another "
                 "prompt or reference answer. Evaluate a changed data set into a new file."
             )
@@ -188,7 +189,7 @@ class ResultWriter:
     def _check_settings(self, header: dict[str, Any]) -> None:
         own = decode_header(self._header, str(self.path))
         if different := settings_differences(header["settings"], own["settings"]):
-            raise ValueError(
+            raise Refusal(
                 f"{self.path} was started with other settings, so its samples cannot be continued by this run "
                 f"({'; '.join(different)}). Write to another file, or use the settings of the file."
             )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lit_passk.distributed import all_max, all_sum
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.types import RolloutBatch
 
 TOLERANCES = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 8e-2}
@@ -44,9 +45,9 @@ class ParityCheck:
 
     def __init__(self, every: int = 50, tolerance: float | None = None) -> None:
         if every < 0:
-            raise ValueError(f"ParityCheck needs every >= 0 RL steps (0 never checks), but got {every}.")
+            raise Refusal(f"ParityCheck needs every >= 0 RL steps (0 never checks), but got {every}.")
         if tolerance is not None and tolerance <= 0:
-            raise ValueError(f"ParityCheck needs tolerance > 0 nats, but got {tolerance}.")
+            raise Refusal(f"ParityCheck needs tolerance > 0 nats, but got {tolerance}.")
         self.every = every
         self.tolerance = tolerance
         self._checked = False
@@ -80,7 +81,7 @@ class ParityCheck:
         values = {"parity/mean": total / max(count, 1.0), "parity/max": largest, "parity/worst": worst}
         # NaN is past every tolerance; of several ranks, only the sum is sure to carry one over.
         if not worst <= tolerance or math.isnan(total):
-            raise RuntimeError(
+            raise CannotRun(
                 "The engine and the policy disagree on the log-probabilities of the same tokens (weights version "
                 f"{rollouts.version}): by {worst:.2g} nats on average in the worst completion, where {tolerance:.2g} "
                 f"is allowed in {dtype}; mean {values['parity/mean']:.2g}, largest {largest:.2g} ({count:.0f} tokens)."

@@ -10,6 +10,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lit_passk.engines.base import RolloutEngine
+from lit_passk.errors import Refusal
 from lit_passk.policy.sharding import full_tensors
 from lit_passk.rollout.sampling import sample_and_score
 from lit_passk.scoring.scorer import Scorer
@@ -31,7 +32,7 @@ class Sampler:
 
     def __init__(self, engine: RolloutEngine, num_workers: int, score_timeout: float) -> None:
         if num_workers < 1 or score_timeout <= 0:
-            raise ValueError(
+            raise Refusal(
                 "`rollout.num_workers` must be at least 1 and `rollout.score_timeout` above 0 seconds, "
                 f"but got {num_workers} and {score_timeout}."
             )
@@ -136,5 +137,5 @@ def eos_token_ids(data: PromptDataModule, policy_path: str) -> list[int]:
         configured = None  # a folder without generation_config.json
     ids |= {configured} if isinstance(configured, int) else set(configured or ())
     if not ids:
-        raise ValueError(f"Neither the tokenizer nor the generation config of {policy_path!r} names an end token.")
+        raise Refusal(f"Neither the tokenizer nor the generation config of {policy_path!r} names an end token.")
     return sorted(ids)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lit_passk.distributed import all_cat, all_sum
+from lit_passk.errors import Refusal
 from lit_passk.types import PromptBatch, ScoredGroup
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class SignalAwareSampling:
 
     def __init__(self, max_rounds: int = 3) -> None:
         if max_rounds < 1:
-            raise ValueError(
+            raise Refusal(
                 f"`rollout.signal.max_rounds` must be at least 1, but got {max_rounds}. Leave `rollout.signal` out to "
                 "sample no further prompts."
             )

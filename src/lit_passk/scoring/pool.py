@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.scoring.server import REPLY, REQUEST
 from lit_passk.tasks.base import Task
 from lit_passk.types import Score
@@ -94,7 +95,7 @@ class WorkerPool:
 
     def __init__(self, tasks: Mapping[str, Task]) -> None:
         if _INSIDE in os.environ:
-            raise RuntimeError("a scoring process may not score: guard your script with `if __name__ == '__main__':`")
+            raise CannotRun("a scoring process may not score: guard your script with `if __name__ == '__main__':`")
         self.payload = _pickle_tasks(tasks)
         self.lock = threading.Lock()
         self.closed = False
@@ -176,7 +177,7 @@ class WorkerPool:
         if self.closed:
             raise WorkerLost(CLOSED)
         if not self.ready:
-            raise RuntimeError(
+            raise CannotRun(
                 f"The scoring process could not load the tasks: {self.failure}. A task with `use_workers` must be a "
                 "class that another process can import; or set `use_workers = False`."
             )
@@ -197,7 +198,7 @@ def _pickle_tasks(tasks: Mapping[str, Task]) -> bytes:
         try:
             pickled[name] = pickle.dumps(task)
         except Exception as error:
-            raise ValueError(
+            raise Refusal(
                 f"Task {name!r} ({type(task).__name__}) has `use_workers`, so it must be possible to pickle it, but "
                 f"that raised {type(error).__name__}: {error}"
             ) from error

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TypeAlias
 
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.scoring.pool import CLOSED, Worker, WorkerLost, WorkerPool
 from lit_passk.tasks.base import Task
 from lit_passk.types import Problem, Score
@@ -46,9 +47,9 @@ class Scorer:
 
     def __init__(self, tasks: Mapping[str, Task], num_workers: int = 2, timeout: float = 10.0) -> None:
         if num_workers < 1:
-            raise ValueError(f"Scorer needs num_workers >= 1, but got {num_workers}.")
+            raise Refusal(f"Scorer needs num_workers >= 1, but got {num_workers}.")
         if timeout <= 0:
-            raise ValueError(f"Scorer needs a timeout above 0 seconds, but got {timeout}.")
+            raise Refusal(f"Scorer needs a timeout above 0 seconds, but got {timeout}.")
         self.tasks = dict(tasks)
         self.num_workers = num_workers
         self.timeout = timeout
@@ -120,7 +121,7 @@ class Scorer:
                 f"{type(error).__name__}: {error}"
             ) from error
         if not isinstance(score, Score):
-            raise RuntimeError(f"`{type(self.tasks[name]).__name__}.score` must return a Score, but got {score!r}.")
+            raise CannotRun(f"`{type(self.tasks[name]).__name__}.score` must return a Score, but got {score!r}.")
         return score
 
     def _serve(self) -> None:

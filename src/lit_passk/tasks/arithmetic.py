@@ -6,6 +6,7 @@ import random
 import re
 from typing import Literal
 
+from lit_passk.errors import Refusal
 from lit_passk.functional.random import derive_seed
 from lit_passk.tasks.base import Task
 from lit_passk.types import Problem, Score
@@ -41,14 +42,14 @@ class ArithmeticTask(Task):
         self, split: Literal["train", "val"] = "train", num_problems: int | None = None, template: str = TEMPLATE
     ) -> None:
         if split not in SPLITS:
-            raise ValueError(f"ArithmeticTask needs split to be one of {sorted(SPLITS)}, but got {split!r}.")
+            raise Refusal(f"ArithmeticTask needs split to be one of {sorted(SPLITS)}, but got {split!r}.")
         if "{a}" not in template or "{b}" not in template:
-            raise ValueError(f"ArithmeticTask needs a template that holds '{{a}}' and '{{b}}', but got {template!r}.")
+            raise Refusal(f"ArithmeticTask needs a template that holds '{{a}}' and '{{b}}', but got {template!r}.")
         factors = range(SMALLEST, LARGEST + 1)
         pairs = [(a, b) for a in factors for b in factors if _tenth(a, b) in SPLITS[split]]
         random.Random(f"arithmetic-{split}").shuffle(pairs)
         if num_problems is not None and not 0 < num_problems <= len(pairs):
-            raise ValueError(f"ArithmeticTask has 1 to {len(pairs)} problems in {split!r}, but got {num_problems=}.")
+            raise Refusal(f"ArithmeticTask has 1 to {len(pairs)} problems in {split!r}, but got {num_problems=}.")
         self.template = template
         self.pairs = pairs[:num_problems]
 

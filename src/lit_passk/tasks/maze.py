@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
+from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.types import Problem, Score
 
@@ -63,19 +64,19 @@ class MazeTask(Task):
         verifier: Literal["strict", "compat"] = "strict",
     ) -> None:
         if not sizes or min(sizes) < 2 + 2 * border:
-            raise ValueError(f"MazeTask needs sizes of at least {2 + 2 * border}, but got sizes={list(sizes)}.")
+            raise Refusal(f"MazeTask needs sizes of at least {2 + 2 * border}, but got sizes={list(sizes)}.")
         if num_problems < 1:
-            raise ValueError(f"MazeTask needs num_problems >= 1, but got {num_problems}.")
+            raise Refusal(f"MazeTask needs num_problems >= 1, but got {num_problems}.")
         if not 0 <= wall_density < 1:
-            raise ValueError(f"MazeTask needs 0 <= wall_density < 1, but got {wall_density}.")
+            raise Refusal(f"MazeTask needs 0 <= wall_density < 1, but got {wall_density}.")
         if min_distance < 1:
-            raise ValueError(f"MazeTask needs min_distance >= 1, but got {min_distance}.")
+            raise Refusal(f"MazeTask needs min_distance >= 1, but got {min_distance}.")
         if "{maze}" not in template:
-            raise ValueError(f"MazeTask needs a template that holds '{{maze}}', but got {template!r}.")
+            raise Refusal(f"MazeTask needs a template that holds '{{maze}}', but got {template!r}.")
         if split not in SPLITS:
-            raise ValueError(f"MazeTask needs split to be one of {sorted(SPLITS)}, but got {split!r}.")
+            raise Refusal(f"MazeTask needs split to be one of {sorted(SPLITS)}, but got {split!r}.")
         if verifier not in ("strict", "compat"):
-            raise ValueError(f"MazeTask needs verifier 'strict' or 'compat', but got {verifier!r}.")
+            raise Refusal(f"MazeTask needs verifier 'strict' or 'compat', but got {verifier!r}.")
         self.template = template
         self.verifier = verifier
         self.seed = seed
@@ -159,7 +160,7 @@ def _make_mazes(
             found[maze] = None
         attempts += 1
         if attempts > 1000 * (len(found) + 10):
-            raise ValueError(
+            raise Refusal(
                 f"MazeTask found only {len(found)} different mazes of {num} with sizes={list(sizes)}, "
                 f"wall_density={density}, min_distance={min_distance}. Ask for fewer or larger mazes."
             )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.types import Problem, Score
 
@@ -43,19 +44,19 @@ class ReasoningGymTask(Task):
         instruction: str = INSTRUCTION,
     ) -> None:
         if size < 1:
-            raise ValueError(f"ReasoningGymTask needs size >= 1, but got {size}.")
+            raise Refusal(f"ReasoningGymTask needs size >= 1, but got {size}.")
         try:
             factory = importlib.import_module("reasoning_gym.factory")
         except ImportError:
-            raise RuntimeError(
+            raise CannotRun(
                 "ReasoningGymTask needs the reasoning-gym package, which is not installed: pip install reasoning-gym."
             ) from None
         if name not in factory.DATASETS:
-            raise ValueError(f"reasoning-gym has no task {name!r}. It has {', '.join(sorted(factory.DATASETS))}.")
+            raise Refusal(f"reasoning-gym has no task {name!r}. It has {', '.join(sorted(factory.DATASETS))}.")
         try:
             self.dataset = factory.create_dataset(name, size=size, seed=seed, **(config or {}))
         except (AssertionError, TypeError, ValueError) as error:  # how its generators refuse a setting
-            raise ValueError(f"reasoning-gym's {name!r} refused config={dict(config or {})}: {error}") from error
+            raise Refusal(f"reasoning-gym's {name!r} refused config={dict(config or {})}: {error}") from error
         self.name = name
         self.instruction = instruction
 

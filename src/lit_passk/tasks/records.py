@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lit_passk.errors import CannotRun, Refusal
+
 SUFFIXES = (".jsonl", ".parquet")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -42,10 +44,10 @@ class Record:
         if name is None:
             wanted = " or ".join(repr(name) for name in names)
             existing = ", ".join(repr(name) for name in self.fields) or "none: the row is empty"
-            raise ValueError(f"{self.where} has no column {wanted} for {purpose}. Its columns are {existing}.")
+            raise Refusal(f"{self.where} has no column {wanted} for {purpose}. Its columns are {existing}.")
         text = _text(self.fields[name])
         if text is None or not text.strip():
-            raise ValueError(f"{self.where} needs {purpose} in column {name!r}, but got {self.fields[name]!r}.")
+            raise Refusal(f"{self.where} needs {purpose} in column {name!r}, but got {self.fields[name]!r}.")
         return text
 
 
@@ -75,9 +77,9 @@ def load_records(
     elif _HUB_ID.fullmatch(path) and local.suffix not in SUFFIXES:
         records = list(_read_hub(path, split, subset))
     else:
-        raise ValueError(f"No data set at {path!r}: no such file or folder, and hub ids have the form owner/name.")
+        raise Refusal(f"No data set at {path!r}: no such file or folder, and hub ids have the form owner/name.")
     if not records:
-        raise ValueError(f"The data set {path!r} has no rows.")
+        raise Refusal(f"The data set {path!r} has no rows.")
     counts = [expected_rows] if isinstance(expected_rows, int) else list(expected_rows or [])
     if counts and len(records) not in counts:
         wanted = " or ".join(map(str, counts))
@@ -94,7 +96,7 @@ def _files(folder: Path, split: str | None) -> list[Path]:
     if not chosen:
         found = ", ".join(file.name for file in files) or "none"
         wanted = f" whose name begins with split={split!r}" if split else ""
-        raise ValueError(f"The folder {str(folder)!r} has no {' or '.join(SUFFIXES)} file{wanted}. Found: {found}.")
+        raise Refusal(f"The folder {str(folder)!r} has no {' or '.join(SUFFIXES)} file{wanted}. Found: {found}.")
     return chosen
 
 
@@ -103,7 +105,7 @@ def _read_file(file: Path) -> Iterator[Record]:
         return _read_jsonl(file)
     if file.suffix == ".parquet":
         return _read_parquet(file)
-    raise ValueError(f"A data set must be a {' or '.join(SUFFIXES)} file, but got {str(file)!r}.")
+    raise Refusal(f"A data set must be a {' or '.join(SUFFIXES)} file, but got {str(file)!r}.")
 
 
 def _read_jsonl(file: Path) -> Iterator[Record]:
@@ -111,13 +113,13 @@ def _read_jsonl(file: Path) -> Iterator[Record]:
         for number, line in enumerate(lines, start=1):
             where = f"{file} line {number}"
             if not line.strip():
-                raise ValueError(f"{where} is empty. Every line must hold one JSON object.")
+                raise Refusal(f"{where} is empty. Every line must hold one JSON object.")
             try:
                 fields = json.loads(line)
             except ValueError as error:  # malformed JSON, or bytes that are not UTF-8
-                raise ValueError(f"{where} is not valid JSON: {error}.") from None
+                raise Refusal(f"{where} is not valid JSON: {error}.") from None
             if not isinstance(fields, dict):
-                raise ValueError(f"{where} must hold a JSON object, but got {type(fields).__name__}.")
+                raise Refusal(f"{where} must hold a JSON object, but got {type(fields).__name__}.")
             yield Record(where, fields)
 
 
@@ -126,13 +128,11 @@ def _read_parquet(file: Path) -> Iterator[Record]:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise RuntimeError(
-            f"Reading {str(file)!r} needs pyarrow, which is not installed: pip install pyarrow."
-        ) from None
+        raise CannotRun(f"Reading {str(file)!r} needs pyarrow, which is not installed: pip install pyarrow.") from None
     try:
         rows = pyarrow.parquet.read_table(file).to_pylist()
     except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"{str(file)!r} is not a valid Parquet file: {error}.") from None
+        raise Refusal(f"{str(file)!r} is not a valid Parquet file: {error}.") from None
     return (Record(f"{file} row {number}", fields) for number, fields in enumerate(rows, start=1))
 
 
@@ -140,17 +140,17 @@ def _read_hub(path: str, split: str | None, subset: str | None) -> Iterator[Reco
     try:
         import datasets
     except ImportError:
-        raise RuntimeError(
+        raise CannotRun(
             f"{path!r} is no local file or folder, and reading it from the hub needs the datasets package, which is "
             "not installed: pip install datasets."
         ) from None
     if split is None:
-        raise ValueError(f"The hub data set {path!r} needs a split: set `split`, for example to 'test'.")
+        raise Refusal(f"The hub data set {path!r} needs a split: set `split`, for example to 'test'.")
     try:
         rows = datasets.load_dataset(path, subset, split=split)
     except Exception as error:  # the hub raises dozens of types: no network, no such data set, no such split, ...
         first_line = (str(error).splitlines() or [""])[0]
-        raise ValueError(
+        raise Refusal(
             f"The hub data set {path!r} (subset={subset!r}, split={split!r}) could not be loaded: "
             f"{type(error).__name__}: {first_line}"
         ) from error

@@ -14,6 +14,7 @@ from lit_passk.commands.plan.estimate import Estimate
 from lit_passk.commands.plan.sizes import Architecture, Machine, Setup
 from lit_passk.commands.train import LitPassKCLI, quieten
 from lit_passk.data import PromptDataModule
+from lit_passk.errors import Refusal
 from lit_passk.modules import PassKRLModule
 
 SERVER = "VLLMServerEngine"
@@ -64,7 +65,7 @@ def read_architecture(config: Namespace) -> Architecture:
     try:
         return Architecture.of(AutoConfig.from_pretrained(config.model.policy))
     except OSError as error:
-        raise ValueError(
+        raise Refusal(
             f"The configuration of {config.model.policy!r} cannot be read. Give its fields by `--architecture`, for "
             'instance \'{"model_type": "llama", "hidden_size": 4096, ...}\'.'
         ) from error

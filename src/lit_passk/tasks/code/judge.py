@@ -17,6 +17,7 @@ from functools import lru_cache
 from io import FileIO
 from typing import Any, NamedTuple
 
+from lit_passk.errors import CannotRun
 from lit_passk.tasks.code.sandbox.processes import asleep
 from lit_passk.tasks.code.sandbox.sandbox import Limits, Sandbox, SandboxError
 
@@ -59,14 +60,14 @@ def check_sandbox(unsafe: bool = False) -> None:
         verdicts = [judge(echo, [("check", "print(input())")], Limits(), unsafe)]
         verdicts += [judge(same, [("check", "def same(x): return x")], Limits(), unsafe)]
     except SandboxError as error:
-        raise RuntimeError(
+        raise CannotRun(
             f"Code can only be scored in a sandbox, and that does not work here: {error}\n"
             "It needs bubblewrap and user namespaces (containers often forbid them; see `sysctl "
             "user.max_user_namespaces kernel.unprivileged_userns_clone kernel.apparmor_restrict_unprivileged_userns`). "
             "`unsafe_no_sandbox: true` would run the programs with your own rights."
         ) from error
     if not all(verdict.passed for verdict in verdicts):
-        raise RuntimeError(f"The code sandbox rejects a right program: {[verdict.reason for verdict in verdicts]}.")
+        raise CannotRun(f"The code sandbox rejects a right program: {[verdict.reason for verdict in verdicts]}.")
 
 
 def judge_stdio(

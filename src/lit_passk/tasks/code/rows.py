@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lit_passk.errors import Refusal
 from lit_passk.tasks.records import Record
 from lit_passk.types import Problem
 
@@ -50,13 +51,13 @@ def code_problem(record: Record, index: int, instruction: str | None = None) -> 
     reader = next((read for columns, read in _READERS if all(column in fields for column in columns)), None)
     if reader is None:
         wanted = "; ".join(" and ".join(columns) for columns, _ in _READERS)
-        raise ValueError(f"{record.where} needs the columns of a code benchmark ({wanted}), but has {sorted(fields)}.")
+        raise Refusal(f"{record.where} needs the columns of a code benchmark ({wanted}), but has {sorted(fields)}.")
     try:
         question, default, tests, solutions = reader(record)
     except (KeyError, TypeError, SyntaxError, ValueError) as error:
         if str(error).startswith(record.where):
             raise
-        raise ValueError(f"{record.where} is malformed: {type(error).__name__}: {error}.") from error
+        raise Refusal(f"{record.where} is malformed: {type(error).__name__}: {error}.") from error
     if tests is None:
         return None
     instruction = default if instruction is None else instruction
@@ -88,7 +89,7 @@ def _neutral(record: Record) -> _Row:
         cases = [(case["args"], [case["expected"]]) for case in tests["cases"]]
         normal = _functional(tests["entry_point"], tests.get("in_class"), cases)
         return question + _starter(fields, tests["entry_point"]), FUNCTION_INSTRUCTION, normal, solutions
-    raise ValueError(f"{record.where} has tests of type {tests['type']!r}; known are stdio, functional and assert.")
+    raise Refusal(f"{record.where} has tests of type {tests['type']!r}; known are stdio, functional and assert.")
 
 
 def _tolerance(checker: str, where: str) -> list[float] | None:
@@ -96,7 +97,7 @@ def _tolerance(checker: str, where: str) -> list[float] | None:
         return None
     if match := re.fullmatch(r"tokens_float_(\d+(?:\.\d+)?(?:e-?\d+)?)", checker):
         return [float(match[1])] * 2
-    raise ValueError(f"{where} has the checker {checker!r}; known are tokens and tokens_float_TOLERANCE.")
+    raise Refusal(f"{where} has the checker {checker!r}; known are tokens and tokens_float_TOLERANCE.")
 
 
 def _humaneval(record: Record) -> _Row:

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 
+from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.code.judge import Unit, Verdict, check_sandbox, judge
 from lit_passk.tasks.code.rows import code_problem
@@ -112,13 +113,13 @@ class CodeTask(Task):
         """The data set's own first solution, in a Python block."""
         solution = self.solutions[index]
         if solution is None:
-            raise ValueError(f"Problem {self.problems[index].id!r} has no reference solution in Python.")
+            raise Refusal(f"Problem {self.problems[index].id!r} has no reference solution in Python.")
         return f"```python\n{solution.rstrip()}\n```"
 
 
 def _renamed(record: Record, columns: Mapping[str, str]) -> Record:
     if missing := [column for column in columns.values() if column not in record.fields]:
-        raise ValueError(f"{record.where} has no column {missing[0]!r}; its columns are {sorted(record.fields)}.")
+        raise Refusal(f"{record.where} has no column {missing[0]!r}; its columns are {sorted(record.fields)}.")
     renamed = {known: record.fields[column] for known, column in columns.items()}
     return Record(record.where, {**record.fields, **renamed})
 
@@ -129,7 +130,7 @@ def _of_difficulty(
     chosen = [record for record in records if record.fields.get("difficulty") == difficulty]
     if not chosen:
         existing = sorted({str(record.fields.get("difficulty")) for record in records})
-        raise ValueError(f"{path!r} has no problem of difficulty={difficulty!r}, but of {', '.join(existing)}.")
+        raise Refusal(f"{path!r} has no problem of difficulty={difficulty!r}, but of {', '.join(existing)}.")
     counts = [expected_rows] if isinstance(expected_rows, int) else list(expected_rows or [])
     if counts and len(chosen) not in counts:
         warnings.warn(
@@ -144,5 +145,5 @@ def _check_ids(problems: Sequence[Problem], path: str) -> None:
     seen: set[str] = set()
     for problem in problems:
         if problem.id in seen:
-            raise ValueError(f"Two problems of {path!r} have the id {problem.id!r}.")
+            raise Refusal(f"Two problems of {path!r} have the id {problem.id!r}.")
         seen.add(problem.id)

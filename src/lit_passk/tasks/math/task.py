@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.math.grading import grade, warm_up
 from lit_passk.tasks.records import Record, load_records
@@ -56,7 +57,7 @@ class MathTask(Task):
         for index, record in enumerate(records):
             problem = self._problem(index, record, prompt_column, answer_column, id_column)
             if problem.id in seen:
-                raise ValueError(
+                raise Refusal(
                     f"{record.where} and {seen[problem.id]} have the same id {problem.id!r} in column {id_column!r}."
                 )
             seen[problem.id] = record.where

@@ -18,6 +18,8 @@ import sysconfig
 from functools import lru_cache
 from pathlib import Path
 
+from lit_passk.errors import CannotRun, Refusal
+
 PYTHON = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 """The interpreter that runs inside: this one, without its virtual environment."""
 
@@ -100,7 +102,7 @@ def package_files(packages: tuple[str, ...]) -> list[tuple[str, str]]:
     for package in packages:
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
-            raise ValueError(f"Programs cannot be shown the package {package!r}: it is not installed.")
+            raise Refusal(f"Programs cannot be shown the package {package!r}: it is not installed.")
         place = Path(spec.submodule_search_locations[0] if spec.submodule_search_locations else spec.origin)
         names = (place.name, f"{package}.libs")
         found += [(str(place.parent), name) for name in names if (place.parent / name).exists()]
@@ -111,13 +113,13 @@ def package_files(packages: tuple[str, ...]) -> list[tuple[str, str]]:
 def _binary() -> str:
     path = shutil.which("bwrap")
     if path is None:
-        raise RuntimeError(
+        raise CannotRun(
             "Code can only be scored in a sandbox, and bubblewrap is not installed. Install it "
             "(`apt-get install bubblewrap`); `unsafe_no_sandbox: true` would run the programs with your own rights."
         )
     options = subprocess.run([path, "--help"], capture_output=True, text=True, check=False).stdout
     if missing := [option for option in ("--disable-userns", "--size", "--seccomp") if option not in options]:
-        raise RuntimeError(f"The code sandbox needs bubblewrap >= 0.8, but {path} does not know {', '.join(missing)}.")
+        raise CannotRun(f"The code sandbox needs bubblewrap >= 0.8, but {path} does not know {', '.join(missing)}.")
     return path
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lit_passk.errors import Refusal
 from lit_passk.tasks.code.sandbox.bubblewrap import PACKAGES, PYTHON, bubblewrap, package_files
 from lit_passk.tasks.code.sandbox.seccomp import seccomp_filter
 
@@ -87,7 +88,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("seconds", "total_seconds", "memory_mb", "processes", "output_mb", "files_mb"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"Limits needs {name} > 0, but got {getattr(self, name)}.")
+                raise Refusal(f"Limits needs {name} > 0, but got {getattr(self, name)}.")
         package_files(self.packages)
 
     @property

@@ -11,6 +11,8 @@ import errno
 import platform
 import struct
 
+from lit_passk.errors import CannotRun
+
 # system call: (number on x86_64, number on aarch64), from the kernel's tables
 _DENIED = {
     "socket": (41, 198),
@@ -97,7 +99,7 @@ def seccomp_filter(machine: str | None = None) -> bytes:
     """
     machine = machine or platform.machine()
     if machine not in _ARCHITECTURES:
-        raise RuntimeError(f"The code sandbox knows the system calls of {sorted(_ARCHITECTURES)}, not of {machine!r}.")
+        raise CannotRun(f"The code sandbox knows the system calls of {sorted(_ARCHITECTURES)}, not of {machine!r}.")
     column, architecture = _ARCHITECTURES[machine]
     denied = _ERROR | errno.EPERM
     program = [
