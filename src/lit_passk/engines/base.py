@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 class RolloutEngine(ABC):
     """Samples groups of completions with weights it was given.
 
-    Life: ``start`` once, then any number of ``load_weights`` and ``generate``, ``sleep`` while the policy trains and
-    ``wake`` before the next rollout, ``close`` at the end. Engines never touch the global random states.
+    The calls of a run, in this order: ``start``; then for every step ``wake``, ``load_weights`` if ``version`` is not
+    the step's, ``generate``, and ``sleep`` while the policy trains; ``close`` at the end, also after an error. Engines
+    never touch the global random states.
+
+    An engine of your own is a subclass in a file of yours, named by ``rollout.engine.class_path``. It implements
+    ``start``, ``load_weights`` and ``generate``, and keeps ``version``, ``dtype`` and ``quantized`` true.
     """
 
     needs_policy: bool = True
@@ -28,8 +32,22 @@ class RolloutEngine(ABC):
     dtype: torch.dtype = torch.float32
     """Precision of the weights in use; known after ``start``."""
 
+    quantized: bool = False
+    """True when weights, activations or the KV cache are stored in fewer bits than ``dtype`` (fp8, int4, ...).
+
+    Such an engine samples from another distribution than the policy's even in float32, so its completions never count
+    as exactly on-policy: they are corrected like those of a coarser dtype. Known after ``start``.
+    """
+
     version: int = -1
-    """Version of the weights in use; -1 before ``start``."""
+    """Which of the policy's weights ``generate`` samples with: the number of RL steps trained before.
+
+    The engine sets it. ``start`` sets 0 if the engine read the policy's folder itself, since those are the weights that
+    training begins with: at RL step 0 nothing has to be sent then. -1 means that there are no weights to sample with:
+    before ``start``, after one that read none, after a ``sleep`` that dropped them, after ``close``. ``load_weights``
+    sets the version it was given, once every tensor is in place. The caller sends weights whenever this is not the
+    version it wants, and stops the run when a completion says another one.
+    """
 
     @property
     def samples_beside_training(self) -> bool:
@@ -41,7 +59,7 @@ class RolloutEngine(ABC):
 
     @abstractmethod
     def start(self, policy_path: str, policy: PreTrainedModel | None, eos_token_ids: Sequence[int]) -> None:
-        """Get ready to sample.
+        """Get ready to sample and set ``version`` (see there), ``dtype`` and ``quantized``.
 
         Args:
             policy_path: Folder or hub id the policy was loaded from.
@@ -52,9 +70,18 @@ class RolloutEngine(ABC):
 
     @abstractmethod
     def load_weights(self, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
-        """Take the policy's weights: ``state_dict()`` items under Hugging Face names, full tensors, streamed.
+        """Take the policy's weights, then set ``self.version = version``.
 
-        Every rank of a sharded policy must exhaust the iterable: gathering a tensor is a collective.
+        An engine that could not place one of them raises, before a token is sampled with a mixture of two versions.
+
+        Args:
+            named_tensors: The items of the policy's ``state_dict()``, whole tensors on any device, one at a time; a
+                tied head comes under its own name as well. Every rank of a sharded policy must exhaust it: gathering a
+                tensor is a collective.
+            version: What ``version`` is afterwards.
+
+        Raises:
+            RuntimeError: If a tensor found no place, or a weight of the engine got none.
         """
 
     @abstractmethod
@@ -69,7 +96,10 @@ class RolloutEngine(ABC):
             seeds: One base seed a prompt; sample i uses ``seeds[p] + i``, whatever else is in the batch.
 
         Yields:
-            ``(prompt index, its completions)``, a whole group at a time, in the order in which they finish.
+            ``(prompt index, its completions)``, a whole group at a time, in the order in which they finish. A
+            completion ends with one of ``start``'s end tokens, which it contains (``finish_reason`` ``stop``), or at
+            ``sampling.max_tokens`` (``length``); its log-probabilities are those of the distribution sampled from, and
+            its ``version`` is the engine's.
         """
 
     def sleep(self) -> None:  # noqa: B027 - engines that share the policy's memory have nothing to free
