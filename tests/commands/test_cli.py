@@ -15,6 +15,7 @@ from lit_passk.results import load_results
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 USER_CODE = '''
+import lightning as L
 import torch
 from lit_passk import AdvantageStrategy, Problem, Score, Task
 
@@ -50,6 +51,30 @@ class StartsWith(Task):
 class Broken(StartsWith):
     def score(self, problem, completion):
         return Score(reward=float("nan"), correct=False)
+
+class Forgetful(StartsWith):
+    """Some completions of every problem get no verdict, so pass@n of n completions is not defined."""
+
+    def score(self, problem, completion):
+        if any(letter in completion for letter in "UDLR"):
+            return Score(reward=0.0, correct=False, error="lost")
+        return Score(reward=1.0, correct=True)
+
+class Exhausted(L.Callback):
+    def __init__(self, hook: str) -> None:
+        setattr(self, hook, lambda *args, **kwargs: next(iter(())))
+
+class Crayons(L.Callback):
+    """Draws worse than any picture of ours."""
+
+    def setup(self, trainer, pl_module, stage):
+        for callback in trainer.callbacks:
+            if type(callback).__name__ in ("PassAtKCurve", "CompletionsTable"):
+                for logger in trainer.loggers:
+                    logger.experiment.add_figure = logger.experiment.add_text = self.draw
+
+    def draw(self, *args):
+        next(iter(()))
 '''
 
 
@@ -200,6 +225,41 @@ def test_fewer_samples_leave_out_what_they_cannot_measure(user_code, maze_policy
     assert "pass@2" in printed
     assert "pass@4" not in printed
     assert "pass@4" in refusal(capsys, "fit", *common), "training may choose its checkpoints by it"
+
+
+def test_lost_completions_cost_neither_the_numbers_nor_the_checkpoints(user_code, maze_policy, capsys):
+    forgetful = {"class_path": "my_project.Forgetful"}
+    changes = {"data.val": {"letters": forgetful}, "trainer.val_check_interval": 2, "checkpoint.every": 2}
+    path = config(user_code, maze_policy, **changes, **{"checkpoint.keep": None})
+    cli.main(["validate", "--config", path])
+    printed = capsys.readouterr().out
+    assert "val/letters/pass@8" in printed
+    assert "nan" in printed
+    cli.main(["fit", "--config", path])
+    saved = {path.name for path in (user_code / "run" / "checkpoints").glob("*.ckpt")}
+    assert saved == {"step=2.ckpt", "step=4.ckpt"}
+    events = max((user_code / "run").rglob("events*"), key=lambda path: path.stat().st_mtime)
+    board = EventAccumulator(str(events.parent))
+    board.Reload()
+    assert len(board.Images("val/pass@k")) == 2
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_start", "on_validation_end"])
+def test_a_callback_that_runs_out_of_something_fails_the_run(user_code, maze_policy, hook):
+    path = config(user_code, maze_policy, **{"trainer.val_check_interval": 2, "trainer.logger": False})
+    callback = ["--trainer.callbacks+=my_project.Exhausted", f"--trainer.callbacks.hook={hook}"]
+    with pytest.raises(RuntimeError, match=rf"{hook} raised StopIteration"):
+        cli.main(["fit", "--config", path, *callback])
+
+
+def test_pictures_and_tables_that_fail_cost_a_warning_each(user_code, maze_policy):
+    path = config(user_code, maze_policy, **{"trainer.val_check_interval": 2, "completions_table.every": 2})
+    args = ["fit", "--config", path, "--trainer.callbacks+=my_project.Crayons"]
+    with pytest.warns(UserWarning, match="The picture of pass@k failed") as caught:
+        cli.main(args)
+    texts = [str(warning.message) for warning in caught]
+    assert any("The table of completions failed" in text and "in draw" in text for text in texts)
+    assert [path.name for path in (user_code / "run" / "checkpoints").glob("*.ckpt")] == ["step=4.ckpt"]
 
 
 @pytest.mark.parametrize("command", ["export", "sft"])

@@ -58,6 +58,42 @@ def test_global_state_of_pyplot_is_not_touched(tmp_path):
     assert dict(matplotlib.rcParams) == before
 
 
+NAN = (math.nan,) * 3
+
+
+@pytest.mark.parametrize(
+    ("undefined", "ends"),
+    [
+        ({1: (0.5, 0.4, 0.6), 2: NAN}, {"a": 1, "b": 8}),
+        ({1: NAN, 2: (0.5, math.nan, math.nan), 4: NAN}, {"a": 2, "b": 8}),
+        ({1: NAN, 4: NAN}, {"b": 8}),
+    ],
+)
+def test_undefined_values_are_left_out(tmp_path, undefined, ends):
+    figure = plot_pass_at_k({"a": undefined, "b": curve(0.2, n=8)})
+    figure.savefig(tmp_path / "plot.png")
+    assert {label.get_text(): label.xy[0] for label in figure.axes[0].texts} == ends
+
+
+def test_nothing_defined_is_an_empty_picture(tmp_path):
+    figure = plot_benchmarks({"one": {"a": {1: NAN, 8: NAN}}, "two": {"a": {8: NAN}}})
+    figure.savefig(tmp_path / "plot.png")
+    assert [list(axes.texts) for axes in figure.axes] == [[], []]
+
+
+@pytest.mark.parametrize(
+    "name", ["$x^$", "50$_^{", r"$\frac{$", "a_b^c", "two\nlines", "\x00", "half \ud800", "é 漢 <&>"]
+)
+def test_names_of_users_are_drawn_as_they_are(tmp_path, name):
+    figure = plot_benchmarks({name: {name: curve(0.1), "other": curve(0.2)}, "b": {name: curve(0.3)}})
+    for kind in ("png", "svg"):
+        figure.savefig(tmp_path / f"plot.{kind}")
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in name)
+    assert figure.axes[0].get_title(loc="left") == shown
+    assert shown in [label.get_text() for label in figure.axes[0].texts]
+    assert (tmp_path / "plot.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
 @pytest.mark.parametrize("curves", [{}, {"base": {}}])
 def test_nothing_to_draw(curves):
     with pytest.raises(ValueError, match="at least one curve"):

@@ -10,6 +10,7 @@ import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lit_passk.errors import Refusal
+from lit_passk.modules.guards import only_warn
 from lit_passk.types import ScoredGroup
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class CompletionsTable(L.Callback):
         """Write the table when it is due."""
         due = self.every > 0 and (pl_module.rl_step - 1) % self.every == 0
         if due and trainer.is_global_zero and pl_module.rollouts is not None:
-            text = completions_markdown(pl_module.rollouts.groups[: self.groups], self.completions)
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    logger.experiment.add_text("train/completions", text, trainer.global_step)
+            with only_warn("The table of completions"):
+                text = completions_markdown(pl_module.rollouts.groups[: self.groups], self.completions)
+                for logger in trainer.loggers:
+                    if isinstance(logger, TensorBoardLogger):
+                        logger.experiment.add_text("train/completions", text, trainer.global_step)
 
 
 def completions_markdown(groups: Sequence[ScoredGroup], completions: int) -> str:

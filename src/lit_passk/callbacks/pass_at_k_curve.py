@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from lit_passk.modules.guards import only_warn
 from lit_passk.report.plot import plot_pass_at_k
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ class PassAtKCurve(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Draw what the module's metrics hold."""
         curves = {name: pl_module.pass_at_k(name) for name in pl_module.val_metrics}  # a collective: on every rank
-        if trainer.is_global_zero and curves:
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    figure = plot_pass_at_k(curves, title=f"step {pl_module.rl_step}")
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if trainer.is_global_zero and curves and loggers:
+            with only_warn("The picture of pass@k"):
+                figure = plot_pass_at_k(curves, title=f"step {pl_module.rl_step}")
+                for logger in loggers:
                     logger.experiment.add_figure("val/pass@k", figure, trainer.global_step)

@@ -17,6 +17,7 @@ from lit_passk.functional.kl import kl_estimate
 from lit_passk.losses import ClippedLoss, LossInputs, PolicyLoss
 from lit_passk.losses.correction import RolloutCorrection
 from lit_passk.modules.advantage import compute_advantages
+from lit_passk.modules.guards import guard
 from lit_passk.modules.policy_owner import PolicyOwner
 from lit_passk.modules.resumable import Resumable
 from lit_passk.modules.schedules import WarmupLR
@@ -126,6 +127,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
 
     def setup(self, stage: str) -> None:
         """Refuse a strategy that does not fit the length of the run, where that is known before the data is."""
+        guard(self.trainer)
         if stage == "fit" and (self.max_rl_steps > 0 or self.trainer.max_epochs in (None, -1)):
             self.advantage.check_run(self.max_rl_steps)
 

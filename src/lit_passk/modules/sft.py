@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 
 from lit_passk.checkpointing.files import check_replaceable, put_in_place
 from lit_passk.errors import Refusal
+from lit_passk.modules.guards import guard
 from lit_passk.modules.schedules import WarmupLR
 
 Demonstrations = Sequence[tuple[str, str]]
@@ -45,6 +46,10 @@ class SFTModule(L.LightningModule):
         self.make_optimizer = optimizer
         self.make_lr_scheduler = lr_scheduler
         self.tokenizer = build_tokenizer(vocabulary)
+
+    def setup(self, stage: str) -> None:
+        """Let no error be lost in Lightning's loops."""
+        guard(self.trainer)
 
     def configure_model(self) -> None:
         """Build the model with random weights."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil, log2, sqrt
+from math import ceil, isfinite, log2, sqrt
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,7 +24,7 @@ def plot_pass_at_k(curves: Mapping[str, Curve], title: str | None = None) -> Fig
     """Draw pass@k over k, one curve a run, each labelled at its right end.
 
     Args:
-        curves: Label to curve; any number of either. A bound that is NaN draws no band.
+        curves: Label to curve; any number of either. A value that is NaN is left out; a bound that is NaN has no band.
         title: Heading, such as the benchmark's name.
 
     Returns:
@@ -64,12 +64,15 @@ def plot_benchmarks(benchmarks: Mapping[str, Mapping[str, Curve]]) -> Figure:
     for index, (title, curves) in enumerate(benchmarks.items()):
         axes = figure.add_subplot(rows, columns, index + 1)
         _draw(axes, curves, styles, height)
-        axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=_INK)
+        axes.set_title(_printable(title), loc="left", fontsize=11, fontweight="bold", color=_INK, parse_math=False)
     return figure
 
 
 def _draw(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tuple], inches: float) -> None:
     band = 0.14 if len(curves) <= 6 else 0.06
+    all_ks = sorted({k for curve in curves.values() for k in curve})
+    known = {label: {k: point for k, point in curve.items() if isfinite(point[0])} for label, curve in curves.items()}
+    curves = {label: curve for label, curve in known.items() if curve}
     for label, curve in curves.items():
         ks = sorted(curve)
         values, lows, highs = zip(*(curve[k] for k in ks), strict=True)
@@ -78,7 +81,7 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tuple], 
         powers = [i for i, k in enumerate(ks) if k & (k - 1) == 0]  # a marker at every k would merge into a band
         line = {"color": color, "linestyle": dashes, "linewidth": 1.8}
         axes.plot(ks, values, marker="o", markersize=3.2, markevery=powers, **line)
-    _scale(axes, sorted({k for curve in curves.values() for k in curve}))
+    _scale(axes, all_ks)
     _label_ends(axes, curves, styles, inches)
 
 
@@ -115,7 +118,8 @@ def _label_ends(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tu
     heights = _spread([ends[label][1] for label in order], gap, low, high)
     for label, height in zip(order, heights, strict=True):
         axes.annotate(
-            label,
+            _printable(label),
+            parse_math=False,  # names of files and tasks: `$` and `^` are letters in them
             xy=ends[label],
             xytext=(1.03, (height - low) / (high - low)),
             textcoords="axes fraction",
@@ -132,6 +136,11 @@ def _label_ends(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tu
                 "relpos": (0, 0.5),
             },
         )
+
+
+def _printable(text: str) -> str:
+    """The text without what cannot be drawn, such as half a surrogate pair in the name of a file."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _spread(values: list[float], gap: float, low: float, high: float) -> list[float]:

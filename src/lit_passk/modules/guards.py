@@ -1,0 +1,79 @@
+"""What Lightning would let pass without a word, or end a run for, made right on a trainer."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.utilities import rank_zero_warn
+
+
+def guard(trainer: L.Trainer) -> None:
+    """Make a StopIteration that leaves a hook an error, and an error of a logger a warning; safe to call twice.
+
+    Lightning's loops take any StopIteration for their end: one that escapes from a callback, a strategy or a step would
+    skip the rest of a step, of a validation or of the whole run, and the exit status would still be 0.
+    """
+    profiler = trainer.profiler  # every hook, of whatever object, runs inside `profiler.profile`
+    if not isinstance(profiler.profile, _Profile):
+        profiler.profile = _Profile(profiler.profile)  # type: ignore[method-assign]
+    for logger in trainer.loggers:
+        for name in ("log_metrics", "log_hyperparams", "save", "after_save_checkpoint", "finalize"):
+            method = getattr(logger, name)
+            if not hasattr(method, "guarded"):
+                setattr(logger, name, _warn_instead(method, f"{type(logger).__name__}.{name}"))
+
+
+class _Profile:
+    """A profiler's ``profile`` that lets no StopIteration out."""
+
+    def __init__(self, profile: Callable[[str], AbstractContextManager[Any]]) -> None:
+        self.profile = profile
+
+    def __call__(self, action: str) -> AbstractContextManager[Any]:
+        return _Action(action, self.profile(action))
+
+
+class _Action(AbstractContextManager[Any]):  # not a generator: Python treats a StopIteration inside those specially
+    def __init__(self, name: str, inner: AbstractContextManager[Any]) -> None:
+        self.name, self.inner = name, inner
+
+    def __enter__(self) -> Any:
+        return self.inner.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        handled = self.inner.__exit__(kind, error, trace)
+        if isinstance(error, StopIteration) and not handled:
+            raise RuntimeError(
+                f"{self.name} raised StopIteration, which Lightning would have taken for the end of its loop."
+            ) from error
+        return handled
+
+
+@contextmanager
+def only_warn(what: str) -> Iterator[None]:
+    """What shows a run to people may fail without ending it: an error costs a warning with its trace.
+
+    Not for code that other ranks wait for.
+    """
+    try:
+        yield
+    except Exception:
+        rank_zero_warn(f"{what} failed; the run goes on without it.\n{traceback.format_exc()}")
+
+
+def _warn_instead(method: Callable[..., Any], what: str) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        with only_warn(what):
+            return method(*args, **kwargs)
+
+    guarded.guarded = True  # type: ignore[attr-defined]
+    return guarded
