@@ -19,9 +19,10 @@ def guard(trainer: L.Trainer) -> None:
     Lightning's loops take any StopIteration for their end: one that escapes from a callback, a strategy or a step would
     skip the rest of a step, of a validation or of the whole run, and the exit status would still be 0.
     """
-    profiler = trainer.profiler  # every hook, of whatever object, runs inside `profiler.profile`
+    # Every hook, of whatever object, runs inside `profiler.profile`.
+    profiler = trainer.profiler  # type: ignore[attr-defined]
     if not isinstance(profiler.profile, _Profile):
-        profiler.profile = _Profile(profiler.profile)  # type: ignore[method-assign]
+        profiler.profile = _Profile(profiler.profile)
     for logger in trainer.loggers:
         for name in ("log_metrics", "log_hyperparams", "save", "after_save_checkpoint", "finalize"):
             method = getattr(logger, name)
