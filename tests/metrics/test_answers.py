@@ -44,11 +44,18 @@ def test_nothing_to_compare_is_nan():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="problem 4 has 5 answers and 4 verdicts"):
+    with pytest.raises(ValueError, match="problem 4 has 5 answers and 4 values of `correct`"):
         MajorityAtK().update(ANSWERS[:1], [CORRECT[0][:4]], [4])
     with pytest.raises(ValueError, match="an id for each of 2 problems, but got 1"):
         MajorityAtK().update(ANSWERS, CORRECT, [4])
-    metric = MajorityAtK(ks=[4])
-    metric.update(ANSWERS, CORRECT, [4, 2])
-    with pytest.raises(ValueError, match="problem 2 has n = 3"):
-        metric.compute()
+
+
+def test_too_few_votes_leave_a_problem_out_and_all_of_them_vote_in_maj_at_n():
+    metric = MajorityAtK(ks=[4, 6])
+    metric.update(ANSWERS, [CORRECT[0], [True, False, False]], [4, 2])
+    result = metric.compute()
+    only = MajorityAtK(ks=[4])
+    only.update(ANSWERS[:1], CORRECT[:1], [4])
+    assert float(result["maj@4"]) == pytest.approx(float(only.compute()["maj@4"]), abs=1e-12)
+    assert result["maj@6"].isnan()
+    assert float(result["maj@n"]) == pytest.approx((1 + 0) / 2, abs=1e-12)

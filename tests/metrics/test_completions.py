@@ -11,7 +11,7 @@ def test_shares_and_means():
         torch.tensor([0, 8]), torch.tensor([0.0, -4.0]), torch.tensor([False, True]), torch.tensor([False, True])
     )
     result = {name: float(value) for name, value in metric.compute().items()}
-    assert result == {"truncated": 0.5, "unscorable": 0.25, "mean_length": 12.0, "entropy": 0.25}
+    assert result == {"truncated": 0.5, "unscored": 0.25, "mean_length": 12.0, "entropy": 0.25}
 
 
 def test_entropy_of_many_small_terms_and_a_cast_module():
@@ -30,10 +30,12 @@ def test_no_tokens_have_no_entropy():
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
+def test_no_completion_is_nan():
+    assert all(value.isnan() for value in CompletionStatistics().compute().values())
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="one length"):
         CompletionStatistics().update([1, 2], [0.0], [False], [True])
     with pytest.raises(ValueError, match="finite log-probabilities"):
         CompletionStatistics().update([1], [float("-inf")], [False], [True])
-    with pytest.raises(ValueError, match="no completion"):
-        CompletionStatistics().compute()

@@ -1,6 +1,6 @@
 """Confidence intervals of pass@k by a two-level bootstrap: problems, then the samples of each problem.
 
-Drawing n samples of a problem again, with replacement, draws its number of right answers from Binomial(n, c / n): no
+Drawing n samples of a problem again, with replacement, draws its number of correct ones from Binomial(n, c / n): no
 sample needs to be kept. Both levels matter with few problems (30 of AIME) and few samples.
 
 Resampled problems have the success probability c / n, so their pass@k is centred on 1 - (1 - c / n)^k, not on the
@@ -53,7 +53,7 @@ def pass_at_k_interval(
         True
 
     """
-    _check_draws(draws, confidence)
+    check_draws(draws, confidence)
     counts = _Counts(num_correct, num_samples, ks)
     rng = np.random.default_rng(seed)
     deviations = np.concatenate([counts.deviations(picks, rng) for picks in _pick(len(counts), draws, rng)], axis=1)
@@ -99,7 +99,7 @@ def paired_difference(
         (0.35, True)
 
     """
-    _check_draws(draws, confidence)
+    check_draws(draws, confidence)
     a, b = _Counts(num_correct_a, num_samples_a, [k]), _Counts(num_correct_b, num_samples_b, [k])
     if len(a) != len(b):
         raise ValueError(f"A paired difference needs the same problems twice, but got {len(a)} and {len(b)} of them.")
@@ -124,7 +124,7 @@ class _Counts:
             )
         self._n = self.num_samples.cpu().numpy()
         self._rate = self.num_correct.cpu().numpy() / self._n
-        # pass@k for all counts of all numbers of samples in one row a k: entry start[p] + c is problem p with c right.
+        # pass@k for all counts of all numbers of samples in one row per k; entry start[p] + c: problem p, c correct.
         sizes, position = np.unique(self._n, return_inverse=True)
         self._start = np.concatenate([[0], np.cumsum(sizes + 1)])[position]
         self._tables = [torch.cat([pass_at_k_table(n, k) for n in sizes.tolist()]).numpy() for k in ks]
@@ -148,7 +148,8 @@ def _pick(num_problems: int, draws: int, rng: np.random.Generator) -> Iterator[n
         yield rng.integers(num_problems, size=(min(rows, draws - start), num_problems))
 
 
-def _check_draws(draws: int, confidence: float) -> None:
+def check_draws(draws: int, confidence: float) -> None:
+    """Raise a ValueError unless there is a draw and the confidence lies between 0 and 1."""
     if draws < 1:
         raise ValueError(f"A bootstrap needs at least 1 draw, but got draws = {draws}.")
     if not 0 < confidence < 1:

@@ -1,10 +1,9 @@
-"""maj@k: how often the most common answer of k completions is the right one, exactly."""
+"""maj@k: how often the most common answer of k completions is correct, exactly."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,30 +16,35 @@ class Votes(NamedTuple):
     counts: tuple[int, ...]
     """Completions that gave each different answer, positive."""
     credit: tuple[float, ...]
-    """Share of those completions that are correct; between 0 and 1 only where one spelling got two verdicts."""
+    """Share of those completions that are correct; between 0 and 1 only where equal answers were scored differently."""
     num_silent: int = 0
     """Completions without an answer. They are drawn like any other but vote for nothing."""
 
+    @property
+    def num_completions(self) -> int:
+        """How many completions there are, n."""
+        return sum(self.counts) + self.num_silent
+
 
 def count_votes(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> Votes:
-    """Count how often each answer of one problem was given, and how often it was right.
+    """Count how often each answer of one problem was given, and which share of those is correct.
 
     Args:
-        answers: One normalised answer a completion, None where there was none.
-        correct: The verifier's word on each completion.
+        answers: One normalised answer per completion, None where there was none.
+        correct: Whether each completion is correct.
 
     Example:
         >>> count_votes(["1/2", "7", None, "1/2"], [True, False, False, True])
         Votes(counts=(2, 1), credit=(1.0, 0.0), num_silent=1)
 
     """
-    verdicts = defaultdict(list)
-    for answer, verdict in zip(answers, correct, strict=True):
-        verdicts[answer].append(bool(verdict))
-    silent = verdicts.pop(None, [])
+    given = defaultdict(list)
+    for answer, is_correct in zip(answers, correct, strict=True):
+        given[answer].append(bool(is_correct))
+    silent = given.pop(None, [])
     return Votes(
-        tuple(len(given) for given in verdicts.values()),
-        tuple(sum(given) / len(given) for given in verdicts.values()),
+        tuple(len(same) for same in given.values()),
+        tuple(sum(same) / len(same) for same in given.values()),
         len(silent),
     )
 
@@ -48,74 +52,57 @@ def count_votes(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> 
 def maj_at_k(votes: Votes, k: int) -> float:
     """Chance that the majority of ``k`` completions, drawn without replacement, is correct.
 
-    The mean over all C(n, k) subsets, computed exactly rather than by drawing some. **Ties** are broken by lot among
-    the tied answers; "the first one seen wins" has the same mean, as all orders are equally likely. A subset without
-    any answer counts as wrong.
+    The mean over all C(n, k) subsets, counted rather than drawn. **Ties** are broken by lot among the tied answers;
+    "the first one seen wins" has the same mean, as all orders are equally likely. A subset without any answer counts as
+    wrong.
 
-    An answer with m votes wins with t of them if no other has more than t. With p = k / n, the number of votes of each
-    answer in the subset is a binomial variable conditioned on their sum being k; the generating function of the
-    others, cut at t, gives the chance, and a factor u on their t-th term, integrated over u from 0 to 1, gives each
-    tie of j others its share 1 / (j + 1). Gauss-Legendre quadrature is exact here: the integrand is a polynomial.
+    Counted by the votes of the winner: for each number of votes it may have, the answers are added one by one to the
+    subsets in which none has more, kept apart by their size and by how many answers tie for the lead.
 
     Args:
         votes: What ``count_votes`` returns.
         k: Completions that vote, at most n.
 
     Returns:
-        A number in ``[0, 1]``.
+        A number in ``[0, 1]``, off by rounding alone.
 
     Raises:
         ValueError: For ``k < 1`` or ``k > n``.
 
     Example:
-        >>> maj_at_k(Votes(counts=(2, 1, 1), credit=(1.0, 0.0, 0.0)), k=1)
+        >>> round(maj_at_k(Votes(counts=(2, 1, 1), credit=(1.0, 0.0, 0.0)), k=1), 6)
         0.5
-        >>> round(maj_at_k(Votes(counts=(2, 1, 1), credit=(1.0, 0.0, 0.0)), k=3), 12)  # 2 of 4 subsets have the pair
-        0.666666666667
+        >>> round(maj_at_k(Votes(counts=(2, 1, 1), credit=(1.0, 0.0, 0.0)), k=3), 6)  # 2 of 4 subsets have the pair
+        0.666667
 
     """
-    num_samples = sum(votes.counts) + votes.num_silent
+    num_samples = votes.num_completions
     if not 1 <= k <= num_samples:
         raise ValueError(f"maj@k needs 1 <= k <= n, but got k={k} and n={num_samples} completions.")
-    if k == num_samples:
-        best = max(votes.counts, default=0)
-        winners = [credit for count, credit in zip(votes.counts, votes.credit, strict=True) if count == best]
-        return sum(winners) / len(winners) if winners else 0.0
-    share = k / num_samples
+    # Numbers of ways, C(count, v), would overflow. Binomial chances, for any share, are such numbers up to one common
+    # factor once the subset's size is k; this share keeps them from underflowing too.
+    share = k / (num_samples + 1)
     pmfs = {count: _binomial(count, share, k) for count in {*votes.counts, votes.num_silent}}
-    subset = _binomial(num_samples, share, k)[k]
-    total = 0.0
-    for answer, (count, credit) in enumerate(zip(votes.counts, votes.credit, strict=True)):
-        if credit > 0:
-            others = [pmfs[other] for index, other in enumerate(votes.counts) if index != answer]
-            total += credit * _win(pmfs[count], others, pmfs[votes.num_silent], k) / subset
-    return min(float(total), 1.0)
+    winning = sum(_winning(votes, top, k, pmfs) for top in range(1, min(max(votes.counts, default=0), k) + 1))
+    return min(winning / float(_binomial(num_samples, share, k)[k]), 1.0)
 
 
-def _win(own: NDArray, others: list[NDArray], silent: NDArray, k: int) -> float:
-    """Joint chance that an answer wins and that the subset has ``k`` members."""
-    top, tie, weight = _rows(k, min(len(own) - 1, k))
-    ways = np.zeros((len(top), k + 1))
-    ways[:, : len(silent)] = silent
-    for other in others:
-        step = np.zeros_like(ways)
-        for j, chance in enumerate(other):
-            allowed = np.where(j < top, 1.0, np.where(j == top, tie, 0.0))
-            step[:, j:] += (allowed * chance)[:, None] * ways[:, : k + 1 - j]
-        ways = step
-    return float((weight * own[top] * ways[np.arange(len(top)), k - top]).sum())
-
-
-@lru_cache(maxsize=256)
-def _rows(k: int, most: int) -> tuple[NDArray, NDArray, NDArray]:
-    """Winning count, tie variable u and quadrature weight of every term: counts 1 to ``most``, their nodes each."""
-    rows: list[tuple[int, float, float]] = []
-    for top in range(1, most + 1):
-        # At most k / top - 1 others can tie; q nodes are exact up to degree 2q - 1.
-        nodes, weights = np.polynomial.legendre.leggauss((k // top - 1) // 2 + 1)
-        rows += [(top, (node + 1) / 2, weight / 2) for node, weight in zip(nodes, weights, strict=True)]
-    tops, ties, scales = zip(*rows, strict=True)
-    return np.array(tops), np.array(ties), np.array(scales)
+def _winning(votes: Votes, top: int, k: int, pmfs: dict[int, NDArray]) -> float:
+    """Joint chance that the subset has ``k`` completions, its winner ``top`` votes, and that winner is correct."""
+    # chance[0, j, s]: s completions in all, j answers with `top` votes and none with more; chance[1, j, s]: the same,
+    # times the summed credit of these j.
+    chance = np.zeros((2, k // top + 1, k + 1))
+    chance[0, 0, : len(pmfs[votes.num_silent])] = pmfs[votes.num_silent]
+    for count, credit in zip(votes.counts, votes.credit, strict=True):
+        added = np.zeros_like(chance)
+        for given, p in enumerate(pmfs[count][:top]):
+            added[:, :, given:] += p * chance[:, :, : k + 1 - given]
+        if count >= top:
+            leading = pmfs[count][top] * chance[:, :-1, : k + 1 - top]
+            added[:, 1:, top:] += leading
+            added[1, 1:, top:] += credit * leading[0]
+        chance = added
+    return float((chance[1, 1:, k] / np.arange(1, k // top + 1)).sum())
 
 
 def _binomial(count: int, share: float, k: int) -> NDArray:

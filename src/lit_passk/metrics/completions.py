@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+
+from lit_passk.metrics.base import EvaluationMetric
 
 _UNITS = 2.0**24  # log-probabilities are added up as multiples of 6e-8 nats: the same sum in any order
 
 
-class CompletionStatistics(Metric):
-    """Shares of truncated and unscorable completions, mean length and entropy.
+class CompletionStatistics(EvaluationMetric):
+    """Shares of truncated and unscored completions, mean length and entropy.
 
-    ``compute`` returns float64 scalars: ``truncated`` and ``unscorable`` (shares of all completions),
-    ``mean_length`` (tokens a completion), and ``entropy`` (mean of -logprob over all tokens, nats a token, an estimate
-    of the sampling distribution's entropy where the policy goes; NaN without a token).
-
-    Args:
-        kwargs: Options of ``torchmetrics.Metric``.
+    ``compute`` returns float64 scalars: ``truncated`` and ``unscored`` (shares of all completions), ``mean_length``
+    (tokens per completion), and ``entropy`` (mean of -logprob over all tokens, nats per token, an estimate of the
+    sampling distribution's entropy where the policy goes); NaN without a completion or a token.
 
     Example:
         >>> metric = CompletionStatistics()
         >>> metric.update(num_tokens=[3, 1], logprob_sum=[-1.5, -0.5], truncated=[True, False], scored=[True, True])
-        >>> {name: float(value) for name, value in metric.compute().items()}
-        {'truncated': 0.5, 'unscorable': 0.0, 'mean_length': 2.0, 'entropy': 0.5}
+        >>> {name: round(float(value), 4) for name, value in metric.compute().items()}
+        {'truncated': 0.5, 'unscored': 0.0, 'mean_length': 2.0, 'entropy': 0.5}
 
     """
 
-    is_differentiable = False
     higher_is_better = None
-    full_state_update = False
-    sums: Tensor
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        # Completions, tokens, log-probability in units, truncated, unscorable.
-        self.add_state("sums", default=torch.zeros(5, dtype=torch.int64), dist_reduce_fx="sum")
+    def __init__(self) -> None:
+        super().__init__(columns=5)  # a row: completions, tokens, log-probability in units, truncated, unscored
 
     def update(
         self,
@@ -55,31 +48,32 @@ class CompletionStatistics(Metric):
             truncated: Whether ``max_tokens`` cut it, shape ``(N,)``, bool.
             scored: Whether it could be scored, shape ``(N,)``, bool.
         """
-        tokens, cut, judged = (
+        tokens, cut, rated = (
             torch.as_tensor(values, device="cpu").to(torch.int64) for values in (num_tokens, truncated, scored)
         )
         logprobs = torch.as_tensor(logprob_sum, dtype=torch.float64, device="cpu")
-        if not tokens.shape == logprobs.shape == cut.shape == judged.shape or tokens.ndim != 1:
+        if not tokens.shape == logprobs.shape == cut.shape == rated.shape or tokens.ndim != 1:
             raise ValueError(
                 "CompletionStatistics.update needs four 1-D inputs of one length, but got shapes "
-                f"{[tuple(values.shape) for values in (tokens, logprobs, cut, judged)]}."
+                f"{[tuple(values.shape) for values in (tokens, logprobs, cut, rated)]}."
             )
         if not logprobs.isfinite().all():
             raise ValueError("CompletionStatistics.update needs finite log-probabilities, but got NaN or infinity.")
         units = (logprobs * _UNITS).round().to(torch.int64)
-        columns = torch.stack([torch.ones_like(tokens), tokens, units, cut, 1 - judged])
-        self.sums = self.sums + columns.sum(dim=1).to(self.device)
+        columns = torch.stack([torch.ones_like(tokens), tokens, units, cut, 1 - rated])  # (5, N)
+        self._append(columns.sum(dim=1)[None])
 
     def compute(self) -> dict[str, Tensor]:
-        """``truncated``, ``unscorable``, ``mean_length`` and ``entropy``."""
-        completions, tokens, units, truncated, unscorable = self.sums.tolist()
-        if completions == 0:
-            raise ValueError("CompletionStatistics has seen no completion. Call `update` before `compute`.")
+        """``truncated``, ``unscored``, ``mean_length`` and ``entropy``."""
+        completions, tokens, units, truncated, unscored = self._all_rows().sum(dim=0).tolist()
         values = {
-            "truncated": truncated / completions,
-            "unscorable": unscorable / completions,
-            "mean_length": tokens / completions,
-            "entropy": -units / _UNITS / tokens if tokens else float("nan"),
+            "truncated": _share(truncated, completions),
+            "unscored": _share(unscored, completions),
+            "mean_length": _share(tokens, completions),
+            "entropy": _share(-units / _UNITS, tokens),
         }
-        dtype = torch.float32 if self.device.type == "mps" else torch.float64
-        return {name: torch.tensor(value, dtype=dtype, device=self.device) for name, value in values.items()}
+        return {name: self._scalar(value) for name, value in values.items()}
+
+
+def _share(part: float, whole: int) -> float:
+    return part / whole if whole else math.nan

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.utilities import rank_zero_warn
 from torch.nn import ModuleDict
 
-from lit_passk.distributed import group
 from lit_passk.errors import CannotRun, Refusal
-from lit_passk.functional.bootstrap import pass_at_k_interval
 from lit_passk.metrics import PassAtK
 from lit_passk.types import PromptBatch, RolloutBatch
 
@@ -54,7 +50,7 @@ class PassAtKValidation(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Make one metric for each validation task."""
         names = list(self.trainer.datamodule.val)  # type: ignore[attr-defined]
-        self.val_metrics = ModuleDict({name: PassAtK(ks=self.ks, process_group=group()) for name in names})
+        self.val_metrics = ModuleDict({name: PassAtK(ks=self.ks) for name in names})
 
     def validation_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Count the correct completions of each problem."""
@@ -100,21 +96,5 @@ class PassAtKValidation(L.LightningModule):
         A problem with fewer than k scored completions is left out at that k, with a warning: no unbiased estimate of
         its pass@k exists. NaN when no problem is left.
         """
-        metric = self.val_metrics[name]
-        assert isinstance(metric, PassAtK)
-        counts = metric.counts()
-        found = {}
-        for k in self.ks:
-            enough = counts.num_samples >= k
-            if not enough.all():
-                rank_zero_warn(
-                    f"{name}: {int((~enough).sum())} of {len(enough)} problems have fewer than {k} scored completions "
-                    f"and are left out of pass@{k}."
-                )
-            if not enough.any():
-                found[k] = (math.nan, math.nan, math.nan)
-                continue
-            interval = pass_at_k_interval(counts.num_correct[enough], counts.num_samples[enough], [k])
-            value, low, high = (float(bound[0]) for bound in interval)
-            found[k] = (value, low, high)
-        return found
+        values = self.val_metrics[name].compute()  # type: ignore[operator]
+        return {k: tuple(float(values[f"pass@{k}{end}"]) for end in ("", "/low", "/high")) for k in self.ks}  # type: ignore[misc]

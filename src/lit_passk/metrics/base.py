@@ -1,7 +1,8 @@
-"""The one kind of state all metrics over problems have: rows of integers, gathered whole."""
+"""The one kind of state all metrics have: rows of integers, gathered whole."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -10,19 +11,19 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
-from torchmetrics.utilities.distributed import gather_all_tensors
+
+from lit_passk.distributed import all_cat
 
 from lit_passk.errors import Refusal
 
 
-class RowMetric(Metric):
-    """Keeps int64 rows and hands them to ``compute`` from all ranks at once.
+class EvaluationMetric(Metric):
+    """Keeps int64 rows and hands those of all data-parallel ranks to ``compute`` at once.
 
     Integers, because they survive every precision a module is cast to, and add up to the same in any order.
 
     Args:
-        columns: Integers in a row; the first is the problem's id.
-        kwargs: Options of ``torchmetrics.Metric``.
+        columns: Integers per row.
     """
 
     is_differentiable = False
@@ -30,8 +31,8 @@ class RowMetric(Metric):
     full_state_update = False
     rows: list[Tensor]
 
-    def __init__(self, columns: int, **kwargs: Any) -> None:
-        super().__init__(**{"dist_sync_fn": partial(_gather_rows, columns=columns), **kwargs})
+    def __init__(self, columns: int) -> None:
+        super().__init__(dist_sync_fn=partial(_gather_rows, columns=columns))
         self.columns = columns
         self.add_state("rows", default=[], dist_reduce_fx="cat")
 
@@ -40,7 +41,7 @@ class RowMetric(Metric):
 
     def _all_rows(self) -> Tensor:
         """Shape ``(rows, columns)``, int64, on the CPU; in ``compute``, those of all ranks."""
-        return dim_zero_cat(self.rows).cpu() if len(self.rows) else _no_rows(self.columns, "cpu")
+        return dim_zero_cat(self.rows).cpu() if len(self.rows) else torch.zeros(0, self.columns, dtype=torch.int64)
 
     def _scalar(self, value: Tensor | float) -> Tensor:
         """A result on the metric's device, in float64 where the device has it."""
@@ -48,8 +49,9 @@ class RowMetric(Metric):
         return torch.as_tensor(value, dtype=torch.float64).to(self.device, dtype)
 
     def _mean(self, values: Iterable[float]) -> Tensor:
+        """Mean over problems, NaN over none; the same in any order of the problems."""
         found = list(values)
-        return self._scalar(sum(found) / len(found))
+        return self._scalar(math.fsum(found) / len(found) if found else math.nan)
 
     def _ids(self, problem_ids: Tensor | Sequence[int], num_problems: int) -> list[int]:
         """Problem ids as integers, one for each of ``num_problems``."""
@@ -60,18 +62,6 @@ class RowMetric(Metric):
             raise ValueError(f"{name}.update needs problem ids from 0, but got {min(ids)}.")
         return ids
 
-    def _check_samples(self, problem_ids: Tensor, num_samples: Tensor, k: int) -> None:
-        """Refuse to compute without a problem, or when one has fewer than ``k`` completions."""
-        if len(num_samples) == 0:
-            raise ValueError(f"{type(self).__name__} has seen no problem. Call `update` before `compute`.")
-        fewest = int(num_samples.argmin())
-        if num_samples[fewest] < k:
-            problem = "a problem" if problem_ids[fewest] < 0 else f"problem {problem_ids[fewest]}"
-            raise ValueError(
-                f"{type(self).__name__} at k = {k} needs n >= {k} completions of every problem, but {problem} has "
-                f"n = {num_samples[fewest]}. Sample more completions or drop k = {k}."
-            )
-
 
 def check_ks(ks: Sequence[int], name: str, least: int = 1) -> list[int]:
     """Ascending values of k without repetition; a ValueError unless all are integers of at least ``least``."""
@@ -80,10 +70,8 @@ def check_ks(ks: Sequence[int], name: str, least: int = 1) -> list[int]:
     return sorted(set(ks))
 
 
-def _no_rows(columns: int, device: torch.device | str) -> Tensor:
-    return torch.zeros(0, columns, dtype=torch.int64, device=device)
-
-
 def _gather_rows(rows: Tensor, group: Any = None, *, columns: int) -> list[Tensor]:
-    """Gather over ranks; a rank without any stands for itself by an empty tensor of the others' shape and dtype."""
-    return gather_all_tensors(rows if rows.ndim == 2 else _no_rows(columns, rows.device), group)
+    """The rows of all data-parallel ranks; ``lit_passk.distributed`` knows the group and what it can communicate."""
+    if rows.ndim != 2:  # torchmetrics' placeholder for a rank without rows, which is of another dtype
+        rows = torch.zeros(0, columns, dtype=torch.int64, device=rows.device)
+    return [all_cat(rows.reshape(-1), "rows of a metric").reshape(-1, columns)]

@@ -62,7 +62,17 @@ def test_refusals():
         GPassAtK(ks=[2], taus=[1.2])
     with pytest.raises(ValueError, match="share in"):
         SolveRate(thresholds=[-0.5])
-    metric = PassHatK(ks=[5])
-    metric.update(GROUPS, [3, 1, 2])
-    with pytest.raises(ValueError, match=r"PassHatK at k = 5 needs n >= 5 .* problem 1 has n = 4"):
-        metric.compute()
+
+
+def test_problems_with_fewer_completions_are_left_out_at_that_k():
+    several = [PassHatK(ks=[5, 6, 7]), GPassAtK(ks=[5, 7], taus=[1.0])]
+    for metric in several:
+        metric.update([*GROUPS, torch.zeros(0, dtype=torch.bool)], [3, 1, 2, 0])
+    hat, g = (metric.compute() for metric in several)
+    # Problem 1 has four: at k = 5 the others are 0 (3 of 5) and 1 (6 of 6); at 6 one is left; at 7 none.
+    assert [float(hat["pass^5"]), float(hat["pass^6"])] == pytest.approx([0.5, 1.0], abs=1e-12)
+    assert float(g["g-pass@5/1"]) == pytest.approx(0.5, abs=1e-12)
+    assert all(value.isnan() for value in (hat["pass^7"], g["g-pass@7/1"], g["mg-pass@7"]))
+    rate = SolveRate(thresholds=[0])
+    rate.update([GROUPS[1], torch.zeros(0, dtype=torch.bool)], [3, 1])
+    assert [float(value) for value in rate.compute().values()] == pytest.approx([1 / 4, 1.0], abs=1e-12)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -20,7 +19,6 @@ class PassHatK(ProblemCountMetric):
 
     Args:
         ks: Numbers of completions that must all be correct.
-        kwargs: Options of ``torchmetrics.Metric``.
 
     Example:
         >>> import torch
@@ -31,13 +29,13 @@ class PassHatK(ProblemCountMetric):
 
     """
 
-    def __init__(self, ks: Sequence[int] = (1, 2, 4, 8), **kwargs: Any) -> None:
-        super().__init__(ks, **kwargs)
+    def __init__(self, ks: Sequence[int] = (1, 2, 4, 8)) -> None:
+        super().__init__(ks)
 
     def compute(self) -> dict[str, Tensor]:
         """``pass^k`` of each k."""
-        _, correct, samples = self._checked()
-        return {f"pass^{k}": self._scalar(pass_hat_k(correct, samples, k).mean()) for k in self.ks}
+        counts = self._counts()
+        return {f"pass^{k}": self._scalar(pass_hat_k(*counts.at_least(k), k).mean()) for k in self.ks}
 
 
 class GPassAtK(ProblemCountMetric):
@@ -47,8 +45,7 @@ class GPassAtK(ProblemCountMetric):
 
     Args:
         ks: Numbers of completions, at least 2.
-        taus: Shares in [0, 1] that must be correct.
-        kwargs: Options of ``torchmetrics.Metric``.
+        taus: Shares in [0, 1] that must be correct; without any, ``mg-pass@k`` alone is computed.
 
     Example:
         >>> import torch
@@ -59,19 +56,18 @@ class GPassAtK(ProblemCountMetric):
 
     """
 
-    def __init__(
-        self, ks: Sequence[int] = (4, 8), taus: Sequence[float] = (0.25, 0.5, 0.75, 1.0), **kwargs: Any
-    ) -> None:
-        super().__init__(ks, least_k=2, **kwargs)
+    def __init__(self, ks: Sequence[int] = (4, 8), taus: Sequence[float] = (0.25, 0.5, 0.75, 1.0)) -> None:
+        super().__init__(ks, least_k=2)
         for tau in taus:
             threshold_count(tau, 1)  # refuses what is no share
         self.taus = sorted(set(taus))
 
     def compute(self) -> dict[str, Tensor]:
         """``g-pass@k/tau`` and ``mg-pass@k``."""
-        _, correct, samples = self._checked()
+        counts = self._counts()
         results = {}
         for k in self.ks:
+            correct, samples = counts.at_least(k)
             for tau in self.taus:
                 results[f"g-pass@{k}/{tau:g}"] = self._scalar(g_pass_at_k(correct, samples, k, tau).mean())
             results[f"mg-pass@{k}"] = self._scalar(mg_pass_at_k(correct, samples, k).mean())
@@ -81,32 +77,29 @@ class GPassAtK(ProblemCountMetric):
 class SolveRate(ProblemCountMetric):
     """mean@n, and the share of problems that are solved at least so often.
 
-    ``compute`` returns ``mean@n`` and ``coverage@tau`` for each threshold, float64 scalars. Every problem counts the
-    same, however many completions it has.
+    ``compute`` returns ``mean@n`` and ``coverage@tau`` for each threshold, float64 scalars. Every problem with a scored
+    completion counts the same, however many it has.
 
     Args:
         thresholds: Solve rates in [0, 1]; 0 counts problems that were ever solved.
-        kwargs: Options of ``torchmetrics.Metric``.
 
     Example:
         >>> import torch
         >>> metric = SolveRate(thresholds=[0, 0.75])
         >>> metric.update(torch.tensor([[True, False], [True, True], [False, False], [True, False]]))
-        >>> {name: float(value) for name, value in metric.compute().items()}
+        >>> {name: round(float(value), 4) for name, value in metric.compute().items()}
         {'mean@n': 0.5, 'coverage@0': 0.75, 'coverage@0.75': 0.25}
 
     """
 
-    def __init__(self, thresholds: Sequence[float] = (0.25, 0.5, 0.75, 1.0), **kwargs: Any) -> None:
-        super().__init__(ks=[1], **kwargs)
+    def __init__(self, thresholds: Sequence[float] = (0.25, 0.5, 0.75, 1.0)) -> None:
+        super().__init__(ks=[1])
         for threshold in thresholds:
             threshold_count(threshold, 1)  # refuses what is no share
         self.thresholds = sorted(set(thresholds))
 
     def compute(self) -> dict[str, Tensor]:
         """``mean@n`` and ``coverage@tau``."""
-        _, correct, samples = self._checked()
-        shares = {f"coverage@{tau:g}": coverage(correct, samples, tau).mean() for tau in self.thresholds}
-        return {"mean@n": self._scalar(mean_at_n(correct, samples).mean())} | {
-            name: self._scalar(value) for name, value in shares.items()
-        }
+        counts = self._counts().at_least(1)
+        shares = {f"coverage@{tau:g}": coverage(*counts, tau).mean() for tau in self.thresholds}
+        return {name: self._scalar(value) for name, value in {"mean@n": mean_at_n(*counts).mean(), **shares}.items()}
