@@ -13,7 +13,6 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from lit_passk.distributed import all_cat
-
 from lit_passk.errors import Refusal
 
 
