@@ -10,7 +10,7 @@ from helpers.tiny_policies import tiny_policy, write_policy
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from lit_passk.policy.sharding import _Weights, parameters_on_meta
+from lit_passk.policy.sharding import _Weights, clip_gradients, parameters_on_meta
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +44,23 @@ def test_a_checkpoint_that_lacks_a_tensor(policies, tmp_path):
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
     with pytest.raises(ValueError, match=r"no tensor 'model.layers.1.mlp.up_proj.weight'.*save_pretrained"):
         _Weights(str(folder), model).fill(model, torch.float32, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("max_norm", [0.0, 0.5, 1e9])
+def test_clipping_against_a_norm_in_float64(dtype, max_norm):
+    """The norm of bfloat16 gradients is not rounded to bfloat16; what has no gradient is passed over."""
+    generator = torch.Generator().manual_seed(0)
+    parameters = [torch.nn.Parameter(torch.zeros(size, dtype=dtype)) for size in (3000, 7, 1)]
+    for parameter in parameters[:2]:
+        parameter.grad = torch.randn(parameter.shape, generator=generator).to(dtype)
+    before = [p.grad.double() for p in parameters[:2]]
+    expected = torch.cat(before).square().sum().sqrt()
+    norm = clip_gradients(parameters, max_norm)
+    assert norm.dtype == torch.float32
+    torch.testing.assert_close(norm.double(), expected, rtol=1e-5, atol=0)
+    factor = min(1.0, max_norm / float(expected)) if max_norm else 1.0
+    for parameter, gradient in zip(parameters, before, strict=False):
+        tolerance = 1e-2 if dtype == torch.bfloat16 else 1e-5
+        torch.testing.assert_close(parameter.grad.double(), gradient * factor, rtol=tolerance, atol=0)
+    assert parameters[2].grad is None

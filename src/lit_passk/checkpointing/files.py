@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
+from lit_passk.distributed import all_objects, rank, world_size
 from lit_passk.errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -233,24 +233,19 @@ def random_states() -> list[dict[str, Any]]:
     }
     if torch.cuda.is_available():
         mine["cuda"] = torch.cuda.get_rng_state()
-    if not dist.is_initialized():
-        return [mine]
-    states: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(states, mine)
-    return states
+    return all_objects(mine, "random states")
 
 
 def restore_random_states(states: Sequence[dict[str, Any]]) -> None:
     """Set this rank's random number generators to what ``random_states`` returned; says so if the ranks differ."""
-    ranks = dist.get_world_size() if dist.is_initialized() else 1
-    if len(states) != ranks:
+    if len(states) != world_size():
         rank_zero_warn(
-            f"The checkpoint is of {len(states)} processes, this run has {ranks}. Prompts, their order and rollout "
-            "seeds are the same, but sums over ranks round differently: weights will agree to float32 rounding, not to "
-            "the bit. Random numbers of the policy itself (dropout), if it draws any, start anew."
+            f"The checkpoint is of {len(states)} processes, this run has {world_size()}. Prompts, their order and "
+            "rollout seeds are the same, but sums over ranks round differently: weights will agree to float32 "
+            "rounding, not to the bit. Random numbers of the policy itself (dropout), if it draws any, start anew."
         )
         return
-    mine = states[dist.get_rank() if dist.is_initialized() else 0]
+    mine = states[rank()]
     torch.set_rng_state(mine["torch"])
     version, numbers, gauss = mine["python"]
     random.setstate((version, tuple(numbers), gauss))

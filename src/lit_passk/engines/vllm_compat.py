@@ -20,6 +20,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
+from lit_passk.distributed import all_objects
 from lit_passk.engines.interrupts import interrupts_held
 from lit_passk.engines.vllm_requests import sampling_fields
 from lit_passk.errors import CannotRun
@@ -235,6 +236,4 @@ def gather_over_tensor_parallel(item: Any) -> tuple[list[Any], int]:
     from vllm.distributed.parallel_state import get_tp_group
 
     group = get_tp_group()
-    items: list[Any] = [None] * group.world_size
-    torch.distributed.all_gather_object(items, item, group=group.cpu_group)
-    return items, group.rank_in_group
+    return all_objects(item, "an engine's requests", group.cpu_group), group.rank_in_group

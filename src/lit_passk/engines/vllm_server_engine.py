@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from lit_passk.distributed import all_objects, rank
 from lit_passk.engines import vllm_protocol
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.server_pool import Member, ServerPool
@@ -102,7 +103,7 @@ class VLLMServerEngine(RolloutEngine):
             for server in self.servers:
                 vllm_protocol.name_version(server, 0, self.request_timeout)
         nccl = torch.cuda.is_available() and all(fact["weight_transfer"] == "nccl" for fact in facts)
-        if nccl and self.weight_transfer == "auto" and _is_first():
+        if nccl and self.weight_transfer == "auto" and rank() == 0:
             workers = [(server, fact["num_workers"]) for server, fact in zip(self.servers, facts, strict=True)]
             host = socket.gethostbyname(socket.gethostname())
             self._broadcast = vllm_protocol.WeightBroadcast(workers, host, self.request_timeout)
@@ -114,7 +115,7 @@ class VLLMServerEngine(RolloutEngine):
         if version == self.version:
             return
         error = ""
-        if _is_first():
+        if rank() == 0:
             try:
                 self._push(pool, named_tensors, version)
             except (ServerError, RuntimeError) as problem:
@@ -122,7 +123,7 @@ class VLLMServerEngine(RolloutEngine):
         else:
             for _ in named_tensors:  # gathering a tensor is a collective
                 pass
-        error = _from_first(error)  # also the point before which no rank may sample
+        error = all_objects(error, "an error of the servers")[0]  # also the point before which no rank may sample
         if error:
             raise CannotRun(f"The weights of version {version} did not reach the servers: {error}")
         self.version = version
@@ -258,16 +259,3 @@ class VLLMServerEngine(RolloutEngine):
         if self._pool is None:
             raise RuntimeError("VLLMServerEngine was not started, or was closed: call `start(...)` first.")
         return self._pool
-
-
-def _is_first() -> bool:
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
-
-
-def _from_first(value: str) -> str:
-    """Return what the first process has, after all have come here."""
-    if not torch.distributed.is_initialized():
-        return value
-    values = [value]
-    torch.distributed.broadcast_object_list(values, src=0)
-    return values[0]

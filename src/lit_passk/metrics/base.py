@@ -73,4 +73,4 @@ def _gather_rows(rows: Tensor, group: Any = None, *, columns: int) -> list[Tenso
     """The rows of all data-parallel ranks; ``lit_passk.distributed`` knows the group and what it can communicate."""
     if rows.ndim != 2:  # torchmetrics' placeholder for a rank without rows, which is of another dtype
         rows = torch.zeros(0, columns, dtype=torch.int64, device=rows.device)
-    return [all_cat(rows.reshape(-1), "rows of a metric").reshape(-1, columns)]
+    return [all_cat(rows, "rows of a metric", group)]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from safetensors import safe_open
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -215,28 +214,20 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
     """Scale gradients down to a norm taken over all of them, on whatever rank a shard of them lies.
 
     Args:
-        parameters: The trained parameters; those without a gradient are passed over.
+        parameters: The trained parameters, all sharded over the same ranks or none of them sharded; those without a
+            gradient are passed over.
         max_norm: Largest norm left as it is; 0 scales nothing.
 
     Returns:
         The norm before, a scalar, float32, the same on every rank.
     """
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    local = [g.to_local() if isinstance(g, DTensor) else g for g in gradients]
-    if not local:
+    trained = [p for p in parameters if p.grad is not None]
+    if not trained:
         return torch.zeros(())
-    squares = torch.zeros((), device=local[0].device)
-    by_layout: dict[Any, list[Tensor]] = {}
-    for gradient, part in zip(gradients, local, strict=True):
-        layout = (gradient.device_mesh, gradient.placements) if isinstance(gradient, DTensor) else None
-        by_layout.setdefault(layout, []).append(part)
-    for layout, parts in by_layout.items():
-        total = torch.stack([torch.linalg.vector_norm(part, dtype=torch.float32) for part in parts]).square().sum()
-        for dim, placement in enumerate(layout[1] if layout else ()):
-            if placement.is_shard():
-                dist.all_reduce(total, group=layout[0].get_group(dim))
-        squares += total
-    norm = squares.sqrt()
+    # `get_total_norm` would round the norm of bfloat16 gradients to bfloat16.
+    norms = [torch.linalg.vector_norm(p.grad, dtype=torch.float32) for p in trained]
+    with named("the norm of the gradients"):
+        norm = whole(torch.linalg.vector_norm(torch.stack(norms)))
     if max_norm > 0:
-        torch._foreach_mul_(local, (max_norm / (norm + 1e-6)).clamp(max=1.0))
+        nn.utils.clip_grads_with_norm_(trained, max_norm, norm)
     return norm
