@@ -29,7 +29,7 @@ def cost_of(batch: PackedBatch, costs: TokenCosts) -> float:
     pairs = sum(n * n / 2 for n in (*prompts, *fed)) + sum(
         prompts[p] * n for p, n in zip(batch.prompt_of, fed, strict=True)
     )
-    return len(batch.input_ids) + costs.pair * pairs + costs.head * len(batch.target)
+    return len(batch.input_ids) + costs.pair * pairs + costs.head * len(batch.labels)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from lit_passk.policy.logprobs import logits_to_logprobs, predictors, token_logp
 CHUNKS = [None, Chunk(7, 33), Chunk(64, 5000)]
 
 
-def oracle(hidden, weight, target, bias=None, temperature=1.0, softcap=None):
+def oracle(hidden, weight, labels, bias=None, temperature=1.0, softcap=None):
     """The textbook formula in float64."""
     logits = hidden @ weight.T
     if bias is not None:
@@ -17,7 +17,7 @@ def oracle(hidden, weight, target, bias=None, temperature=1.0, softcap=None):
         logits = softcap * torch.tanh(logits / softcap)
     probabilities = torch.softmax(logits / temperature, dim=1)
     logprobs = torch.log(probabilities)
-    return logprobs[torch.arange(len(target)), target], -(probabilities * logprobs).sum(1)
+    return logprobs[torch.arange(len(labels)), labels], -(probabilities * logprobs).sum(1)
 
 
 def case(dtype, bias, num_tokens=29, size=16, vocab=2500, scale=1.0):
@@ -29,15 +29,15 @@ def case(dtype, bias, num_tokens=29, size=16, vocab=2500, scale=1.0):
     if bias:
         tensors.append(torch.randn(vocab, generator=generator))
     inputs = [x.to(dtype).requires_grad_() for x in tensors]
-    target = torch.randint(vocab, (num_tokens,), generator=generator)
+    labels = torch.randint(vocab, (num_tokens,), generator=generator)
     upstream = torch.randn(2, num_tokens, generator=generator)
-    return inputs, target, upstream
+    return inputs, labels, upstream
 
 
-def run(function, inputs, target, upstream, **kwargs):
+def run(function, inputs, labels, upstream, **kwargs):
     """Both outputs, and the gradients of a random combination of them."""
     hidden, weight, *bias = inputs
-    logprobs, entropy = function(hidden, weight, target, bias=bias[0] if bias else None, **kwargs)
+    logprobs, entropy = function(hidden, weight, labels, bias=bias[0] if bias else None, **kwargs)
     upstream = upstream.to(logprobs.dtype)
     grads = torch.autograd.grad((logprobs * upstream[0]).sum() + (entropy * upstream[1]).sum(), inputs)
     return logprobs.detach(), entropy.detach(), grads
@@ -52,10 +52,10 @@ def relative(actual, expected):
 @pytest.mark.parametrize("softcap", [None, 5.0])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_equals_the_formula_in_float64(chunk, bias, softcap, temperature):
-    inputs, target, upstream = case(torch.float64, bias)
+    inputs, labels, upstream = case(torch.float64, bias)
     settings = {"temperature": temperature, "softcap": softcap}
-    expected = run(oracle, inputs, target, upstream, **settings)
-    actual = run(token_logprobs, inputs, target, upstream, chunk=chunk, **settings)
+    expected = run(oracle, inputs, labels, upstream, **settings)
+    actual = run(token_logprobs, inputs, labels, upstream, chunk=chunk, **settings)
     torch.testing.assert_close(actual, expected, rtol=1e-11, atol=1e-11)
 
 
@@ -67,12 +67,12 @@ NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA 
 @pytest.mark.parametrize(("dtype", "gradient_error"), [(torch.float32, 3e-6), (torch.bfloat16, 2e-3)])
 def test_errs_by_rounding_its_inputs_and_outputs_only(chunk, dtype, gradient_error, device):
     # A bfloat16 gradient is off by 1.7e-3 when only the finished float32 gradient is rounded to it.
-    inputs, target, upstream = case(dtype, bias=False)
+    inputs, labels, upstream = case(dtype, bias=False)
     inputs = [x.detach().to(device).requires_grad_() for x in inputs]
-    target, upstream = target.to(device), upstream.to(device)
+    labels, upstream = labels.to(device), upstream.to(device)
     exact = [x.detach().double().requires_grad_() for x in inputs]
-    expected = run(oracle, exact, target, upstream, temperature=0.7)
-    logprobs, entropy, grads = run(token_logprobs, inputs, target, upstream, temperature=0.7, chunk=chunk)
+    expected = run(oracle, exact, labels, upstream, temperature=0.7)
+    logprobs, entropy, grads = run(token_logprobs, inputs, labels, upstream, temperature=0.7, chunk=chunk)
     assert (logprobs - expected[0]).abs().max() < 1e-5
     assert (entropy - expected[1]).abs().max() < 1e-5
     assert [g.dtype for g in grads] == [dtype, dtype]
@@ -80,10 +80,10 @@ def test_errs_by_rounding_its_inputs_and_outputs_only(chunk, dtype, gradient_err
 
 
 def test_is_far_more_accurate_than_logits_rounded_to_bfloat16():
-    inputs, target, upstream = case(torch.bfloat16, bias=False, num_tokens=128, size=256, vocab=4096, scale=0.25)
+    inputs, labels, upstream = case(torch.bfloat16, bias=False, num_tokens=128, size=256, vocab=4096, scale=0.25)
     exact = [x.detach().double().requires_grad_() for x in inputs]
-    expected, rounded = run(oracle, exact, target, upstream), run(oracle, inputs, target, upstream)
-    actual = run(token_logprobs, inputs, target, upstream, chunk=Chunk(50, 1000))
+    expected, rounded = run(oracle, exact, labels, upstream), run(oracle, inputs, labels, upstream)
+    actual = run(token_logprobs, inputs, labels, upstream, chunk=Chunk(50, 1000))
     for output in (0, 1):
         assert (actual[output] - expected[output]).abs().max() < 1e-3 * (rounded[output] - expected[output]).abs().max()
     for a, r, e in zip(actual[2], rounded[2], expected[2], strict=True):
@@ -93,8 +93,8 @@ def test_is_far_more_accurate_than_logits_rounded_to_bfloat16():
 def test_survives_logits_far_apart():
     hidden = torch.tensor([[300.0], [-300.0]], requires_grad=True)
     weight = torch.tensor([[1.0], [0.5], [-1.0]], requires_grad=True)
-    target = torch.tensor([2, 2])
-    logprobs, entropy = token_logprobs(hidden, weight, target, chunk=Chunk(1, 1))
+    labels = torch.tensor([2, 2])
+    logprobs, entropy = token_logprobs(hidden, weight, labels, chunk=Chunk(1, 1))
     torch.testing.assert_close(logprobs, torch.tensor([-600.0, 0.0]))
     torch.testing.assert_close(entropy, torch.tensor([0.0, 0.0]))
     grads = torch.autograd.grad((logprobs + entropy).sum(), (hidden, weight))
@@ -104,11 +104,11 @@ def test_survives_logits_far_apart():
 
 @pytest.mark.parametrize("chunk", CHUNKS)
 def test_autocast_rounds_the_operands_and_nothing_else(chunk):
-    inputs, target, upstream = case(torch.float32, bias=False)
+    inputs, labels, upstream = case(torch.float32, bias=False)
     rounded = [x.detach().bfloat16().double().requires_grad_() for x in inputs]
-    expected = run(oracle, rounded, target, upstream)
+    expected = run(oracle, rounded, labels, upstream)
     with torch.autocast("cpu", torch.bfloat16):
-        logprobs, entropy, grads = run(token_logprobs, inputs, target, upstream, chunk=chunk)
+        logprobs, entropy, grads = run(token_logprobs, inputs, labels, upstream, chunk=chunk)
     torch.testing.assert_close((logprobs, entropy), expected[:2], rtol=1e-5, atol=1e-5, check_dtype=False)
     assert max(relative(a, e) for a, e in zip(grads, expected[2], strict=True)) < 3e-3
     assert grads[1].dtype == torch.float32
@@ -128,33 +128,33 @@ class Largest(TorchDispatchMode):
 
 
 def test_chunks_bound_every_tensor_that_is_made():
-    inputs, target, upstream = case(torch.float32, bias=False, num_tokens=300, vocab=2000)
+    inputs, labels, upstream = case(torch.float32, bias=False, num_tokens=300, vocab=2000)
     with Largest() as largest:
-        run(token_logprobs, inputs, target, upstream, chunk=Chunk(20, 100))
+        run(token_logprobs, inputs, labels, upstream, chunk=Chunk(20, 100))
     assert largest.size == 2000 * 16  # the weight and its gradient
 
 
 def test_keeps_no_logits_where_no_gradient_is_asked_for():
-    inputs, target, _ = case(torch.float32, bias=False, num_tokens=3000, vocab=4000)
+    inputs, labels, _ = case(torch.float32, bias=False, num_tokens=3000, vocab=4000)
     with torch.no_grad(), Largest() as largest:
-        token_logprobs(*inputs, target)
+        token_logprobs(*inputs, labels)
     assert largest.size < 3000 * 4000
 
 
 def test_frozen_weight_costs_no_gradient():
-    (hidden, weight), target, _ = case(torch.float32, bias=False)
+    (hidden, weight), labels, _ = case(torch.float32, bias=False)
     weight = weight.detach()
     with Largest() as largest:
-        token_logprobs(hidden, weight, target, chunk=Chunk(10, 500))[0].sum().backward()
+        token_logprobs(hidden, weight, labels, chunk=Chunk(10, 500))[0].sum().backward()
     assert largest.size < weight.numel()
     assert hidden.grad is not None
     assert weight.grad is None
 
 
 def test_without_entropy_the_rest_is_the_same():
-    inputs, target, _ = case(torch.float32, bias=False)
-    full, _ = token_logprobs(*inputs, target)
-    logprobs, entropy = token_logprobs(*inputs, target, with_entropy=False)
+    inputs, labels, _ = case(torch.float32, bias=False)
+    full, _ = token_logprobs(*inputs, labels)
+    logprobs, entropy = token_logprobs(*inputs, labels, with_entropy=False)
     torch.testing.assert_close(logprobs, full)
     assert not entropy.any()
     torch.testing.assert_close(torch.autograd.grad(logprobs.sum(), inputs), torch.autograd.grad(full.sum(), inputs))
@@ -162,10 +162,12 @@ def test_without_entropy_the_rest_is_the_same():
 
 @pytest.mark.parametrize("chunk", CHUNKS)
 def test_several_tokens_may_have_one_predictor(chunk):
-    inputs, target, upstream = case(torch.float64, bias=False)
-    source = torch.tensor([3, 3, 0, 3, *range(2, 27)])
-    gathered = run(lambda h, w, t, bias: token_logprobs(h[source], w, t, chunk=chunk), inputs, target, upstream)
-    actual = run(token_logprobs, inputs, target, upstream, chunk=chunk, source=source)
+    inputs, labels, upstream = case(torch.float64, bias=False)
+    predictor_index = torch.tensor([3, 3, 0, 3, *range(2, 27)])
+    gathered = run(
+        lambda h, w, t, bias: token_logprobs(h[predictor_index], w, t, chunk=chunk), inputs, labels, upstream
+    )
+    actual = run(token_logprobs, inputs, labels, upstream, chunk=chunk, predictor_index=predictor_index)
     torch.testing.assert_close(actual, gathered)
 
 
@@ -178,19 +180,19 @@ def test_no_tokens_give_zero_gradients():
 
 
 def test_refuses_temperature_zero():
-    inputs, target, _ = case(torch.float32, bias=False)
+    inputs, labels, _ = case(torch.float32, bias=False)
     with pytest.raises(ValueError, match="temperature > 0, but got 0"):
-        token_logprobs(*inputs, target, temperature=0.0)
+        token_logprobs(*inputs, labels, temperature=0.0)
 
 
 def test_finished_logits_take_the_same_formula():
-    inputs, target, upstream = case(torch.float32, bias=False)
-    expected = run(oracle, [x.detach().double().requires_grad_() for x in inputs], target, upstream, temperature=0.7)
+    inputs, labels, upstream = case(torch.float32, bias=False)
+    expected = run(oracle, [x.detach().double().requires_grad_() for x in inputs], labels, upstream, temperature=0.7)
 
-    def by_logits(hidden, weight, target, bias):
-        return logits_to_logprobs(hidden @ weight.T, target, temperature=0.7)
+    def by_logits(hidden, weight, labels, bias):
+        return logits_to_logprobs(hidden @ weight.T, labels, temperature=0.7)
 
-    actual = run(by_logits, inputs, target, upstream)
+    actual = run(by_logits, inputs, labels, upstream)
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4, check_dtype=False)
 
 
@@ -203,13 +205,13 @@ def test_predictors_are_the_tokens_before():
 @pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_adding_to_a_gradient_is_what_autograd_does(dtype, chunk):
-    (hidden, weight, bias), target, upstream = case(dtype, bias=True)
+    (hidden, weight, bias), labels, upstream = case(dtype, bias=True)
 
     def after_three_passes(add_to, drop):
         weight.grad = bias.grad = None
         for scale in (1, 2, 3):
             states = (hidden.detach() * scale).requires_grad_()
-            logprobs, entropy = token_logprobs(states, weight, target.roll(scale), bias, chunk=chunk, add_to=add_to)
+            logprobs, entropy = token_logprobs(states, weight, labels.roll(scale), bias, chunk=chunk, add_to=add_to)
             if drop and scale == 3:  # as `zero_grad` between forward and backward pass does
                 weight.grad = bias.grad = None
             ((logprobs * upstream[0]).sum() + (entropy * upstream[1]).sum()).backward()
@@ -222,18 +224,18 @@ def test_adding_to_a_gradient_is_what_autograd_does(dtype, chunk):
 
 
 def test_adding_to_a_gradient_makes_no_second_one():
-    (hidden, weight), target, _ = case(torch.float32, bias=False)
+    (hidden, weight), labels, _ = case(torch.float32, bias=False)
     for expected in (True, False):  # the first one has to be made
-        logprobs, _ = token_logprobs(hidden, weight, target, chunk=Chunk(10, 500), add_to=weight)
+        logprobs, _ = token_logprobs(hidden, weight, labels, chunk=Chunk(10, 500), add_to=weight)
         with Largest() as largest:
             logprobs.sum().backward()
         assert (largest.size >= weight.numel()) == expected
 
 
 def test_a_frozen_weight_is_not_added_to():
-    (hidden, weight), target, _ = case(torch.float32, bias=False)
+    (hidden, weight), labels, _ = case(torch.float32, bias=False)
     weight = weight.detach()
     weight.grad = torch.zeros_like(weight)
-    token_logprobs(hidden, weight, target, add_to=weight)[0].sum().backward()
+    token_logprobs(hidden, weight, labels, add_to=weight)[0].sum().backward()
     assert hidden.grad is not None
     assert not weight.grad.any()

@@ -14,9 +14,26 @@ def steps(draw):
     lengths = [length for group in groups for length in group]
     numbers = torch.arange(1, 1 + sum(prompt_lengths) + sum(lengths))
     parts = numbers.split([*prompt_lengths, *lengths])
-    group = torch.tensor([p for p, members in enumerate(groups) for _ in members], dtype=torch.int64)
+    owner = torch.tensor([p for p, members in enumerate(groups) for _ in members], dtype=torch.int64)
     keep = torch.tensor([draw(st.booleans()) for _ in lengths], dtype=torch.bool)
-    return list(parts[: len(groups)]), list(parts[len(groups) :]), group, keep
+    return list(parts[: len(groups)]), list(parts[len(groups) :]), owner, keep
+
+
+@st.composite
+def masked_steps(draw):
+    """A step, and which tokens of its completions are trained: all (None), or any of them, or none."""
+    step = draw(steps())
+    masks = [torch.tensor(draw(st.lists(st.booleans(), min_size=len(c), max_size=len(c)))) for c in step[1]]
+    return step, draw(st.sampled_from([masks, masks, None]))
+
+
+def is_trained(step, masks):
+    """Which tokens are, with the completions that are not kept counted in: N lists."""
+    keep = step[3].tolist()
+    return [
+        [kept] * len(c) if masks is None else [kept and on for on in masks[i].tolist()]
+        for i, (c, kept) in enumerate(zip(step[1], keep, strict=True))
+    ]
 
 
 def histories(batch):
@@ -27,7 +44,7 @@ def histories(batch):
     branch = [-1] * prompt_rows + [b for b, length in enumerate(batch.fed_lengths) for _ in range(length)]
     position, ids = batch.position_ids.tolist(), batch.input_ids.tolist()
     assert len(ids) == len(prompt) == len(position)
-    for i in batch.source.tolist():
+    for i in batch.predictor_index.tolist():
         seen = [
             (position[j], ids[j])
             for j in range(len(ids))
@@ -46,25 +63,47 @@ def shares(prompts, completions, group, keep, token_budget, world_size, **kwargs
     ]
 
 
-@settings(deadline=None, max_examples=60)
-@given(steps(), st.integers(1, 60), st.integers(1, 3), st.integers(1, 3))
-def test_every_kept_token_is_predicted_once_from_what_precedes_it(step, token_budget, num_batches, world_size):
-    prompts, completions, group, keep = step
-    by_rank = shares(*step, token_budget, world_size, num_batches=num_batches, costs=TokenCosts(0.01, 0.3))
+@settings(deadline=None, max_examples=100)
+@given(masked_steps(), st.integers(1, 60), st.integers(1, 3), st.integers(1, 3))
+def test_every_trained_token_is_predicted_once_from_what_precedes_it(case, token_budget, num_batches, world_size):
+    step, masks = case
+    prompts, completions, owner, _ = step
+    more = {"num_batches": num_batches, "costs": TokenCosts(0.01, 0.3), "trained": masks}
+    by_rank = shares(*step, token_budget, world_size, **more)
     assert len({len(batches) for batches in by_rank}) == 1
     batches = [batch for batches in by_rank for batch in batches]
     assert len(batches) >= num_batches
-    trained = []
+    found = []
     for batch in batches:
-        assert batch.completion.tolist() == sorted(batch.completion.tolist())
-        trained += list(zip(batch.completion.tolist(), batch.target.tolist(), histories(batch), strict=True))
+        index = batch.completion_index.tolist()
+        assert index == sorted(index)
+        assert list(batch.completions) == sorted(set(index))
+        assert [x.tolist() for x in batch.split(batch.labels)] == [
+            [token for i, token in zip(index, batch.labels.tolist(), strict=True) if i == one]
+            for one in batch.completions
+        ]
+        assert torch.equal(batch.gather(completions), batch.labels)
+        found += list(zip(index, batch.labels.tolist(), histories(batch), strict=True))
     expected = [
-        (i, token, [*prompts[group[i]].tolist(), *completions[i][:place].tolist()])
-        for i in range(len(completions))
-        if keep[i]
-        for place, token in enumerate(completions[i].tolist())
+        (i, int(completions[i][place]), [*prompts[owner[i]].tolist(), *completions[i][:place].tolist()])
+        for i, mask in enumerate(is_trained(step, masks))
+        for place, on in enumerate(mask)
+        if on
     ]
-    assert sorted(trained) == sorted(expected)
+    assert sorted(found) == sorted(expected)
+
+
+@settings(deadline=None, max_examples=30)
+@given(masked_steps())
+def test_what_no_trained_token_depends_on_is_not_fed(case):
+    step, masks = case
+    (batch,) = pack(*step, 10**6, trained=masks)
+    expected = set()
+    for i, mask in enumerate(is_trained(step, masks)):
+        if any(mask):
+            last = max(place for place, on in enumerate(mask) if on)
+            expected |= {*step[0][step[2][i]].tolist(), *step[1][i][:last].tolist()}
+    assert set(batch.input_ids.tolist()) - {0} == expected  # 0 is the dummy of an empty micro-batch
 
 
 @settings(deadline=None, max_examples=30)
@@ -87,25 +126,24 @@ def test_budget_holds_and_nothing_is_stored_twice(step, token_budget):
         assert len(pack(prompts, completions, group, keep, token_budget, num_batches=wanted)) == wanted
 
 
-@settings(deadline=None, max_examples=30)
-@given(steps(), st.integers(1, 60))
-def test_padded_rows_hold_the_same_sequences(step, token_budget):
-    prompts, completions, group, keep = step
-    for batch in pack(prompts, completions, group, keep, token_budget):
-        rows, mask, source = batch.padded()
-        if not batch.completions:
-            continue
-        place = 0
+@settings(deadline=None, max_examples=50)
+@given(masked_steps(), st.integers(1, 60))
+def test_padded_rows_hold_the_same_sequences(case, token_budget):
+    step, masks = case
+    prompts, completions, owner, _ = step
+    mask_of = is_trained(step, masks)
+    for batch in pack(*step, token_budget, trained=masks):
+        rows, mask, predictor_index = batch.padded()
+        found = iter(zip(batch.labels.tolist(), predictor_index.tolist(), strict=True))
         for row, i in enumerate(batch.completions):
-            prompt, completion = prompts[group[i]], completions[i]
-            sequence = torch.cat([prompt, completion])
-            assert mask[row].tolist() == [True] * (len(sequence) - 1) + [False] * (rows.shape[1] - len(sequence) + 1)
-            assert rows[row][mask[row]].tolist() == sequence[:-1].tolist()
-            for at in range(len(completion)):
-                assert batch.target[place] == completion[at]
-                assert source[place] == row * rows.shape[1] + len(prompt) + at - 1
-                place += 1
-        assert place == len(batch.target)
+            places = [place for place, on in enumerate(mask_of[i]) if on]
+            before = len(prompts[owner[i]])
+            length = before + places[-1]
+            assert mask[row].tolist() == [True] * length + [False] * (rows.shape[1] - length)
+            assert rows[row][mask[row]].tolist() == torch.cat([prompts[owner[i]], completions[i]])[:length].tolist()
+            for place in places:
+                assert next(found) == (int(completions[i][place]), row * rows.shape[1] + before + place - 1)
+        assert next(found, None) is None
 
 
 def make_step(lengths, prompt_length=10):
@@ -183,19 +221,45 @@ def test_ranks_that_agree_on_a_number_all_have_it():
 
 
 def test_empty_batch_is_one_token_that_predicts_nothing():
-    prompts, completions, group = make_step([[3, 3]])
-    (batch,) = pack(prompts, completions, group, torch.zeros(2, dtype=torch.bool), token_budget=100)
-    assert (len(batch.input_ids), len(batch.source), batch.completions) == (1, 0, ())
+    (batch,) = pack(*make_step([[3, 3]]), torch.zeros(2, dtype=torch.bool), token_budget=100)
+    assert (len(batch.input_ids), len(batch.predictor_index), batch.completions) == (1, 0, ())
+    assert batch.split(torch.zeros(0)) == ()
     assert batch.gather([torch.ones(3), torch.ones(3)]).shape == (0,)
     assert [x.shape for x in batch.padded()] == [(1, 1), (1, 1), (0,)]
 
 
-def test_gather_follows_the_trained_tokens():
-    prompts, completions, group = make_step([[2, 3], [1]])
+def test_gather_follows_the_trained_tokens_and_split_cuts_them():
+    step = make_step([[2, 3], [1]])
     keep = torch.tensor([False, True, True])
-    (batch,) = pack(prompts, completions, group, keep, token_budget=100)
     data = [torch.tensor([0.0, 1.0]), torch.tensor([2.0, 3.0, 4.0]), torch.tensor([5.0])]
+    (batch,) = pack(*step, keep, token_budget=100)
     assert batch.gather(data).tolist() == [2.0, 3.0, 4.0, 5.0]
+    trained = [torch.tensor([True, True]), torch.tensor([True, False, True]), torch.tensor([True])]
+    (batch,) = pack(*step, keep, token_budget=100, trained=trained)
+    assert batch.gather(data).tolist() == [2.0, 4.0, 5.0]
+    assert [x.tolist() for x in batch.split(batch.gather(data))] == [[2.0, 4.0], [5.0]]
+
+
+def test_the_head_costs_by_trained_tokens():
+    # Two long completions of which one token is trained, against one that is trained whole.
+    step = make_step([[100], [100], [100]])
+    last = torch.arange(100) == 99
+    trained = [torch.ones(100, dtype=torch.bool), last, last]
+    batches = pack(*step, None, 10_000, num_batches=2, costs=TokenCosts(head=100.0), trained=trained)
+    assert sorted(batch.completions for batch in batches) == [(0,), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("trained", "message"),
+    [
+        ([torch.ones(3, dtype=torch.bool)], "one `trained` for each of 2 completions, got 1"),
+        ([torch.ones(3, dtype=torch.bool), torch.ones(1, dtype=torch.bool)], r"shape \(2,\) as `trained\[1\]`.*\(1,\)"),
+        ([torch.ones(3), torch.ones(2, dtype=torch.bool)], r"bool.*`trained\[0\]`.*torch.float32"),
+    ],
+)
+def test_refuses_masks_that_do_not_fit(trained, message):
+    with pytest.raises(ValueError, match=message):
+        pack(*make_step([[3, 2]]), None, 100, trained=trained)
 
 
 @pytest.mark.parametrize(

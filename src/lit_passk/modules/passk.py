@@ -204,16 +204,16 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
         """Loss of one micro-batch, a weighted sum over its tokens, and metric sums."""
         temperature = batch.temperature
         logprobs, entropy = self.policy(micro, temperature, self.entropy_coef != 0, add_to_grad=True)
-        token_weight = batch.weights.to(self.device)[micro.completion]
+        token_weight = batch.weights.to(self.device)[micro.completion_index]
         old_logprobs = logprobs.detach() if old_logprobs is None else old_logprobs
         importance, stats = self._importance(batch, micro, old_logprobs)
         output = self.loss(
             LossInputs(
                 logprobs=logprobs,
                 old_logprobs=old_logprobs,
-                advantages=batch.advantages.to(self.device)[micro.completion],
+                advantages=batch.advantages.to(self.device)[micro.completion_index],
                 weights=token_weight,
-                completion=micro.completion,
+                completion=micro.completion_index,
                 importance=importance,
             )
         )
@@ -234,7 +234,7 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
             return None, {}
         correction = RolloutCorrection() if self.correction == "auto" else self.correction
         assert isinstance(correction, RolloutCorrection)
-        weights, stats = correction(old_logprobs, micro.gather(batch.rollout_logprobs), micro.completion)
+        weights, stats = correction(old_logprobs, micro.gather(batch.rollout_logprobs), micro.completion_index)
         return weights, dict(zip(CORRECTION_SUMS, stats, strict=True))
 
     def _optimizer_step(self) -> Tensor:

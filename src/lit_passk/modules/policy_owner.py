@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning as L
 import torch
 from torch import Tensor
@@ -65,7 +67,7 @@ class PolicyOwner(L.LightningModule):
         """This rank's micro-batches of one mini-batch; of equal number on every rank, and the n-th of all alike."""
         return self._pack(batch, batch.part == part, world_size=world_size(), rank=rank())
 
-    def _pack(self, step: TrainingBatch | RolloutBatch, keep: Tensor | None, **ranks: int) -> list[PackedBatch]:
+    def _pack(self, step: TrainingBatch | RolloutBatch, keep: Tensor | None, **ranks: Any) -> list[PackedBatch]:
         return pack(
             step.prompt_ids,
             step.completion_ids,
@@ -97,7 +99,6 @@ class PolicyOwner(L.LightningModule):
             packed = self._pack(rollouts, None, num_batches=most)
         found = [torch.zeros(0)] * len(rollouts.completion_ids)
         for micro, logprobs in zip(packed, self.logprobs(packed, rollouts.sampling.temperature), strict=True):
-            lengths = [len(rollouts.completion_ids[i]) for i in micro.completions]
-            for i, values in zip(micro.completions, logprobs.cpu().split(lengths), strict=True):
+            for i, values in zip(micro.completions, micro.split(logprobs.cpu()), strict=True):
                 found[i] = values
         return found

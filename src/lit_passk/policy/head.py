@@ -40,16 +40,16 @@ class Head(torch.autograd.Function):
     def forward(
         ctx: Any,
         states: Tensor,
-        source: Tensor,
+        predictor_index: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        target: Tensor,
+        labels: Tensor,
         s: Settings,
         add_to: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """See ``token_logprobs``."""
         with torch.autocast(states.device.type, enabled=False):
-            hidden = states.index_select(0, source)
+            hidden = states.index_select(0, predictor_index)
             blocks = _Blocks(hidden, weight, bias, s)
             tops, sums, dots = (blocks.rows.new_zeros((len(blocks.columns), len(hidden))) for _ in range(3))
             chosen = blocks.rows.new_zeros(len(hidden))
@@ -57,7 +57,7 @@ class Head(torch.autograd.Function):
             for number, (v, matrix) in enumerate(blocks.matrices()):
                 for t in blocks.row_slices:
                     z = blocks.logits(t, v, matrix)
-                    chosen[t] += _at_target(z, target[t], v)
+                    chosen[t] += _at_label(z, labels[t], v)
                     e, tops[number, t], sums[number, t], dots[number, t] = _call(_exponentials, z, s.with_entropy)
                     if s.keep:
                         kept.append(e)
@@ -66,7 +66,7 @@ class Head(torch.autograd.Function):
             lse = top + log_sum
             # The mean of lse - z, every term of which is positive: nothing cancels.
             entropy = -((tops - lse).exp() * (dots + (tops - lse) * sums)).sum(0) * s.with_entropy
-        ctx.save_for_backward(states, source, weight, bias, target, tops, lse, entropy, *kept)
+        ctx.save_for_backward(states, predictor_index, weight, bias, labels, tops, lse, entropy, *kept)
         ctx.settings, ctx.add_to = s, add_to
         ctx.set_materialize_grads(False)
         if not s.with_entropy:
@@ -77,11 +77,11 @@ class Head(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_logprob: Tensor | None, grad_entropy: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of hidden states, weight and bias."""
-        states, source, weight, bias, target, tops, lse, entropy, *kept = ctx.saved_tensors
+        states, predictor_index, weight, bias, labels, tops, lse, entropy, *kept = ctx.saved_tensors
         s: Settings = ctx.settings
         need_hidden, _, need_weight, need_bias, *_ = ctx.needs_input_grad
         with torch.autocast(states.device.type, enabled=False):
-            hidden = states.index_select(0, source)
+            hidden = states.index_select(0, predictor_index)
             blocks = _Blocks(hidden, weight, bias, s)
             rows = blocks.rows
             upstream = (lse.new_zeros(len(lse)) if grad_logprob is None else grad_logprob.to(lse.dtype)) / s.temperature
@@ -99,7 +99,7 @@ class Head(torch.autograd.Function):
                         offset = -share * grad_entropy[t].to(lse.dtype) / s.temperature
                         slope = slope + offset * (tops[number, t] - lse[t] + entropy[t])
                     d = _call(_block_gradient, e, slope, offset)
-                    _add_at_target(d, upstream[t], target[t], v)
+                    _add_at_label(d, upstream[t], labels[t], v)
                     if s.softcap is not None:
                         capped = (e.clamp_min(_TINY).log() + tops[number, t, None]) * (s.temperature / s.softcap)
                         d = d * (1 - capped * capped)
@@ -111,7 +111,7 @@ class Head(torch.autograd.Function):
                     if grad_weight is not None:
                         _add_product(grad_weight[v], d.t(), blocks.hidden[t], first=t.start == 0 and running is None)
             if grad_hidden is not None:  # a prompt's last state predicts the first token of every completion
-                grad_hidden = rows.new_zeros(states.shape).index_add_(0, source, grad_hidden)
+                grad_hidden = rows.new_zeros(states.shape).index_add_(0, predictor_index, grad_hidden)
         return (
             None if grad_hidden is None else grad_hidden.to(states.dtype),
             None,
@@ -189,16 +189,16 @@ def _block_gradient(e: Tensor, slope: Tensor, offset: Tensor | None) -> Tensor:
     return e.clamp_min(_TINY).log_().mul_(offset[:, None]).add_(slope[:, None]).mul_(e)
 
 
-def _at_target(z: Tensor, target: Tensor, v: slice) -> Tensor:
-    """A row's logit of its target, 0 when that lies in another block. No synchronisation with the device."""
-    inside = (target >= v.start) & (target < v.stop)
-    return torch.where(inside, z.gather(1, (target - v.start).clamp(0, z.shape[1] - 1)[:, None])[:, 0], 0)
+def _at_label(z: Tensor, labels: Tensor, v: slice) -> Tensor:
+    """A row's logit of its label, 0 when that lies in another block. No synchronisation with the device."""
+    inside = (labels >= v.start) & (labels < v.stop)
+    return torch.where(inside, z.gather(1, (labels - v.start).clamp(0, z.shape[1] - 1)[:, None])[:, 0], 0)
 
 
-def _add_at_target(d: Tensor, value: Tensor, target: Tensor, v: slice) -> None:
-    """Add to a row's entry of its target, when that lies in this block."""
-    inside = (target >= v.start) & (target < v.stop)
-    column = (target - v.start).clamp(0, d.shape[1] - 1)[:, None]
+def _add_at_label(d: Tensor, value: Tensor, labels: Tensor, v: slice) -> None:
+    """Add to a row's entry of its label, when that lies in this block."""
+    inside = (labels >= v.start) & (labels < v.stop)
+    column = (labels - v.start).clamp(0, d.shape[1] - 1)[:, None]
     d.scatter_add_(1, column, torch.where(inside, value, 0)[:, None])
 
 

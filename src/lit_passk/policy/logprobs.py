@@ -39,16 +39,16 @@ def predictors(before: Tensor, first: Tensor, lengths: Tensor) -> Tensor:
 def token_logprobs(
     hidden: Tensor,
     weight: Tensor,
-    target: Tensor,
+    labels: Tensor,
     bias: Tensor | None = None,
     temperature: float = 1.0,
     softcap: float | None = None,
     with_entropy: bool = True,
     chunk: Chunk | None = None,
-    source: Tensor | None = None,
+    predictor_index: Tensor | None = None,
     add_to: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Log-probability of each target token and entropy of its distribution.
+    """Log-probability of each label and entropy of its distribution.
 
     Matrix products run in the weight's dtype (under autocast in autocast's) with float32 results; everything else is
     float32, the gradient of the weight included. Both outputs have exact gradients.
@@ -56,14 +56,15 @@ def token_logprobs(
     Args:
         hidden: Hidden states, shape ``(S, H)``.
         weight: Output embedding, shape ``(V, H)``.
-        target: Token ids, shape ``(T,)``, int64.
+        labels: Token ids, shape ``(T,)``, int64.
         bias: Output bias, shape ``(V,)``.
         temperature: Divides the logits, above 0.
         softcap: Cap on the logits (before the temperature), None for none.
         with_entropy: False returns zeros for the entropy.
         chunk: Size of the pieces in which logits are made, dropped and made again for the backward pass. None keeps
             ``T * V`` float32 numbers until then, which saves a quarter of the matrix products.
-        source: Row of ``hidden`` that predicts each target, shape ``(T,)``, int64; None means row t predicts target t.
+        predictor_index: Row of ``hidden`` that predicts each label, shape ``(T,)``, int64; None means row t predicts
+            label t.
         add_to: Parameter to whose ``.grad``, once it has one, the backward pass adds the weight's gradient in place,
             instead of returning a second tensor as large as the vocabulary. Not for ``torch.autograd.grad``.
 
@@ -85,14 +86,14 @@ def token_logprobs(
     differentiates = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
     keep = chunk is None and differentiates
     settings = Settings(temperature, softcap, with_entropy, chunk, keep, product_dtype(hidden, weight))
-    if source is None:
-        source = torch.arange(len(target), device=target.device)
-    logprob, entropy = Head.apply(hidden, source, weight, bias, target, settings, add_to)
+    if predictor_index is None:
+        predictor_index = torch.arange(len(labels), device=labels.device)
+    logprob, entropy = Head.apply(hidden, predictor_index, weight, bias, labels, settings, add_to)
     return logprob, entropy
 
 
 def logits_to_logprobs(
-    logits: Tensor, target: Tensor, temperature: float = 1.0, with_entropy: bool = True
+    logits: Tensor, labels: Tensor, temperature: float = 1.0, with_entropy: bool = True
 ) -> tuple[Tensor, Tensor]:
     """The same from logits ``(T, V)`` that a model has made already, by plain operations.
 
@@ -103,6 +104,6 @@ def logits_to_logprobs(
 
     """
     logp = torch.log_softmax(logits.float() / temperature, dim=-1)
-    chosen = logp.gather(-1, target[:, None])[:, 0]
+    chosen = logp.gather(-1, labels[:, None])[:, 0]
     entropy = -(logp.exp() * logp).sum(-1) if with_entropy else torch.zeros_like(chosen)
     return chosen, entropy

@@ -89,29 +89,29 @@ class CausalPolicy(nn.Module):
             packed_layout=PackedLayout(batch),
         ).last_hidden_state[0]
         if type(head) is not nn.Linear:  # an adapter around it: its weight alone would be the wrong matrix
-            logits = head(hidden[batch.source])
+            logits = head(hidden[batch.predictor_index])
             if self.softcap is not None:
                 logits = torch.tanh(logits / self.softcap) * self.softcap
-            return logits_to_logprobs(logits, batch.target, temperature, with_entropy)
-        keeps = 4 * len(batch.target) * len(head.weight) <= self.kept_logits_mib * 2**20
+            return logits_to_logprobs(logits, batch.labels, temperature, with_entropy)
+        keeps = 4 * len(batch.labels) * len(head.weight) <= self.kept_logits_mib * 2**20
         return token_logprobs(
             hidden,
             tied.output(),
-            batch.target,
+            batch.labels,
             bias=head.bias,
             temperature=temperature,
             softcap=self.softcap,
             with_entropy=with_entropy,
             chunk=None if keeps else CHUNKS.get(hidden.device.type, Chunk(4096, 16384)),
-            source=batch.source,
+            predictor_index=batch.predictor_index,
             add_to=head.weight if add_to_grad else None,
         )
 
     def _padded(self, batch: PackedBatch, temperature: float, with_entropy: bool) -> tuple[Tensor, Tensor]:
         """The same by whole padded rows and the model's own logits, whatever the model does inside."""
-        rows, mask, source = batch.padded()
+        rows, mask, predictor_index = batch.padded()
         logits = self.model(input_ids=rows, attention_mask=mask.long(), use_cache=False).logits
-        return logits_to_logprobs(logits.flatten(0, 1)[source], batch.target, temperature, with_entropy)
+        return logits_to_logprobs(logits.flatten(0, 1)[predictor_index], batch.labels, temperature, with_entropy)
 
     def checkpoint_activations(self) -> None:
         """Keep only the inputs of decoder blocks for the backward pass and compute the rest again (about +33 %)."""

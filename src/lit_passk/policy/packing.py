@@ -1,10 +1,11 @@
 """Micro-batches without padding: the prompt of a group is stored once, and its completions share it.
 
-A micro-batch holds first the tokens of all its prompts, then those of all its completions. A completion's last token
-predicts nothing, so it is not fed to the model at all.
+A micro-batch holds first the tokens of all its prompts, then those of all its completions. What comes after the
+prediction of a completion's last trained token has no effect on the loss, so neither that token nor any after it is fed
+to the model.
 
-Legend: S tokens fed to the model, T trained tokens, P prompts and N completions of a step, p prompts and n completions
-of one micro-batch.
+Legend: S tokens fed, T trained tokens, C tokens of completions up to the last trained one of each; P prompts
+and N completions of a step, p prompts and n completions of one micro-batch.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lit_passk.policy.logprobs import predictors
-from lit_passk.policy.packed_batch import PackedBatch, ragged_arange, starts
+from lit_passk.policy.packed_batch import PackedBatch, lay_out, ragged_arange, run_sums
 
 __all__ = ["PackedBatch", "TokenCosts", "pack"]
 
@@ -34,7 +34,6 @@ class TokenCosts(NamedTuple):
 
 BY_TOKENS = TokenCosts()
 
-
 Piece = tuple[int, list[int]]
 """A prompt and the completions of it that are never separated."""
 
@@ -42,10 +41,11 @@ Piece = tuple[int, list[int]]
 def pack(
     prompt_ids: Sequence[Tensor],
     completion_ids: Sequence[Tensor],
-    group: Tensor,
+    prompt_index: Tensor,
     keep: Tensor | None,
     token_budget: int,
     *,
+    trained: Sequence[Tensor] | None = None,
     costs: TokenCosts = BY_TOKENS,
     share_prompts: bool = True,
     num_batches: int = 1,
@@ -62,9 +62,11 @@ def pack(
     Args:
         prompt_ids: P tensors of token ids, none empty.
         completion_ids: N tensors of token ids, none empty.
-        group: Which prompt a completion answers, shape ``(N,)``, int64, ascending.
+        prompt_index: Which prompt a completion answers, shape ``(N,)``, int64, ascending.
         keep: Completions to train on, shape ``(N,)``, bool; None keeps all.
         token_budget: Most tokens a micro-batch feeds to the model, prompts counted.
+        trained: Which tokens of each completion are trained, N tensors shaped like ``completion_ids``, bool; None
+            trains all. The others are context. A completion without a trained token is left out.
         costs: By what to balance; by default the number of tokens.
         share_prompts: False counts tokens as ``PackedBatch.padded`` feeds them, for models that cannot be packed.
         num_batches: Micro-batches wanted at least, so that ranks with steps of their own agree on one number.
@@ -76,32 +78,58 @@ def pack(
         The micro-batches of this rank, dearest first, empty ones last.
 
     Raises:
-        ValueError: If ``token_budget`` is not positive, ``group`` not ascending, a prompt or a completion empty.
+        ValueError: If ``token_budget`` is not positive, ``prompt_index`` not ascending, a prompt or a completion empty,
+            ``trained`` not of the completions' shapes and bool.
 
     Example:
         >>> prompts, completions = [torch.tensor([5, 6, 7])], [torch.tensor([8, 9]), torch.tensor([4, 3, 2])]
         >>> (batch,) = pack(prompts, completions, torch.tensor([0, 0]), keep=None, token_budget=64)
         >>> batch.input_ids, batch.position_ids
         (tensor([5, 6, 7, 8, 4, 3]), tensor([0, 1, 2, 3, 3, 4]))
-        >>> batch.target, batch.source
+        >>> batch.labels, batch.predictor_index
         (tensor([8, 9, 4, 3, 2]), tensor([2, 3, 2, 4, 5]))
+        >>> trained = [torch.tensor([True, False]), torch.tensor([False, True, True])]
+        >>> (batch,) = pack(prompts, completions, torch.tensor([0, 0]), None, 64, trained=trained)
+        >>> batch.input_ids, batch.labels, batch.predictor_index
+        (tensor([5, 6, 7, 4, 3]), tensor([8, 3, 2]), tensor([2, 3, 4]))
 
     """
     if token_budget < 1:
         raise ValueError(f"pack needs token_budget >= 1, but got {token_budget}.")
-    owner = group.tolist()
+    owner = prompt_index.tolist()
     if any(a > b for a, b in pairwise(owner)):
-        raise ValueError("pack needs the completions of a group side by side: `group` must be ascending.")
+        raise ValueError("pack needs the completions of a prompt side by side: `prompt_index` must be ascending.")
     if any(ids.numel() == 0 for ids in (*prompt_ids, *completion_ids)):
         raise ValueError(
             "pack needs a token in every prompt and completion: nothing predicts an empty one's neighbour."
         )
+    step = _Step(prompt_ids, completion_ids, owner, _masks(trained, completion_ids), costs)
     kept = range(len(owner)) if keep is None else keep.nonzero()[:, 0].tolist()
-    step = _Step(prompt_ids, completion_ids, owner, costs)
+    kept = [i for i in kept if step.num_trained[i]]
     cut = step.groups if share_prompts else step.rows
     spread = cut(kept, token_budget, world_size * -(-num_batches // world_size), world_size)
     spread.sort(key=step.cost, reverse=True)
     return [step.build(content) for content in spread[rank::world_size]]
+
+
+def _masks(trained: Sequence[Tensor] | None, completion_ids: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Which tokens of each completion are trained, N tensors, bool.
+
+    Raises:
+        ValueError: If they do not fit the completions.
+    """
+    if trained is None:
+        lengths = [len(ids) for ids in completion_ids]
+        return torch.ones(sum(lengths), dtype=torch.bool).split(lengths) if lengths else ()
+    if len(trained) != len(completion_ids):
+        raise ValueError(f"pack needs one `trained` for each of {len(completion_ids)} completions, got {len(trained)}.")
+    for i, (mask, ids) in enumerate(zip(trained, completion_ids, strict=True)):
+        if mask.shape != ids.shape or mask.dtype != torch.bool:
+            raise ValueError(
+                f"pack needs a bool of shape {tuple(ids.shape)} as `trained[{i}]`, one for each token, but "
+                f"got {mask.dtype} of shape {tuple(mask.shape)}."
+            )
+    return trained
 
 
 class _Step:
@@ -112,11 +140,18 @@ class _Step:
         prompt_ids: Sequence[Tensor],
         completion_ids: Sequence[Tensor],
         owner: list[int],
+        trained: Sequence[Tensor],
         costs: TokenCosts,
     ) -> None:
         self.prompt_ids, self.completion_ids, self.owner, self.costs = prompt_ids, completion_ids, owner, costs
+        self.trained = trained
         self.prompt_lengths = [ids.numel() for ids in prompt_ids]
-        self.lengths = [ids.numel() for ids in completion_ids]
+        sizes = torch.tensor([ids.numel() for ids in completion_ids], dtype=torch.int64)  # (N,)
+        flat = torch.cat([torch.zeros(0, dtype=torch.bool), *trained])  # (all tokens of completions,)
+        self.num_trained = run_sums(flat.long(), sizes).tolist()
+        place = (ragged_arange(sizes) + 1) * flat  # from 1, and 0 where not trained
+        self.lengths = torch.zeros_like(sizes).scatter_reduce(0, torch.repeat_interleave(sizes), place, "amax").tolist()
+        """Tokens up to the last trained one, itself included: all but this one are fed to the model."""
 
     def groups(self, kept: Sequence[int], token_budget: int, wanted: int, world_size: int) -> list[list[Piece]]:
         """Groups, or parts of them, dealt out by cost to at least ``wanted`` micro-batches."""
@@ -186,7 +221,7 @@ class _Step:
             prompt = self.prompt_lengths[p]
             total += prompt * (1 + pair * prompt / 2)
             fed = [self.lengths[i] - 1 for i in rows]
-            total += sum(n * (1 + pair * (prompt + n / 2)) + (n + 1) * head for n in fed)
+            total += sum(n * (1 + pair * (prompt + n / 2)) for n in fed) + head * sum(self.num_trained[i] for i in rows)
         return total
 
     def by_cost(self, pieces: Sequence[Piece]) -> list[tuple[float, Piece]]:
@@ -208,24 +243,10 @@ class _Step:
         rows = sorted(i for _, piece in content for i in piece)
         prompts = sorted({p for p, _ in content})
         number = {p: at for at, p in enumerate(prompts)}
-        prompt_lengths, fed = [self.prompt_lengths[p] for p in prompts], [self.lengths[i] - 1 for i in rows]
-        row, before = torch.tensor(rows, dtype=torch.int64), torch.tensor(prompt_lengths, dtype=torch.int64)
-        fed_lengths = torch.tensor(fed, dtype=torch.int64)
-        prompt_of = torch.tensor([number[self.owner[i]] for i in rows], dtype=torch.int64)
-        trained = ragged_arange(fed_lengths + 1)
-        target = torch.cat([torch.zeros(0, dtype=torch.int64), *(self.completion_ids[i] for i in rows)])
-        is_fed = trained < torch.repeat_interleave(fed_lengths, fed_lengths + 1)
-        positions = trained + torch.repeat_interleave(before[prompt_of], fed_lengths + 1)
-        dummy = torch.zeros(0 if rows else 1, dtype=torch.int64)
-        last = starts(before) + before - 1
-        return PackedBatch(
-            input_ids=torch.cat([*(self.prompt_ids[p] for p in prompts), target[is_fed], dummy]),
-            position_ids=torch.cat([ragged_arange(before), positions[is_fed], dummy]),
-            source=predictors(last[prompt_of], before.sum() + starts(fed_lengths), fed_lengths + 1),
-            target=target,
-            completion=torch.repeat_interleave(row, fed_lengths + 1),
-            completions=tuple(rows),
-            prompt_lengths=tuple(prompt_lengths) if rows else (1,),
-            fed_lengths=tuple(fed),
-            prompt_of=tuple(prompt_of.tolist()),
+        return lay_out(
+            [self.prompt_ids[p] for p in prompts],
+            [self.completion_ids[i][: self.lengths[i]] for i in rows],
+            [self.trained[i][: self.lengths[i]] for i in rows],
+            [number[self.owner[i]] for i in rows],
+            rows,
         )
