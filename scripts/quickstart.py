@@ -147,14 +147,14 @@ def report(folder: Path) -> None:
     from lit_passk.functional.bootstrap import pass_at_k_interval
     from lit_passk.report.compare import compare
     from lit_passk.report.plot import plot_pass_at_k
-    from lit_passk.report.summary import judged_counts
+    from lit_passk.report.summary import scored_counts
     from lit_passk.results import load_results
 
     results = {arm: load_results(folder / f"{arm}.jsonl") for arm in ARMS}
     curves, shown, ks = {}, (1, 2, 4, 8, 16, 32, 64), list(range(1, 65))
     print(f"\n{'512 unseen mazes, 64 samples each':34s}" + "".join(f"  pass@{k:<3d}" for k in shown) + " entropy")
     for arm, label in ARMS.items():
-        num_correct, num_samples = zip(*judged_counts(results[arm].groups()["maze"]).values(), strict=True)
+        num_correct, num_samples = zip(*scored_counts(results[arm].groups()["maze"]).values(), strict=True)
         bounds = pass_at_k_interval(torch.tensor(num_correct), torch.tensor(num_samples), ks)
         curves[label] = dict(zip(ks, zip(*(bound.tolist() for bound in bounds), strict=True), strict=True))
         records = results[arm].records

@@ -11,12 +11,12 @@ from lit_passk.types import Sampling
 
 
 def _write_run(path, benchmarks, seed=0, reward=None, **sampling):
-    """A result file: benchmark to a string of verdicts a problem, 1 correct, 0 wrong, x unscorable."""
+    """A result file: benchmark to a string per problem: 1 correct, 0 wrong, x unscored."""
     settings = run_settings(f"org/{path.stem}", Sampling(**{"temperature": 0.6, **sampling}), seed=seed)
     draw = random.Random(seed)
     with ResultWriter(path, settings) as writer:
         for benchmark, problems in benchmarks.items():
-            for number, verdicts in enumerate(problems):
+            for number, outcomes in enumerate(problems):
                 writer.write(
                     CompletionRecord(
                         benchmark=benchmark,
@@ -34,7 +34,7 @@ def _write_run(path, benchmarks, seed=0, reward=None, **sampling):
                         mean_logprob=-0.5,
                         seed=sample,
                     )
-                    for sample, v in enumerate(verdicts)
+                    for sample, v in enumerate(outcomes)
                 )
     return path
 

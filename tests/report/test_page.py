@@ -35,7 +35,7 @@ def test_everything_of_the_files_is_in_the_page(page, two_runs):
     assert [run["label"] for run in index["runs"]] == ["base", "better"]
     assert index["benchmarks"] == ["times", "minerva"]
     assert [problem["id"] for problem in index["problems"]] == ["p0", "p1", "p2", "p3", "p0"]
-    # total, correct, unscorable, truncated, mean tokens; then the number of different answers
+    # total, correct, unscored, truncated, mean tokens; then the number of different answers
     assert index["problems"][2]["cells"][0][:5] == [4, 2, 1, 1, 12]
     assert index["problems"][4]["cells"][0] is None
     base, better = unpack(text, "p2")
@@ -78,19 +78,19 @@ def dump_dom(page, state, folder):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (`apt-get install chromium`)")
 @pytest.mark.parametrize(
-    ("state", "ids", "verdicts"),
+    ("state", "ids", "outcomes"),
     [
         ("tab=problems&sort=easiest&benchmark=0", ["p3", "p2", "p1", "p0"], ["✓ correct"] * 4),
         ("tab=problems&sort=hardest&run=1&show=sometimes", ["p0", "p1", "p0", "p2"], ["✓ correct", "✗ wrong"]),
-        ("tab=problems&show=unscorable&filter=odd", ["p2"], ["? unscorable"]),
-        ("tab=problems&search=what+14&problem=1&filter=right", ["p2"], ["✓ correct"]),
+        ("tab=problems&show=unscored&filter=unscored", ["p2"], ["? unscored"]),
+        ("tab=problems&search=what+14&problem=1&filter=correct", ["p2"], ["✓ correct"]),
     ],
 )
-def test_page_in_a_real_browser(page, tmp_path, state, ids, verdicts):
+def test_page_in_a_real_browser(page, tmp_path, state, ids, outcomes):
     dom = dump_dom(page, state, tmp_path / "profile")
     assert 'data-ready="true"' in dom
     assert re.findall(r'<div class="id">([^<]*)</div>', dom) == ids
-    assert set(re.findall(r'<span class="verdict">([^<]*)</span>', dom)) == set(verdicts)
+    assert set(re.findall(r'<span class="outcome">([^<]*)</span>', dom)) == set(outcomes)
     assert dom.count('class="katex"') >= 2
     assert "&lt;script&gt;alert(1)" in dom
     assert "<script>alert(1)" not in dom

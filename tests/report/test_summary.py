@@ -15,14 +15,14 @@ from lit_passk.results import load_results
 
 def test_numbers_of_a_run(two_runs):
     (summary,) = summarize(load_results(two_runs[0]), "base")
-    assert (summary.num_problems, summary.num_unjudged, summary.num_samples) == (4, 0, (3, 4))
+    assert (summary.num_problems, summary.num_unscored, summary.num_samples) == (4, 0, (3, 4))
     estimate, low, high = pass_at_k_interval(torch.tensor([0, 1, 2, 4]), torch.tensor([4, 4, 3, 4]), [1, 2, 3])
     for i, k in enumerate([1, 2, 3]):
-        assert summary.pass_at_k[k] == (float(estimate[i]), float(low[i]), float(high[i]))
+        assert summary.pass_at_k[k] == pytest.approx((float(estimate[i]), float(low[i]), float(high[i])), abs=1e-12)
     assert summary.pass_at_k[1][0] == pytest.approx((0 + 1 / 4 + 2 / 3 + 1) / 4)
     others = summary.others
-    assert (others["truncated"], others["unscorable"]) == (4 / 16, 1 / 16)
-    assert (others["mean length"], others["entropy"]) == (11.5, 0.5)
+    assert (others["truncated"], others["unscored"]) == (4 / 16, 1 / 16)
+    assert (others["mean_length"], others["entropy"]) == (11.5, 0.5)
     assert others["pass^2"] == pytest.approx((0 + 0 + 1 / 3 + 1) / 4)
     assert others["coverage@0.5"] == 0.5
     assert "max@2" not in others
@@ -36,10 +36,10 @@ def test_graded_rewards_give_max_at_k(write_run, tmp_path):
     assert (summary.others["max@1"], summary.others["max@2"]) == (0.5, 0.75)
 
 
-def test_problems_without_a_verdict_are_named_not_counted(write_run, tmp_path):
+def test_problems_without_a_scored_completion_are_named_not_counted(write_run, tmp_path):
     run = write_run(tmp_path / "run.jsonl", {"times": ["xx", "10"]})
     (summary,) = summarize(load_results(run), "run")
-    assert (summary.num_problems, summary.num_unjudged) == (2, 1)
+    assert (summary.num_problems, summary.num_unscored) == (2, 1)
     assert summary.pass_at_k[1][0] == 0.5
     assert "1 of 2 problems have no completion that could be scored" in notes([summary], 0.95)[1]
     hopeless = write_run(tmp_path / "hopeless.jsonl", {"times": ["xx"]})

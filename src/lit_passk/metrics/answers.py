@@ -66,7 +66,7 @@ class MajorityAtK(AnswerMetric):
     ``compute`` returns ``maj@k`` for each k, and ``maj@n``, where all of a problem's completions vote, float64 scalars.
 
     Args:
-        ks: Numbers of completions that vote.
+        ks: Numbers of completions that vote; none computes ``maj@n`` alone.
 
     Example:
         >>> metric = MajorityAtK(ks=[1, 4])
@@ -78,7 +78,7 @@ class MajorityAtK(AnswerMetric):
 
     def __init__(self, ks: Sequence[int] = (1, 2, 4, 8)) -> None:
         super().__init__()
-        self.ks = check_ks(ks, type(self).__name__)
+        self.ks = check_ks(ks, type(self).__name__) if ks else []
 
     def compute(self) -> dict[str, Tensor]:
         """``maj@k`` of each k, and ``maj@n``."""
@@ -95,7 +95,7 @@ class AnswerDiversity(AnswerMetric):
     are left out; problems with fewer answers than a number needs are left out of it (NaN if none has enough).
 
     Args:
-        ks: Numbers of completions to count different answers among.
+        ks: Numbers of completions to count different answers among; none computes ``answer_diversity`` alone.
 
     Example:
         >>> metric = AnswerDiversity(ks=[2])
@@ -109,7 +109,7 @@ class AnswerDiversity(AnswerMetric):
 
     def __init__(self, ks: Sequence[int] = (8,)) -> None:
         super().__init__()
-        self.ks = check_ks(ks, type(self).__name__)
+        self.ks = check_ks(ks, type(self).__name__) if ks else []
 
     def compute(self) -> dict[str, Tensor]:
         """``answer_diversity`` and ``distinct@k`` of each k."""

@@ -10,7 +10,7 @@ import torch
 
 from lit_passk.errors import Refusal
 from lit_passk.functional.bootstrap import paired_difference
-from lit_passk.report.summary import default_ks, judged_counts
+from lit_passk.report.summary import default_ks, scored_counts
 from lit_passk.results import Results
 
 
@@ -68,7 +68,7 @@ def _compare(
     first: Results, second: Results, benchmark: str, ks: Sequence[int] | None, confidence: float, draws: int
 ) -> Comparison:
     left, right = first.groups()[benchmark], second.groups()[benchmark]
-    counts_a, counts_b = judged_counts(left), judged_counts(right)
+    counts_a, counts_b = scored_counts(left), scored_counts(right)
     problems = [problem for problem in counts_a if problem in counts_b]
     if not problems:
         raise Refusal(f"{first.path} and {second.path} share no scored problem of {benchmark}.")

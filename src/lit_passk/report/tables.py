@@ -12,8 +12,8 @@ from lit_passk.report.summary import Interval, Summary
 
 Table = list[list[str]]
 """Rows of cells, the header first."""
-_PERCENT = ("truncated", "unscorable")
-_SHOWN = ("maj@n", "truncated", "unscorable", "mean length")
+_PERCENT = ("truncated", "unscored")
+_SHOWN = ("maj@n", "truncated", "unscored", "mean_length")
 
 
 def chosen_ks(summaries: Sequence[Summary], most: int = 4) -> list[int]:
@@ -54,7 +54,7 @@ def summary_table(summaries: Sequence[Summary], ks: Sequence[int] | None = None)
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     """One row a benchmark and k: the difference in percentage points."""
     return [
-        ["benchmark", "problems", "k", "difference", "interval", "verdict"],
+        ["benchmark", "problems", "k", "difference", "interval", "conclusion"],
         *(
             [
                 comparison.benchmark,
@@ -88,11 +88,11 @@ def as_csv(summaries: Sequence[Summary]) -> str:
     """Every number of every summary, one a row, for other programs."""
     stream = StringIO()
     names, sampling = ("policy", "seed"), ("temperature", "top_p", "top_k", "max_tokens")
-    about_names = ("problems", "unjudged", "n_min", "n_max", *names, *sampling)
+    about_names = ("problems", "unscored_problems", "n_min", "n_max", *names, *sampling)
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["run", "benchmark", "metric", "value", "low", "high", *about_names])
     for summary in summaries:
-        about = [summary.num_problems, summary.num_unjudged, *summary.num_samples]
+        about = [summary.num_problems, summary.num_unscored, *summary.num_samples]
         about += [summary.setting(name) for name in names] + [summary.setting("sampling", name) for name in sampling]
         numbers: dict[str, Sequence[float | str]] = {f"pass@{k}": value for k, value in summary.pass_at_k.items()}
         numbers |= {name: (value, "", "") for name, value in summary.others.items() if not math.isnan(value)}
@@ -117,16 +117,16 @@ def notes(summaries: Sequence[Summary], confidence: float) -> list[str]:
         "all of them, ties by lot."
     )
     left_out = [
-        f"{summary.run}, {summary.benchmark}: {summary.num_unjudged} of {summary.num_problems} problems have no "
+        f"{summary.run}, {summary.benchmark}: {summary.num_unscored} of {summary.num_problems} problems have no "
         "completion that could be scored and are left out."
         for summary in summaries
-        if summary.num_unjudged
+        if summary.num_unscored
     ]
     return [meaning, *left_out]
 
 
 def _problems(summary: Summary) -> str:
-    return str(summary.num_problems - summary.num_unjudged) + ("*" if summary.num_unjudged else "")
+    return str(summary.num_problems - summary.num_unscored) + ("*" if summary.num_unscored else "")
 
 
 def _span(samples: tuple[int, int]) -> str:
@@ -139,4 +139,4 @@ def _value(name: str, value: float) -> str:
         return "-"
     if name in _PERCENT:
         return f"{100 * value:.1f}%"
-    return f"{value:.0f}" if name == "mean length" else f"{100 * value:.1f}"
+    return f"{value:.0f}" if name == "mean_length" else f"{100 * value:.1f}"

@@ -1,18 +1,18 @@
 // One problem: prompt, answers and completions. Completions are typeset when they come into view.
 "use strict";
 
-const VERDICTS = { right: "✓ correct", wrong: "✗ wrong", odd: "? unscorable" };
+const OUTCOMES = { correct: "✓ correct", wrong: "✗ wrong", unscored: "? unscored" };
 const FILTERS = {
   all: ["All", () => true],
-  right: ["Correct", one => one.verdict === "right"],
-  wrong: ["Wrong", one => one.verdict === "wrong"],
-  odd: ["Unscorable", one => one.verdict === "odd"],
+  correct: ["Correct", one => one.outcome === "correct"],
+  wrong: ["Wrong", one => one.outcome === "wrong"],
+  unscored: ["Unscored", one => one.outcome === "unscored"],
   truncated: ["Truncated", one => one.truncated],
 };
 
 function readCompletion(values) {
   const [sample, code, truncated, tokens, logprob, reward, answer, error, text, left] = values;
-  return { sample, verdict: ["wrong", "right", "odd"][code], truncated, tokens, logprob, reward, answer, error, text, left };
+  return { sample, outcome: ["wrong", "correct", "unscored"][code], truncated, tokens, logprob, reward, answer, error, text, left };
 }
 
 function detailPane(problem, blob, view, index, go) {
@@ -65,7 +65,7 @@ function runRow(problem, index, view) {
 
 function answerRow(answers, view) {
   const shown = answers.slice(0, 24).map(([text, count, correct], number) => make("button", {
-    className: correct * 2 >= count ? "pill answer right" : "pill answer", type: "button", title: text,
+    className: correct * 2 >= count ? "pill answer correct" : "pill answer", type: "button", title: text,
     ariaPressed: String(view.answer === number),
     onclick: () => update({ answer: view.answer === number ? null : number }),
   }, text, make("b", {}, ` × ${count}`)));
@@ -87,15 +87,15 @@ function filterRow(completions, view) {
 function completionCard(one, answers, view) {
   const given = one.answer === -1 ? "no answer" : answers[one.answer][0];
   const meta = make("div", { className: "meta" },
-    make("span", { className: "verdict" }, VERDICTS[one.verdict]),
+    make("span", { className: "outcome" }, OUTCOMES[one.outcome]),
     make("span", {}, `#${one.sample}`),
     make("span", { className: one.answer === -1 ? "none" : "given", title: given }, given),
     one.truncated ? make("span", { className: "tag" }, "truncated") : "",
     one.error ? make("span", { className: "tag" }, one.error) : "",
     make("span", { className: "push" }, `${one.tokens} tokens`),
     one.logprob === null ? "" : make("span", { title: "mean log-probability of its tokens" }, `log-prob ${one.logprob.toFixed(2)}`),
-    one.reward === Number(one.verdict === "right") ? "" : make("span", {}, `reward ${+one.reward.toFixed(4)}`));
-  const card = make("article", { className: `card completion ${one.verdict}` }, meta, make("div", { className: "body" }));
+    one.reward === Number(one.outcome === "correct") ? "" : make("span", {}, `reward ${+one.reward.toFixed(4)}`));
+  const card = make("article", { className: `card completion ${one.outcome}` }, meta, make("div", { className: "body" }));
   card.fill = () => fillCard(card, one, view);
   return card;
 }

@@ -6,7 +6,7 @@ const SHOW = {
   never: ["Never solved", cell => cell.scored > 0 && cell.correct === 0],
   sometimes: ["Sometimes solved", cell => cell.correct > 0 && cell.correct < cell.scored],
   always: ["Always solved", cell => cell.scored > 0 && cell.correct === cell.scored],
-  unscorable: ["With unscorable", cell => cell.unscorable > 0],
+  unscored: ["With unscored", cell => cell.unscored > 0],
   truncated: ["With truncated", cell => cell.truncated > 0],
 };
 const SORT = {
@@ -20,9 +20,9 @@ const SORT = {
 
 function readCell(values) {
   if (values === null) return null;
-  const [total, correct, unscorable, truncated, tokens, answers] = values;
-  const scored = total - unscorable;
-  return { total, correct, unscorable, truncated, tokens, answers, scored, rate: scored ? correct / scored : null };
+  const [total, correct, unscored, truncated, tokens, answers] = values;
+  const scored = total - unscored;
+  return { total, correct, unscored, truncated, tokens, answers, scored, rate: scored ? correct / scored : null };
 }
 
 function prepareProblems(index) {
@@ -52,9 +52,9 @@ function rateBar(cell, other, title) {
   const bar = make("div", { className: "bar" });
   if (cell.total) {
     bar.append(make("i", { style: `width:${100 * cell.correct / cell.total}%` }));
-    bar.append(make("i", { className: "odd", style: `width:${100 * cell.unscorable / cell.total}%` }));
+    bar.append(make("i", { className: "unscored", style: `width:${100 * cell.unscored / cell.total}%` }));
   }
-  const share = cell.scored ? `${cell.correct} / ${cell.scored}` : "unscorable";
+  const share = cell.scored ? `${cell.correct} / ${cell.scored}` : "unscored";
   return make("div", { className: other ? "rate other" : "rate", title }, bar, make("span", { className: "share" }, share));
 }
 
