@@ -41,7 +41,7 @@ def record(problem, sample, completion):
     )
 
 
-def test_tasks_of_a_configuration_judge_again(config, tmp_path, capsys):
+def test_tasks_of_a_configuration_score_again(config, tmp_path, capsys):
     task = load_tasks(config)["products"]
     assert isinstance(task, ArithmeticTask)
     path = tmp_path / "run.jsonl"
@@ -49,7 +49,7 @@ def test_tasks_of_a_configuration_judge_again(config, tmp_path, capsys):
         for problem in (task[0], task[1]):
             writer.write([record(problem, 0, problem.answer), record(problem, 1, "no idea")])
     assert main([str(path), "--config", str(config), "--out", str(tmp_path / "new.jsonl")]) == 0
-    assert "4 completions, 2 with another verdict, 0 unscorable" in capsys.readouterr().out
+    assert "4 completions, 2 with another outcome, 0 unscored" in capsys.readouterr().out
     records = load_results(tmp_path / "new.jsonl").records
     assert [r.correct for r in records] == [True, False, True, False]
     assert [r.reference for r in records[::2]] == [task[0].answer, task[1].answer]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+
+import msgspec
 
 from lit_passk.results import CompletionRecord, ResultWriter, run_settings
 from lit_passk.tasks.base import Task
@@ -29,7 +30,7 @@ def record(problem="p1", sample=0, **changes):
         mean_logprob=-0.5,
         seed=100 + sample,
     )
-    return replace(base, **changes)
+    return msgspec.structs.replace(base, **changes)
 
 
 def group(problem, samples):
@@ -58,7 +59,7 @@ class Times(Task):
     def score(self, problem, completion):
         answer = completion.rpartition("{")[2].rstrip("}")
         if answer == "3":
-            return Score(reward=0.0, correct=False, error="no verdict")
+            return Score(reward=0.0, correct=False, error="no score")
         return Score(reward=float(answer == problem.answer), correct=answer == problem.answer, answer=answer)
 
 

@@ -27,6 +27,38 @@ def test_round_trip(tmp_path):
     assert list(results.groups()["times"]) == ["p1", "p2"]
 
 
+def test_files_of_earlier_releases_are_read(tmp_path):
+    """As they were written before: an integer for a whole reward, half a surrogate pair as an escape."""
+    path = tmp_path / "old.jsonl"
+    path.write_text(
+        '{"format": "lit-passk-results", "version": 1, "settings": {"policy": "p", "sampling": {"top_p": 1.0}}, '
+        '"versions": {"torch": "2.9"}, "rescored": {"from": "older.jsonl", "versions": {}}}\n'
+        '{"benchmark": "times", "problem_id": "p1", "sample": 0, "prompt": "q", "reference": "14", '
+        '"completion": "\\ud83d", "answer": null, "reward": 1, "correct": true, "truncated": false, "error": null, '
+        '"num_tokens": 3, "mean_logprob": null, "seed": 9223372036854775807}\n'
+    )
+    results = load_results(path)
+    assert (results.settings["sampling"], results.versions) == ({"top_p": 1.0}, {"torch": "2.9"})
+    (only,) = results.records
+    assert (only.completion, only.answer, only.reward, only.seed) == ("\ud83d", None, 1.0, 2**63 - 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b'{"format": "lit-passk-results", "version": 2, "settings": {}, "versions": {}}', "version 2, but .* reads 1"),
+        (b'{"format": "lit-passk-results", "version": 1, "versions": {}}', "missing required field `settings`"),
+        (b'{"format": "lit-passk-results", "version": 1, "settings": 3, "versions": {}}', r"at `\$\.settings`"),
+    ],
+)
+def test_broken_headers_are_named(tmp_path, header, message):
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(header + b"\n")
+    with pytest.raises(ValueError, match=message) as caught:
+        load_results(path)
+    assert str(caught.value).startswith(f"{path}:1: ")
+
+
 def test_missing_and_duplicates(tmp_path):
     with ResultWriter(tmp_path / "run.jsonl", SETTINGS) as writer:
         writer.write(group("p1", [0, 2]))
@@ -125,12 +157,17 @@ def test_foreign_files_are_left_alone(tmp_path):
     ("line", "message"),
     [
         (b"not json\n", "not a JSON line"),
-        (b"[1]\n", "must hold a JSON object"),
-        (encode_record(record(sample=9)).replace(b'"seed"', b'"sead"'), "'sead'"),
-        (encode_record(record(sample=9)).replace(b'"correct": false', b'"correct": 0'), "'correct' must be bool"),
-        (encode_record(record(sample=9)).replace(b', "seed": 109', b""), "lacks 'seed'"),
+        (b"[1]\n", "Expected `object`, got `array`"),
+        (encode_record(record(sample=9)).replace(b'"seed"', b'"sead"'), "unknown field `sead`"),
+        (
+            encode_record(record(sample=9)).replace(b'"correct": false', b'"correct": 0'),
+            r"`int` - at `\$\.correct`",
+        ),
+        (encode_record(record(sample=9)).replace(b'"sample": 9', b'"sample": true'), r"got `bool` - at `\$\.sample`"),
+        (encode_record(record(sample=9)).replace(b'"answer": "9"', b'"answer": 9'), r"got `int` - at `\$\.answer`"),
+        (encode_record(record(sample=9)).replace(b', "seed": 109', b""), "missing required field `seed`"),
         (encode_record(record(sample=9)).replace(b'"reward": 0.0', b'"reward": NaN'), "NaN is no JSON number"),
-        (encode_record(record(sample=9)).replace(b'"sample": 9', b'"sample": -1'), "counts from 0"),
+        (encode_record(record(sample=9)).replace(b'"sample": 9', b'"sample": -1'), r">= 0 - at `\$\.sample`"),
         (encode_record(record(sample=0)), "is already on line 2"),
     ],
 )
@@ -189,7 +226,7 @@ def test_records_of_a_scored_group():
             Completion(token_ids=[], logprobs=[], finish_reason="length"),
         ],
         texts=["{3}", ""],
-        scores=[Score(reward=1.0, correct=True, answer="3"), Score(reward=0.0, correct=False, error="no verdict")],
+        scores=[Score(reward=1.0, correct=True, answer="3"), Score(reward=0.0, correct=False, error="no score")],
         seed=70,
     )
     first, second = group_records("times", scored, samples=[4, 5])
@@ -197,11 +234,11 @@ def test_records_of_a_scored_group():
     assert (first.sample, first.seed, first.num_tokens, first.mean_logprob) == (4, 70, 2, -1.0)
     assert (first.completion, first.answer, first.correct, first.truncated) == ("{3}", "3", True, False)
     assert (second.sample, second.seed, second.mean_logprob) == (5, 71, None)
-    assert (second.error, second.truncated) == ("no verdict", True)
+    assert (second.error, second.truncated) == ("no score", True)
     assert [record.sample for record in group_records("times", scored)] == [0, 1]
 
 
-def test_rescore_judges_again_and_keeps_the_samples(tmp_path):
+def test_rescore_scores_again_and_keeps_the_samples(tmp_path):
     path = tmp_path / "run.jsonl"
     with ResultWriter(path, SETTINGS) as writer:
         writer.write(group("p2", range(4)))
@@ -214,7 +251,7 @@ def test_rescore_judges_again_and_keeps_the_samples(tmp_path):
     assert [(r.problem_id, r.sample) for r in new.records] == [("p2", s) for s in range(4)] + [("p1", 0), ("p1", 1)]
     assert [r.correct for r in new.records] == [False, False, True, False, False, True]
     assert [r.reference for r in new.records] == ["2"] * 4 + ["1"] * 2
-    assert new.records[3].error == "no verdict"
+    assert new.records[3].error == "no score"
     assert [r.completion for r in new.records] == [r.completion for r in load_results(path).records]
     with ResultWriter(summary.path, SETTINGS) as writer:
         assert writer.missing("times", "p2", 5) == [4]

@@ -41,8 +41,8 @@ def main(args: Sequence[str] | None = None) -> int:
     with Scorer(tasks, num_workers=options.num_workers, timeout=options.score_timeout) as scorer:
         summary = rescore(options.result, tasks, options.out, submit=scorer.submit)
     print(
-        f"wrote {summary.path}: {summary.num_completions} completions, {summary.num_changed} with another verdict, "
-        f"{summary.num_unscorable} unscorable"
+        f"wrote {summary.path}: {summary.num_completions} completions, {summary.num_changed} with another outcome, "
+        f"{summary.num_unscored} unscored"
     )
     return 0
 

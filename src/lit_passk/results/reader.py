@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lit_passk.errors import Refusal
-from lit_passk.results.record import MAGIC, CompletionRecord, decode_header, decode_record
+from lit_passk.results.record import MAGIC, CompletionRecord, Header, decode_header, decode_record
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +63,10 @@ def load_results(path: str | PathLike[str]) -> Results:
                 )
             seen[key] = number
             records.append(record)
-    return Results(path=path, settings=header["settings"], versions=header["versions"], records=records)
+    return Results(path=path, settings=header.settings, versions=header.versions, records=records)
 
 
-def read_header(stream: BinaryIO, path: Path) -> dict[str, Any] | None:
+def read_header(stream: BinaryIO, path: Path) -> Header | None:
     """The header, or None when the file is empty or holds a torn header only."""
     line = stream.readline()
     if line.endswith(b"\n"):

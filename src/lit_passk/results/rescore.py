@@ -1,4 +1,4 @@
-"""Judge the completions of a result file again, without sampling."""
+"""Score the completions of a result file again, without sampling."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
+
+import msgspec
 
 from lit_passk.errors import Refusal
 from lit_passk.results.reader import Results, load_results
@@ -21,7 +23,7 @@ from lit_passk.types import Problem, Score
 log = logging.getLogger(__name__)
 
 Submit: TypeAlias = "Callable[[str, Problem, str], Future[Score]]"
-"""Has one completion of a benchmark judged; ``lit_passk.scoring.scorer.Scorer.submit`` is one."""
+"""Has one completion of a benchmark scored; ``lit_passk.scoring.scorer.Scorer.submit`` is one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,8 +34,8 @@ class RescoreSummary:
     """The new file."""
     num_completions: int
     num_changed: int
-    """Completions whose verdict (correct, wrong, unscorable) is another than before."""
-    num_unscorable: int
+    """Completions that were correct, wrong or unscored and are now another of the three."""
+    num_unscored: int
 
 
 def rescore(
@@ -42,7 +44,7 @@ def rescore(
     out: str | PathLike[str] | None = None,
     submit: Submit | None = None,
 ) -> RescoreSummary:
-    """Judge every completion of a result file by the task's present verifier and answer keys.
+    """Score every completion of a result file by the task's present verifier and answer keys.
 
     Nothing is sampled. The new file appears whole or not at all, and can be continued like the old one.
 
@@ -50,8 +52,8 @@ def rescore(
         path: The result file; it is not changed.
         task: The task its problems are from; a mapping from benchmark name to task for a file of several.
         out: The new file; ``<name>.rescored.jsonl`` beside the old one by default. It is replaced if it exists.
-        submit: Judges in worker processes under a time limit, for verifiers that may hang: ``Scorer(tasks).submit``
-            with tasks under the names of the benchmarks. None judges in this process.
+        submit: Scores in worker processes under a time limit, for verifiers that may hang: ``Scorer(tasks).submit``
+            with tasks under the names of the benchmarks. None scores in this process.
 
     Raises:
         ValueError: If a benchmark has no task, a problem is not in its task, or ``out`` is the old file itself.
@@ -73,14 +75,14 @@ def rescore(
             futures = [submit(benchmark, problem, completion) for problem, completion in pairs]
             scores = (future.result() for future in futures)
         for row, (problem, _), score in zip(rows, pairs, scores, strict=True):
-            records[row] = _judged(results.records[row], problem, score)
+            records[row] = _rescored(results.records[row], problem, score)
     _write_atomically(target, results, records)
     changed = sum(
         (old.correct, old.error is None) != (new.correct, new.error is None)
         for old, new in zip(results.records, records, strict=True)
     )
-    unscorable = sum(record.error is not None for record in records)
-    return RescoreSummary(path=target, num_completions=len(records), num_changed=changed, num_unscorable=unscorable)
+    unscored = sum(record.error is not None for record in records)
+    return RescoreSummary(path=target, num_completions=len(records), num_changed=changed, num_unscored=unscored)
 
 
 def _task_of(benchmark: str, task: Task | Mapping[str, Task], results: Results) -> Task:
@@ -116,8 +118,8 @@ def _pairs(task: Task, records: Sequence[CompletionRecord], path: Path) -> list[
     return pairs
 
 
-def _judged(record: CompletionRecord, problem: Problem, score: Score) -> CompletionRecord:
-    return replace(
+def _rescored(record: CompletionRecord, problem: Problem, score: Score) -> CompletionRecord:
+    return msgspec.structs.replace(
         record,
         reference=problem.answer,
         answer=score.answer,

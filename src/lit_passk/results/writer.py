@@ -19,6 +19,7 @@ from lit_passk.results.record import (
     FORMAT,
     VERSION,
     CompletionRecord,
+    Header,
     decode_header,
     encode_line,
     encode_record,
@@ -65,7 +66,7 @@ class ResultWriter:
         self._questions: dict[tuple[str, str], int] = {}
         self._offset = 0
         self._line = 1
-        # The settings take the road through JSON that the file's own took: a tuple equals the list it became.
+        # Encoded and, to be compared, decoded like those of the file: a tuple equals the list that it became there.
         self._header = encode_line(
             {"format": FORMAT, "version": VERSION, "settings": settings, "versions": installed_versions()}
         )
@@ -89,7 +90,7 @@ class ResultWriter:
             How many were written.
 
         Raises:
-            ValueError: If a problem's prompt or reference is not the one its other samples were judged by, or a value
+            ValueError: If a problem's prompt or reference is not the one its other samples were scored by, or a value
                 is not finite. Nothing of the group is written then.
         """
         with self._locked():
@@ -186,12 +187,12 @@ class ResultWriter:
                 "prompt or reference answer. Evaluate a changed data set into a new file."
             )
 
-    def _check_settings(self, header: dict[str, Any]) -> None:
+    def _check_settings(self, header: Header) -> None:
         own = decode_header(self._header, str(self.path))
-        if different := settings_differences(header["settings"], own["settings"]):
+        if different := settings_differences(header.settings, own.settings):
             raise Refusal(
                 f"{self.path} was started with other settings, so its samples cannot be continued by this run "
                 f"({'; '.join(different)}). Write to another file, or use the settings of the file."
             )
-        if changed := settings_differences(header["versions"], own["versions"]):
+        if changed := settings_differences(header.versions, own.versions):
             log.warning("%s is continued with other package versions: %s.", self.path, "; ".join(changed))
