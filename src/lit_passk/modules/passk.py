@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -22,6 +22,7 @@ from lit_passk.modules.policy_owner import PolicyOwner
 from lit_passk.modules.resumable import Resumable
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.step_metrics import CORRECTION_SUMS, step_metrics
+from lit_passk.modules.trainer_checks import check_trainer, refuse_spawn
 from lit_passk.modules.training_batch import TrainingBatch, collect
 from lit_passk.modules.validation import PassAtKValidation
 from lit_passk.policy.lora import LoRA
@@ -128,8 +129,14 @@ class PassKRLModule(Resumable, PolicyOwner, PassAtKValidation):
     def setup(self, stage: str) -> None:
         """Refuse a strategy that does not fit the length of the run, where that is known before the data is."""
         guard(self.trainer)
+        check_trainer(self.trainer)
         if stage == "fit" and (self.max_rl_steps > 0 or self.trainer.max_epochs in (None, -1)):
             self.advantage.check_run(self.max_rl_steps)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Refuse to be sent to spawned processes."""
+        refuse_spawn()
+        return super().__getstate__()
 
     def on_train_start(self) -> None:
         """Look at the strategy again, now that the length of the run is known, and restore random numbers."""

@@ -1,0 +1,105 @@
+"""Settings of Lightning's ``Trainer`` with which a run would be silently wrong: refused, each with the remedy."""
+
+from __future__ import annotations
+
+from multiprocessing.context import get_spawning_popen
+
+import lightning as L
+from lightning.pytorch.strategies import (
+    DDPStrategy,
+    DeepSpeedStrategy,
+    ModelParallelStrategy,
+    SingleDeviceStrategy,
+    SingleDeviceXLAStrategy,
+    Strategy,
+    XLAStrategy,
+)
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
+from lightning.pytorch.trainer.states import TrainerFn
+
+from lit_passk.errors import Refusal
+
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
+SPAWN = (
+    "Processes that are spawned or forked from this one (`ddp_spawn`, `ddp_fork`, `ddp_notebook`) would hold copies of "
+    "this module, of its engine and of its scoring processes. Set `trainer.strategy` to `ddp` or "
+    "`ModelParallelStrategy`, or start the processes with torchrun."
+)
+
+
+def check_trainer(trainer: L.Trainer) -> None:
+    """Refuse what a ``PassKRLModule`` cannot be trained or evaluated with; call it in ``setup``, before models load.
+
+    Raises:
+        Refusal: With what was set and what to set instead.
+    """
+    _check_precision(str(trainer.precision))
+    _check_strategy(trainer.strategy)
+    if trainer.state.fn == TrainerFn.FITTING:
+        _check_fit(trainer)
+    elif trainer.validate_loop.inference_mode:  # in `fit`, Lightning validates without it
+        raise Refusal(
+            "`trainer.inference_mode` must be False: weights that an engine takes over inside inference mode could not "
+            "be changed afterwards. Set `Trainer(inference_mode=False)`."
+        )
+
+
+def refuse_spawn() -> None:
+    """Refuse to be pickled for a process that is being started; call it in ``__getstate__``.
+
+    Such a process is started before any hook of a module or callback has run.
+    """
+    if get_spawning_popen() is not None:
+        raise Refusal(SPAWN)
+
+
+def _check_precision(precision: str) -> None:
+    if precision in PRECISIONS:
+        return
+    why = (
+        "float16 needs its loss scaled, and gradients would be clipped by the norm of the scaled ones."
+        if "16" in precision
+        else "Log-probabilities, losses and metrics are float32."
+    )
+    raise Refusal(
+        f"`trainer.precision` must be one of {', '.join(PRECISIONS)}, but got {precision}. {why} Set "
+        f"{'bf16-mixed' if '16' in precision else '32-true'}."
+    )
+
+
+def _check_strategy(strategy: Strategy) -> None:
+    name = type(strategy).__name__
+    tested = isinstance(strategy, (SingleDeviceStrategy, DDPStrategy, ModelParallelStrategy))
+    # Lightning derives these from the ones above.
+    if not tested or isinstance(strategy, (DeepSpeedStrategy, XLAStrategy, SingleDeviceXLAStrategy)):
+        raise Refusal(
+            f"`trainer.strategy` must be a single device, `ddp` or `ModelParallelStrategy` (FSDP2), but got {name}. "
+            "To shard the policy over ranks set `trainer.strategy: ModelParallelStrategy`."
+        )
+    if isinstance(strategy.launcher, _MultiProcessingLauncher):
+        raise Refusal(SPAWN)
+    if isinstance(strategy, ModelParallelStrategy) and strategy._tensor_parallel_size != 1:
+        ranks = strategy.num_nodes * strategy.num_processes
+        raise Refusal(
+            "`trainer.strategy._tensor_parallel_size` must be 1, but got "
+            f"{strategy._tensor_parallel_size} (Lightning's default is as many as a node has devices): the policy is "
+            f"sharded over data-parallel ranks alone. Set `data_parallel_size: {ranks}` and `tensor_parallel_size: 1`. "
+            "An engine's own `tensor_parallel_size` is another setting."
+        )
+
+
+def _check_fit(trainer: L.Trainer) -> None:
+    overfit = trainer.overfit_batches  # type: ignore[attr-defined]
+    if overfit > 0:
+        raise Refusal(
+            f"`trainer.overfit_batches` must be 0, but got {overfit}: an RL step draws its prompts by "
+            "its number, so every step would have others. Give `data.train` a task with as few problems as a step has "
+            "(`data.prompts_per_step`)."
+        )
+    connector = trainer._accelerator_connector
+    if trainer.world_size > 1 and connector.use_distributed_sampler:
+        raise Refusal(
+            "`trainer.use_distributed_sampler` must be False with several processes: the data module deals prompts out "
+            "to ranks by itself, and Lightning's sampler repeats some of them. Set "
+            "`Trainer(use_distributed_sampler=False)`."
+        )
