@@ -81,7 +81,7 @@ class RolloutEngine(ABC):
             version: What ``version`` is afterwards.
 
         Raises:
-            RuntimeError: If a tensor found no place, or a weight of the engine got none.
+            CannotRun: If a tensor found no place, or a weight of the engine got none.
         """
 
     @abstractmethod

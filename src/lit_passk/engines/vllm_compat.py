@@ -21,13 +21,15 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from lit_passk.distributed import all_objects
-from lit_passk.engines.interrupts import interrupts_held
+from lit_passk.engines import vllm_weights
 from lit_passk.engines.vllm_requests import sampling_fields
 from lit_passk.errors import CannotRun
 from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
     from vllm import LLMEngine, RequestOutput, SamplingParams
+
+    from lit_passk.policy.checkpoint_names import CheckpointNames
 
 MIN_BATCHED_TOKENS = 4096
 """Prompt tokens vLLM may prefill in one step on CPU, whatever the model's limit."""
@@ -207,18 +209,29 @@ def cpu_args(policy_path: str, max_model_len: int | None) -> dict[str, Any]:
     return {"enable_chunked_prefill": False, "max_num_batched_tokens": num_batched_tokens, "block_size": 32}
 
 
-@torch.no_grad()
-def reload_weights(engine: LLMEngine, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
-    """Stream tensors under Hugging Face names into the engine, then drop what was cached of the old ones.
+def reload_weights(
+    engine: LLMEngine,
+    named_tensors: Iterable[tuple[str, Tensor]],
+    names: CheckpointNames,
+    version: int,
+    look_closely: bool,
+) -> None:
+    """Stream the policy's tensors into the engine, then drop what was cached of the old ones.
+
+    Args:
+        engine: vLLM's engine.
+        named_tensors: The items of the policy's ``state_dict()``.
+        names: Of the policy's tensors in a checkpoint, which vLLM reads.
+        version: What the new weights are called.
+        look_closely: See ``vllm_weights.reload_weights``.
 
     Raises:
-        RuntimeError: If the prefix cache could not be dropped, because completions are still being sampled.
+        RuntimeError: If a weight did not arrive (see ``vllm_weights``), or the prefix cache could not be dropped,
+            because completions are still being sampled.
     """
     if engine.has_unfinished_requests():
         raise RuntimeError("Weights cannot be loaded while completions are being sampled: exhaust `generate` first.")
-    kwargs = {"weights_iterator": iter(named_tensors), "is_checkpoint_format": True}
-    with interrupts_held():  # on a CPU the kernels of the old weights are freed by their `__del__`, layer after layer
-        engine.collective_rpc("reload_weights", kwargs=kwargs)
+    vllm_weights.reload_weights(engine, named_tensors, names, look_closely)
     set_version(engine, version)
     if not engine.reset_prefix_cache():
         raise RuntimeError(

@@ -13,6 +13,7 @@ from lit_passk.engines import vllm_compat
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.vllm_requests import check_request, group_size
 from lit_passk.errors import Refusal
+from lit_passk.policy.checkpoint_names import CheckpointNames, skeleton
 from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class VLLMEngine(RolloutEngine):
         """Precision of the weights in use; known after ``start``."""
         self._llm: LLMEngine | None = None
         self._eos_token_ids: list[int] = []
+        self._names: CheckpointNames | None = None
+        self._looked_closely = False
         self._loaded: int | None = None  # the version that `load_weights` brought last, None when it has to come again
         self._num_calls = 0
         self._asleep = False
@@ -97,6 +100,8 @@ class VLLMEngine(RolloutEngine):
         self.dtype = self._choose_dtype(policy_path, policy)
         self._check_processes()
         self._eos_token_ids = [int(token) for token in eos_token_ids]
+        self._names = CheckpointNames(policy if policy is not None else skeleton(policy_path))
+        self._looked_closely = False
         self._llm = vllm_compat.build_engine(self._all_engine_args(policy_path))
         self.version = 0
         vllm_compat.set_version(self._llm, self.version)
@@ -111,13 +116,18 @@ class VLLMEngine(RolloutEngine):
         """Stream the tensors into vLLM, one layer at a time, and drop its prefix cache.
 
         Nothing happens when ``version`` is the one loaded last; ``named_tensors`` is then not touched, on no rank.
+
+        Raises:
+            CannotRun: If vLLM did not use a tensor, or lacks one.
         """
         llm = self._started()
         if self._asleep:
             raise RuntimeError("VLLMEngine is asleep: call `wake()` before `load_weights`.")
         if version == self._loaded:
             return
-        vllm_compat.reload_weights(llm, named_tensors, version)
+        assert self._names is not None
+        vllm_compat.reload_weights(llm, named_tensors, self._names, version, look_closely=not self._looked_closely)
+        self._looked_closely = True
         self.version = self._loaded = version
 
     def generate(
@@ -161,7 +171,7 @@ class VLLMEngine(RolloutEngine):
         if self._llm is None:
             return
         llm, self._llm = self._llm, None
-        self._loaded, self.version = None, -1
+        self._loaded, self.version, self._names = None, -1, None
         self._asleep = self._kv_cache_asleep = False
         vllm_compat.close_engine(llm)
 

@@ -1,0 +1,65 @@
+"""Which tensors were read, and by what."""
+
+import pytest
+import torch
+from torch import nn
+
+from lit_passk.engines.vllm_weights import _Account, _Reads
+
+
+def test_a_tensor_is_read_by_operations_and_not_by_views() -> None:
+    reads = _Reads()
+    a, b, c, d = (reads.follow(name, torch.ones(4, 2)) for name in "abcd")
+    target = torch.zeros(2, 2)
+    with reads:
+        a.t().narrow(0, 0, 1).view(-1)
+        target.copy_(b[1:3])  # a slice of another rank's
+        (-c.exp()).to(torch.bfloat16)
+        d.contiguous().shape  # noqa: B018
+    assert reads.read == {"b", "c"}
+
+
+def test_tensors_of_one_storage_are_told_apart_and_tied_ones_are_not() -> None:
+    reads = _Reads()
+    fused = torch.arange(6.0).reshape(3, 2)
+    first, second = reads.follow("first", fused[0]), reads.follow("second", fused[1])
+    embedding = torch.ones(3)
+    reads.follow("embedding", embedding), reads.follow("head", embedding)
+    with reads:
+        assert (second + 1).tolist() == [3.0, 4.0]
+        embedding + 1
+    assert first.tolist() == [0.0, 1.0]
+    assert reads.read == {"second", "embedding", "head"}
+
+
+def test_an_address_that_is_used_again_belongs_to_the_new_tensor() -> None:
+    reads = _Reads()
+    buffer = torch.zeros(1024)
+    address = reads.follow("old", buffer).data_ptr()
+    del buffer
+    kept = []
+    for _ in range(1000):
+        kept.append(torch.zeros(1024))
+        if kept[-1].data_ptr() == address:
+            break
+    else:
+        pytest.skip("the allocator did not use the address again")
+    with reads:
+        reads.follow("new", kept[-1]) + 1
+    assert reads.read == {"new"}
+
+
+def test_what_was_not_used_and_what_got_too_little_is_named() -> None:
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    account = _Account(nn.Linear(2, 2), tied={"head": "embedding", "other": "nothing"}, look_closely=True)
+    assert account.reads is not None
+    sent = dict(account.sent({n: torch.ones(2) for n in ("embedding", "head", "other", "fused")}.items()))
+    with account.reads:
+        sent["embedding"] + 1
+    account.wanted = {f"layer.{i}": 4 for i in range(9)}
+    account.numbers.update({"layer.0": 4, "layer.1": 3})
+    with pytest.raises(RuntimeError, match=r"layer.1 \(3 of 4\), layer.2 \(0 of 4\).* and 2 more; .*other, fused\."):
+        account.settle()
+    account.numbers.update(dict.fromkeys(account.wanted, 4))
+    account.reads.read.update({"other", "fused"})
+    account.settle()
