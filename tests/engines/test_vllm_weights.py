@@ -51,9 +51,12 @@ def test_an_address_that_is_used_again_belongs_to_the_new_tensor() -> None:
 
 def test_what_was_not_used_and_what_got_too_little_is_named() -> None:
     pytest.importorskip("vllm", reason="vLLM is not installed")
-    account = _Account(nn.Linear(2, 2), tied={"head": "embedding", "other": "nothing"}, look_closely=True)
+    model = nn.ParameterDict({name: nn.Parameter(torch.ones(2)) for name in ("embedding", "head", "other")})
+    account = _Account(model, tied={"head": "embedding", "other": "nothing"}, look_closely=True)
     assert account.reads is not None
-    sent = dict(account.sent({n: torch.ones(2) for n in ("embedding", "head", "other", "fused")}.items()))
+    names = ("embedding", "head", "other", "fused")
+    sent = dict(account.sent((name, torch.ones(2)) for name in names))
+    assert tuple(sent) == names
     with account.reads:
         sent["embedding"] + 1
     account.wanted = {f"layer.{i}": 4 for i in range(9)}
@@ -63,3 +66,12 @@ def test_what_was_not_used_and_what_got_too_little_is_named() -> None:
     account.numbers.update(dict.fromkeys(account.wanted, 4))
     account.reads.read.update({"other", "fused"})
     account.settle()
+
+
+def test_a_tied_head_goes_only_where_there_is_a_place_for_it() -> None:
+    model = nn.ModuleDict({"language_model": nn.ModuleDict({"lm_head": nn.Linear(2, 2, bias=False)})})
+    tensors = {"embed.weight": torch.ones(2), "lm_head.weight": torch.ones(2), "score.weight": torch.ones(2)}
+    account = _Account(
+        model, tied=dict.fromkeys(["lm_head.weight", "score.weight"], "embed.weight"), look_closely=False
+    )
+    assert list(dict(account.sent(tensors.items()))) == ["embed.weight", "lm_head.weight"]

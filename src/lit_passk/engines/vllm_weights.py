@@ -87,7 +87,7 @@ class _Account:
         """How many it has room for."""
 
     def sent(self, named_tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-        """Pass the tensors on and remember their names; a tied head only to a model that has one beside its embedding."""
+        """Pass the tensors on and remember their names; a tied head only to a model with a place for one."""
         parameters = self.model.named_parameters(remove_duplicate=False)
         places = {_last_two(name) for name, _ in parameters}
         for name, tensor in named_tensors:
