@@ -285,6 +285,51 @@ def test_a_task_of_the_users_own_script_works(tmp_path):
     assert out == "fine\n", err
 
 
+@pytest.mark.parametrize("data", ["'__main__'", "b'c__main__'", "['if __name__ == \"__main__\":']"])
+def test_a_script_is_not_run_again_for_a_word_in_the_data(tmp_path, data):
+    owner = start_script(
+        tmp_path,
+        f"""
+        print("imported", flush=True)
+        from helpers.scoring_tasks import Obedient
+        from lit_passk.scoring.scorer import Scorer
+
+        task = Obedient()
+        task.data = {data}
+        with Scorer({{"task": task}}, num_workers=1, timeout=1000) as scorer:
+            print(scorer.submit("task", task[0], "fine").result().answer)
+        """,
+    )
+    out, err = owner.communicate(timeout=60)
+    assert out == "imported\nfine\n", err
+
+
+@pytest.mark.parametrize("held", ["Mine", "mine", "Mine()", "[{1: Mine()}]", "functools.partial(mine, 1)"])
+def test_whatever_a_task_holds_of_the_users_own_script_is_loaded(tmp_path, held):
+    owner = start_script(
+        tmp_path,
+        f"""
+        import functools
+        from helpers.scoring_tasks import Obedient
+        from lit_passk.scoring.scorer import Scorer
+
+        class Mine:
+            pass
+
+        def mine(*args):
+            pass
+
+        if __name__ == "__main__":
+            task = Obedient()
+            task.held = {held}
+            with Scorer({{"task": task}}, num_workers=1, timeout=1000) as scorer:
+                print(scorer.submit("task", task[0], "fine").result().answer)
+        """,
+    )
+    out, err = owner.communicate(timeout=60)
+    assert out == "fine\n", err
+
+
 def test_a_script_without_a_guard_is_told_so(tmp_path):
     owner = start_script(
         tmp_path,

@@ -6,6 +6,7 @@ import builtins
 import json
 import sys
 import warnings
+from decimal import Decimal
 
 import pytest
 
@@ -31,7 +32,9 @@ def test_a_file_is_read_in_order(tmp_path):
         ("", "is empty"),
         ("   ", "is empty"),
         ("[1, 2]", "must hold a JSON object, but got list"),
-        ('"text"', "must hold a JSON object, but got str"),
+        ('"text"', "must hold a JSON object, but got str: 'text'"),
+        ("[" * 100_000, "is not valid JSON: .* It begins "),
+        ('{"q": ' + "1" * 5000 + "}", "is not valid JSON: .* It begins "),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, bad, message):
@@ -50,13 +53,27 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("x^2", "x^2"), (27, "27"), (27.0, "27"), (0.5, "0.5"), (["1", "2"], "1, 2"), (["$3$"], "$3$")],
+    [
+        ("x^2", "x^2"),
+        (27, "27"),
+        (27.0, "27"),
+        (0.5, "0.5"),
+        (["1", "2"], "1, 2"),
+        (["$3$"], "$3$"),
+        (True, "True"),
+        (False, "False"),
+        (Decimal("2.50"), "2.50"),
+        (Decimal("3.0"), "3"),
+        (10**30, "1" + "0" * 30),
+    ],
 )
 def test_numbers_and_lists_are_read_as_text(value, text):
     assert Record("here", {"a": value}).text("a", "the answer") == text
 
 
-@pytest.mark.parametrize("value", ["", "  ", None, True, {"x": 1}, [], [None]])
+@pytest.mark.parametrize(
+    "value", ["", "  ", None, {"x": 1}, [], [None], float("nan"), float("inf"), [1, float("nan")], Decimal("NaN"), b"x"]
+)
 def test_an_empty_value_is_refused(value):
     with pytest.raises(ValueError, match="here needs the answer in column 'a', but got"):
         Record("here", {"a": value}).text("a", "the answer")
@@ -69,6 +86,32 @@ def test_the_first_column_that_exists_is_taken():
         record.text(["x", "y"], "z")
     with pytest.raises(ValueError, match="Its columns are none: the row is empty"):
         Record("here", {}).text("x", "z")
+
+
+def test_a_column_that_holds_nothing_gives_way_to_the_next():
+    record = Record("here", {"answer": float("nan"), "final_answer": 5})
+    assert record.text(("answer", "final_answer"), "the answer") == "5"
+    assert not record.lacks(("answer", "final_answer"), "the answer")
+    assert record.lacks("answer", "the answer")
+
+
+@pytest.mark.parametrize("text", ["\\ud83d", "a\\udc00b", "\\udc00\\ud800", "x" * 500 + "\\ud800"])
+def test_half_a_surrogate_pair_is_named(tmp_path, text):
+    path = write(tmp_path / "a.jsonl", '{"q": "one"}', '{"q": "\\ud83d\\ude00"}', f'{{"q": "{text}"}}')
+    records = load_records(path)
+    assert records[1].text("q", "the question") == "\N{GRINNING FACE}"
+    with pytest.raises(ValueError, match=r"half of a surrogate pair .* in column 'q'") as refusal:
+        records[2].text("q", "the question")
+    message = str(refusal.value)
+    assert message.startswith(f"{path} line 3 ")
+    assert message.encode()
+    assert len(message) < len(path) + 300
+
+
+def test_a_long_value_is_cut_in_the_message():
+    with pytest.raises(ValueError, match="but got ") as refusal:
+        Record("here", {"a": {"x": "y" * 10_000}}).text("a", "the answer")
+    assert len(str(refusal.value)) < 300
 
 
 def test_a_folder_is_read_by_split(tmp_path):
@@ -128,9 +171,11 @@ def test_parquet(tmp_path):
     assert [record.fields for record in records] == rows
     assert records[1].where == f"{path} row 2"
     assert records[0].text("a", "the answer") == "1, 2"
-    path.write_bytes(b"not parquet")
-    with pytest.raises(ValueError, match="is not a valid Parquet file"):
-        load_records(str(path))
+    whole = path.read_bytes()
+    for broken in (b"not parquet", whole[: len(whole) // 2], whole[:4] + bytes(len(whole) - 12) + whole[-8:]):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match="is not a valid Parquet file"):
+            load_records(str(path))
 
 
 def test_a_hub_data_set_that_does_not_load_is_one_sentence():

@@ -8,6 +8,7 @@ the whole pool. Here every worker has a socket of its own, so that losing one co
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pickle
@@ -192,19 +193,33 @@ class WorkerPool:
         return int(REPLY.unpack(reply)[0]) if len(reply) == REPLY.size else None
 
 
+class _TaskPickler(pickle.Pickler):
+    """Notes whether anything of the trainer's own script is named, which its mention in the data would not tell."""
+
+    of_main = False
+
+    def reducer_override(self, value: Any) -> Any:  # called for every class, function and object of a class
+        self.of_main |= getattr(value, "__module__", None) == "__main__"
+        return NotImplemented
+
+
 def _pickle_tasks(tasks: Mapping[str, Task]) -> bytes:
-    pickled = {}
+    pickled: dict[str, bytes] = {}
+    of_main = False
     for name, task in tasks.items():
+        stream = io.BytesIO()
+        pickler = _TaskPickler(stream)
         try:
-            pickled[name] = pickle.dumps(task)
+            pickler.dump(task)
         except Exception as error:
             raise Refusal(
                 f"Task {name!r} ({type(task).__name__}) has `use_workers`, so it must be possible to pickle it, but "
                 f"that raised {type(error).__name__}: {error}"
             ) from error
+        pickled[name] = stream.getvalue()
+        of_main |= pickler.of_main
     main_module: dict[str, Any] = {}
-    # Importing the trainer's own script again would cost seconds and its memory, so only for tasks defined there.
-    if any(b"__main__" in data for data in pickled.values()):
+    if of_main:  # else importing the trainer's own script again would cost seconds and its memory
         from multiprocessing import spawn
 
         prepared = spawn.get_preparation_data("scorer")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,27 +30,82 @@ class Record:
         """The text of a column that may not be empty.
 
         Args:
-            columns: Name of the column, or several names of which the first that exists is taken.
+            columns: Name of the column, or several names of which the first that holds a value is taken.
             purpose: What the text is needed for, for the error message.
 
         Raises:
-            ValueError: If no such column exists, or it holds no text or number.
+            Refusal: If no such column exists, or it holds nothing, neither text nor number nor truth value, or a
+                text with half a surrogate pair; names file, line, column and what was found.
 
         Example:
             >>> Record("a.jsonl line 1", {"question": "1 + 1?", "answer": 2.0}).text("answer", "the answer")
             '2'
 
         """
-        names = [columns] if isinstance(columns, str) else list(columns)
-        name = next((name for name in names if name in self.fields), None)
-        if name is None:
-            wanted = " or ".join(repr(name) for name in names)
-            existing = ", ".join(repr(name) for name in self.fields) or "none: the row is empty"
-            raise Refusal(f"{self.where} has no column {wanted} for {purpose}. Its columns are {existing}.")
-        text = _text(self.fields[name])
+        name = self._column(columns, purpose)
+        text = plain_text(self.fields[name])
         if text is None or not text.strip():
-            raise Refusal(f"{self.where} needs {purpose} in column {name!r}, but got {self.fields[name]!r}.")
+            raise Refusal(f"{self.where} needs {purpose} in column {name!r}, but got {shown(self.fields[name])}.")
+        if (half := surrogate(text)) is not None:
+            raise Refusal(
+                f"{self.where} holds half of a surrogate pair ({half}) in column {name!r}, so it is no text that could "
+                f"be tokenized: {shown(text)}. Mend or remove the row."
+            )
         return text
+
+    def lacks(self, columns: str | Sequence[str], purpose: str) -> bool:
+        """Whether all of these columns that exist hold nothing: null, NaN or an empty text or list.
+
+        Raises:
+            Refusal: If none of them exists.
+        """
+        return is_missing(self.fields[self._column(columns, purpose)])
+
+    def _column(self, columns: str | Sequence[str], purpose: str) -> str:
+        names = [columns] if isinstance(columns, str) else list(columns)
+        existing = [name for name in names if name in self.fields]
+        if not existing:
+            wanted = " or ".join(repr(name) for name in names)
+            found = ", ".join(repr(name) for name in self.fields) or "none: the row is empty"
+            raise Refusal(f"{self.where} has no column {wanted} for {purpose}. Its columns are {found}.")
+        return next((name for name in existing if not is_missing(self.fields[name])), existing[0])
+
+
+def answered(records: Sequence[Record], columns: str | Sequence[str], path: str) -> list[tuple[int, Record]]:
+    """The rows that have a reference answer, each with its position in the data set.
+
+    A row without one (null, NaN, empty) cannot be scored: it is left out, and one warning counts such rows.
+
+    Raises:
+        Refusal: If no row has one.
+    """
+    kept = [(at, record) for at, record in enumerate(records) if not record.lacks(columns, "the reference answer")]
+    if not kept:
+        raise Refusal(f"No row of {path!r} has a reference answer in column {columns!r}.")
+    if missing := len(records) - len(kept):
+        positions = {at for at, _ in kept}
+        first = next(record for at, record in enumerate(records) if at not in positions)
+        warnings.warn(
+            f"{missing} of {len(records)} rows of {path!r} have no reference answer and are left out, "
+            f"the first at {first.where}.",
+            stacklevel=3,
+        )
+    return kept
+
+
+def shown(value: Any, most: int = 80) -> str:
+    """A value for an error message, cut where it is long; half a surrogate pair is escaped."""
+    text = ascii(value) if isinstance(value, str) and surrogate(value) else repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def surrogate(text: str) -> str | None:
+    """The first half of a surrogate pair without its other half, as an escape; None for a text that can be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"\\u{ord(text[error.start]):04x} at character {error.start + 1}"
+    return None
 
 
 def load_records(
@@ -116,10 +173,10 @@ def _read_jsonl(file: Path) -> Iterator[Record]:
                 raise Refusal(f"{where} is empty. Every line must hold one JSON object.")
             try:
                 fields = json.loads(line)
-            except ValueError as error:  # malformed JSON, or bytes that are not UTF-8
-                raise Refusal(f"{where} is not valid JSON: {error}.") from None
+            except (ValueError, RecursionError) as error:  # malformed JSON, or bytes that are not UTF-8, or depth
+                raise Refusal(f"{where} is not valid JSON: {error}. It begins {shown(line)}.") from None
             if not isinstance(fields, dict):
-                raise Refusal(f"{where} must hold a JSON object, but got {type(fields).__name__}.")
+                raise Refusal(f"{where} must hold a JSON object, but got {type(fields).__name__}: {shown(fields)}.")
             yield Record(where, fields)
 
 
@@ -131,7 +188,7 @@ def _read_parquet(file: Path) -> Iterator[Record]:
         raise CannotRun(f"Reading {str(file)!r} needs pyarrow, which is not installed: pip install pyarrow.") from None
     try:
         rows = pyarrow.parquet.read_table(file).to_pylist()
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise Refusal(f"{str(file)!r} is not a valid Parquet file: {error}.") from None
     return (Record(f"{file} row {number}", fields) for number, fields in enumerate(rows, start=1))
 
@@ -157,15 +214,30 @@ def _read_hub(path: str, split: str | None, subset: str | None) -> Iterator[Reco
     return (Record(f"{path}[{split}] row {number}", fields) for number, fields in enumerate(rows, start=1))
 
 
-def _text(value: Any) -> str | None:
-    """Text, numbers (whole ones without a point) and lists of them as text; None for anything else."""
+def plain_text(value: Any) -> str | None:
+    """Text, truth values, numbers (whole ones without a point) and lists of them as text; None for anything else.
+
+    Example:
+        >>> plain_text([1.0, "x", True]), plain_text(float("nan"))
+        ('1, x, True', None)
+
+    """
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, float | Decimal):
+        if not math.isfinite(value):
+            return None
+        return str(int(value)) if value == int(value) else str(value)
+    if isinstance(value, int):
         return str(value)
     if isinstance(value, list | tuple):
-        parts = [_text(part) for part in value]
+        parts = [plain_text(part) for part in value]
         return None if None in parts else ", ".join(part for part in parts if part)
     return None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a column holds nothing: null, NaN, or an empty text or list."""
+    if isinstance(value, str | list | tuple):
+        return not (value.strip() if isinstance(value, str) else value)
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -144,6 +144,14 @@ def test_apps_functions():
     assert "```python\nclass Solution:" in problem_of(APPS_FUNCTION)[0].prompt
 
 
+@pytest.mark.parametrize(("wanted", "text"), [(True, "True"), (3, "3"), (0.5, "0.5"), ([False, 2], "False\n2")])
+def test_answers_that_are_no_text(wanted, text):
+    row = {**APPS_STDIO, "input_output": json.dumps({"inputs": [wanted], "outputs": [wanted]})}
+    assert answer_of(row)["cases"] == [{"input": text, "output": text}]
+    neutral = {**NEUTRAL, "tests": {"type": "stdio", "cases": [{"input": wanted, "output": wanted}]}}
+    assert answer_of(neutral)["cases"] == [{"input": text, "output": text}]
+
+
 def test_code_contests():
     problem, solution = problem_of(CODE_CONTESTS)
     assert problem.id == "1_A. Theatre"
@@ -168,6 +176,8 @@ def test_the_instruction_can_be_chosen(instruction):
 
 
 def test_a_row_without_an_id_is_named_by_its_position():
+    assert problem_of({**NEUTRAL, "id": None})[0].id == "3"
+    assert problem_of({**NEUTRAL, "id": float("nan")})[0].id == "3"
     assert problem_of({key: value for key, value in NEUTRAL.items() if key != "id"})[0].id == "3"
 
 
@@ -176,7 +186,13 @@ def test_a_row_without_an_id_is_named_by_its_position():
     [
         {**APPS_STDIO, "input_output": ""},
         {**APPS_STDIO, "input_output": '{"inputs": [], "outputs": []}'},
+        {**APPS_STDIO, "input_output": None},
+        {**APPS_STDIO, "input_output": float("nan")},
         {**MBPP, "test_list": []},
+        {**MBPP, "test_list": None},
+        {**HUMANEVAL, "test": float("nan")},
+        {**NEUTRAL, "tests": None},
+        {**CODE_CONTESTS, **dict.fromkeys(("public_tests", "private_tests", "generated_tests"), float("nan"))},
         {**CODE_CONTESTS, "input_file": "input.txt"},
         {**CODE_CONTESTS, "public_tests": {"input": [], "output": []}, "generated_tests": None},
     ],
@@ -200,6 +216,14 @@ def test_what_cannot_be_scored_is_left_out(row):
         ({**NEUTRAL, "tests": {"type": "video"}}, "has tests of type 'video'"),
         ({**NEUTRAL, "tests": {**NEUTRAL["tests"], "checker": "by eye"}}, "has the checker 'by eye'"),
         ({**NEUTRAL, "tests": {"type": "stdio"}}, "is malformed: KeyError: 'cases'"),
+        ({**APPS_STDIO, "input_output": "[1]"}, "is malformed: AttributeError"),
+        ({**APPS_STDIO, "question": "\ud83d"}, "holds half of a surrogate pair .*column 'question'"),
+        ({**HUMANEVAL, "prompt": "def f():\n    '\ud83d'\n"}, "holds half of a surrogate pair .*column 'prompt'"),
+        ({**MBPP, "test_list": ["assert f('\ud83d')"]}, "holds half of a surrogate pair .*column 'test_list'"),
+        (
+            {**NEUTRAL, "tests": {"type": "stdio", "cases": [{"input": "", "output": None}]}},
+            "is malformed: TypeError: input and output must be text.* but got None",
+        ),
     ],
 )
 def test_malformed_rows_are_refused_with_their_place(row, message):

@@ -179,6 +179,74 @@ def test_a_published_apps_function_may_be_wrapped_in_a_list(tmp_path):
     assert not task.score(task[0], "def f(x): return x").correct
 
 
+def apps_function(program, annotation="List[int]", **tests):
+    tests = json.dumps({"fn_name": "f", "inputs": [[[1, 2]]], "outputs": [3], **tests})
+    return {"question": "Sum.", "starter_code": f"def f(self, a: {annotation}):", "input_output": tests}, program
+
+
+@pytest.mark.parametrize(
+    ("row", "program", "passed"),
+    [
+        (*apps_function("class Solution:\n    def f(self, a: List[int]) -> int:\n        return sum(a)"), True),
+        (*apps_function("class Solution:\n    def f(self, a: Optional[List[int]]):\n        return sum(a)"), True),
+        (*apps_function("def f(a): return math.floor(sqrt(9)) if Counter(a) else deque()"), True),
+        (*apps_function("def f(a):\n    heapify(a)\n    return heappop(a) + heapq.heappop(a)"), True),
+        (*apps_function("import re as math\ndef f(a): return math.gcd(3, 3)"), False),  # its own import wins
+        (*apps_function("def f(a): return np.sum(a)"), False),  # numpy has to be allowed
+        (*apps_function("def f(a): return string.digits"), False),
+        (*apps_function("def f(a): return len(a) == 2", outputs=[True]), True),
+        (*apps_function("def f(a): return not a", outputs=[True]), False),
+        (
+            {"question": "?", "input_output": '{"inputs": ["9"], "outputs": [3]}'},
+            "print(int(sqrt(int(input()))))",
+            True,
+        ),
+        ({"question": "?", "input_output": '{"inputs": ["9"], "outputs": [true]}'}, "print(input() == '9')", True),
+        (assert_row(["assert f(9) == 3"]), "def f(x): return math.isqrt(x)", False),  # MBPP's checker imports nothing
+    ],
+)
+def test_programs_for_apps_get_the_imports_of_its_checker(tmp_path, row, program, passed):
+    task = task_of(tmp_path, row)
+    assert task.score(task[0], f"```python\n{program}\n```").correct is passed
+
+
+def test_programs_for_apps_get_numpy_where_it_is_allowed(tmp_path):
+    row, program = apps_function("def f(a): return np.sum(a)")
+    task = task_of(tmp_path, row, limits=Limits(packages=("numpy",)))
+    assert task.score(task[0], program).correct
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "print(open('/dev/stdin').read())",
+        "import sys\nsys.stdin = open('/dev/stdin')\nprint(input())",
+        "from pathlib import Path\nprint(Path('/dev/stdin').read_text())",
+        "print(open(b'/dev/fd/0', 'rb').read().decode())",
+        "import os\nprint(os.read(os.open('/proc/self/fd/0', os.O_RDONLY), 99).decode())",
+        "import fileinput\nprint(*fileinput.input('/dev/stdin'))",
+        "open('/dev/stdout', 'w').write(input())",
+        "open('/dev/stderr', 'w').write('noise')\nprint(open(0).read())",
+    ],
+)
+def test_standard_streams_can_be_opened_by_their_paths(tmp_path, program):
+    cases = [{"input": f"{n}\n", "output": f"{n}\n"} for n in range(3)]
+    task = task_of(tmp_path, {"problem": "Echo.", "tests": {"type": "stdio", "cases": cases}})
+    assert task.verdict(task[0], program).passed
+
+
+def test_answers_in_the_styles_that_were_found(tmp_path):
+    for case in rows_of(DATA / "verify/code_answer_styles_2026_11.jsonl"):
+        task = task_of(tmp_path, case["row"])
+        assert task.score(task[0], case["completion"]).correct is case["passes"], case["kind"]
+
+
+def test_a_data_set_without_any_test_is_refused(tmp_path):
+    match = r"No problem of .* can be scored"
+    with pytest.warns(UserWarning, match="cannot be scored"), pytest.raises(ValueError, match=match):
+        task_of(tmp_path, {"question": "?", "input_output": None})
+
+
 def test_output_tolerance_is_the_rows(tmp_path):
     cases = [{"input": "", "output": "0.333333333 YES"}]
     for checker, passed in (("tokens", False), ("tokens_float_1e-6", True)):

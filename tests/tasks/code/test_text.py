@@ -2,42 +2,164 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
-from lit_passk.tasks.code.text import function_units, last_block, program_text
+from lit_passk.tasks.code.text import function_units, program_units
 
 PROMPT = 'from math import sqrt\n\n\ndef help(x):\n    return x\n\n\ndef root(x):\n    """The root."""\n'
 
 
+def program(completion, wanted=None):
+    return [source for _, source in program_units(completion, wanted)]
+
+
 @pytest.mark.parametrize(
-    ("completion", "block"),
+    ("completion", "source"),
     [
         ("```python\na\n```", "a\n"),
         ("One\n```python\na\n```\ntwo\n```python\nb\n```\nend", "b\n"),
         ("```python\na\n```\n```\noutput\n```", "a\n"),
         ("```py\na\n```", "a\n"),
         ("```Python3 title=x\na\n```", "a\n"),
+        ("```{.python .numberLines}\na\n```", "a\n"),
         ("```\na\n```", "a\n"),
+        ("~~~python\na\n~~~", "a\n"),
+        ("~~~\na\n~~~", "a\n"),
+        ("~~~python\n# ``` is no end\na\n~~~", "# ``` is no end\na\n"),
+        ("````markdown\n```python\na\n```\n````", "a\n"),
         ("```json\n{}\n```\nThen\n```\na\n```", "a\n"),
         ("```json\n{}\n```\nno code", None),
         ("```cpp\nint x;\n```", None),
+        ("```python-repl\n>>> a\n```", None),
         ("Inline ```python\na\n```", "a\n"),
+        ("- ```python\n  a\n  ```", "a\n"),
         ("```python\na\nb", "a\nb"),
         ("```python\nprint(1)```", "print(1)"),
+        ("```python\r\na\r\n```\r\n", "a\r\n"),
         ("1. Do\n   ```python\n   if x:\n       y\n   ```", "if x:\n    y\n"),
         ("<think>```python\nno\n```</think>```python\nyes\n```", "yes\n"),
-        ("<think>```python\nno\n```</think>nothing", None),
+        ("<think>```python\nno\n```</think>nothing", "nothing"),
         ("a = 1", None),
         ("```python\n```", ""),
+        ("```python", ""),
     ],
 )
-def test_last_block(completion, block):
-    assert last_block(completion) == block
+def test_the_last_block_or_the_whole_text(completion, source):
+    assert program(completion) == [completion if source is None else source]
 
 
-def test_without_a_block_the_whole_text_is_the_program():
-    assert program_text("print(1)\n") == "print(1)\n"
-    assert program_text("<think>hm</think>print(1)\n") == "print(1)\n"
+F, USE = "def f(x):\n    return x + 1\n", "print(f(1))\n"
+TEST = "import unittest\n\nclass TestF(unittest.TestCase):\n    def test(self):\n        self.assertEqual(f(1), 2)\n"
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        f"```python\n{F}```\nUsage:\n```python\n{USE}```",
+        f"```python\n{F}```\nA test:\n```python\nassert f(1) == 3\n```",
+        f"```python\n{F}```\nA test:\n```python\nfrom solution import f\nassert f(1) == 3\n```",
+        f"```python\n{F}```\nA test:\n```python\n{TEST}```",
+        f"```python\n{F}```\nUse it:\n```python\nf = f(1)\n```",
+        f"```python\n{F}```\nOutput:\n```python\n2\n```",
+        f"```\n{F}```\nOutput:\n```\n2\n```",
+        f"A sketch:\n```python\nx = 1\n```\n~~~\n{F}~~~",
+        f"```python\ndef f(x):\n    return 0\n```\nBetter:\n```python\n{F}```\nSo\n```python\n{USE}```",
+        f"```python\n{F}\nUsage:\n```python\n{USE}```",
+        f"```python\n{F}\nThat is all.",
+        f"Example:\n```python\nx = 1\n\nNow the function.\n```\n{F}```\n",
+        f"Here is the function:\n\n{F}",
+        f"Solution\n\n{F}",
+        f"{F}\nThis works, because it's what was asked for (see above",
+        f"# Sure\nI import nothing.\n\n{F}\nf(1) is 2, isn't it?\n",
+        f"First attempt:\n\ndef f(x):\n    return 0\n\nThat is wrong. Again:\n\n{F}\nDone!",
+        "```python\nclass Solution:\n  def f(self, x):\n    return x + 1\n```\n```python\nprint(Solution().f(1))\n```",
+        "```python\nimport math\nONE = 1\n```\nand\n```python\ndef f(x):\n    return x + math.floor(ONE)\n```",
+        "```python\ndef f(x):\n    return g(x)\n```\nwith\n```python\ndef g(x):\n    return x + 1\n```",
+        "```python\nfrom math import floor\n```\n```python\nfrom __future__ import annotations\n\n"
+        "def f(x: int):\n    return floor(x) + 1\n```",
+    ],
+)
+def test_the_last_piece_that_defines_what_is_called(completion):
+    namespace = {}
+    for source in program(completion, ["f"]):
+        exec(compile(source, "completion", "exec", dont_inherit=True), namespace)
+    function = namespace["f"] if "f" in namespace else namespace["Solution"]().f
+    assert function(1) == 2
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "```python\ndef f(x):\n    return x + 1\nprint 'two'\n```",
+        "Here:\n\ndef f(x):\n    if x:\n        return x + 1\n    y = (",
+        "```python\ndef f(x):\n    if x:\n        return x + 1\n    y = (",
+    ],
+)
+def test_a_program_that_is_no_python_or_cut_off_is_not_mended(completion):
+    (source,) = program(completion, ["f"])
+    with pytest.raises(SyntaxError):
+        compile(source, "completion", "exec", dont_inherit=True)
+
+
+SUM = "n = int(input())\nprint(sum(map(int, input().split())))\n"
+MAIN = "def main():\n    n = int(input())\n    print(sum(map(int, input().split())))\n"
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        f"```python\n{SUM}```\nExample:\n```python\nprint(6)\n```",
+        f"```python\n{SUM}```\nOutput:\n```python\n6\n```",
+        f"```\n{SUM}```\nOutput:\n```\n6\n```",
+        f"```python\n{SUM}```\nRun it:\n```bash\npython a.py\n```",
+        f"```python\n{MAIN}main()\n```\nSo\n```python\nimport io, sys\nsys.stdin = io.StringIO('1 9')\nmain()\n```",
+        f"```python\n{MAIN}main()\n```\nTest:\n```python\nassert main() is None\n```",
+        f"```python\n{MAIN}```\nand at the end\n```python\nmain()\n```",
+        f"```python\nprint(0)\n```\n```python\n{SUM}```",
+        "```python\nimport sys\nd = sys.stdin.read()\nprint(sum(map(int, d.split()[1:])))\n```\n```python\n6\n```",
+        "```python\nd = open(0).read().split()\nprint(sum(map(int, d[1:])))\n```\n```python\nassert f(3) == 6\n```",
+        "```python\nd = open('/dev/stdin').read().split()\nprint(sum(map(int, d[1:])))\n```\n```python\nprint(6)\n```",
+        f'```python\ndef doc():\n    """\n    ```\n    3\n    ```\n    """\n\n{SUM}```',
+        f'```python\ndef doc():\n    """\n    ```python\n    >>> 3\n    ```\n    """\n\n{SUM}```\nDone',
+        f"Here is the program:\n\n{SUM}",
+        f"Program\n\n{SUM}\nIt reads the numbers, adds them up and prints the sum.",
+    ],
+)
+def test_the_last_piece_that_reads_input(completion, monkeypatch, capsys):
+    monkeypatch.setattr("builtins.input", iter(["3", "1 2 3"]).__next__)
+    sources = program(completion)
+    if "stdin" in completion or "open(" in completion:
+        assert "print(sum(" in sources[-1]
+        return
+    namespace = {}
+    for source in sources:
+        exec(compile(source, "completion", "exec", dont_inherit=True), namespace)
+    assert capsys.readouterr().out == "6\n"
+
+
+def test_a_program_without_input_is_the_last_block_that_prints():
+    assert program("```python\nprint(1)\n```\nOutput:\n```python\n1\n```") == ["print(1)\n"]
+    assert program("```python\nprint(1)\n```\nBetter:\n```python\nprint(2)\n```") == ["print(2)\n"]
+
+
+@pytest.mark.parametrize(
+    "text", ["```\n" * 5000, '```python\n"""\n' * 5000, "def f(\n" * 5000, "a = (\n" * 5000, "~~~py\n" * 5000]
+)
+def test_hostile_text_does_not_keep_the_parser_busy(text, monkeypatch):
+    calls = []
+    original = ast.parse
+    with monkeypatch.context() as patch:
+        patch.setattr(ast, "parse", lambda source: calls.append(len(source)) or original(source))
+        program(text, ["f"])
+        program(text)
+    assert sum(calls) < 300 * len(text)  # for every line it would be thousands of times
+
+
+def test_a_body_block_is_found_before_an_example():
+    example = "```python\n    return sqrt(x)\n```\nUsage:\n```python\nprint(root(9))\n```"
+    assert result(example) == 3
 
 
 def result(completion):
@@ -71,6 +193,10 @@ def result(completion):
         "```python\nroot = lambda x: sqrt(help(x))\n```",
         "Sure:\n```python\nfrom __future__ import annotations\ndef root(x: int):\n    return sqrt(x)\n```\nDone.",
         "The body is\n```python\n    return sqrt(x)\n```",
+        "Here is the function:\n\ndef root(x):\n    return sqrt(x)\n",
+        "    return sqrt(x)\n```\n\n```python\nprint(root('no'))\n```",  # a base model writes on
+        "```python\ndef root(x):\n    return sqrt(x)\n```\nUsage:\n```python\nprint(root('no'))\n```",
+        "```python\ndef root(x):\n    return other(x)\n```\nwith\n```python\nother = sqrt\n```",
         "The body is\n```python\nfor i in range(9):\n    if i * i == x:\n        return i\n```",
         "<think>\n    return 0\n</think>```python\ndef root(x):\n    return sqrt(x)\n```",
     ],

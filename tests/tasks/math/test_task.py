@@ -354,10 +354,20 @@ def test_prompts_ids_and_columns(tmp_path):
 @pytest.mark.parametrize(
     ("row", "arguments", "message"),
     [
-        ({}, {}, r"line 2 has no column 'problem' or 'question' for the question. Its columns are none"),
+        ({}, {}, r"line 2 has no column 'answer' or 'final_answer' .*. Its columns are none"),
+        (
+            {"answer": "1"},
+            {},
+            r"line 2 has no column 'problem' or 'question' for the question. Its columns are 'answer'",
+        ),
         ({"problem": "?"}, {}, r"line 2 has no column 'answer' or 'final_answer' for the reference answer"),
         ({"problem": "", "answer": "1"}, {}, "line 2 needs the question in column 'problem', but got ''"),
-        ({"problem": "?", "answer": None}, {}, "line 2 needs the reference answer in column 'answer', but got None"),
+        ({"problem": "?", "answer": {}}, {}, "line 2 needs the reference answer in column 'answer', but got {}"),
+        (
+            {"problem": "\ud83d?", "answer": "1"},
+            {},
+            r"line 2 holds half of a surrogate pair \(.ud83d.* column 'problem'",
+        ),
         ({"problem": "?", "answer": "1"}, {"id_column": "uid"}, r"line 2 has no column 'uid' for the id"),
         ({"problem": "?", "answer": "1", "uid": 1}, {"id_column": "uid"}, "line 2 and .*line 1 have the same id '1'"),
     ],
@@ -366,6 +376,19 @@ def test_a_bad_row_is_refused(tmp_path, row, arguments, message):
     path = write(tmp_path / "a.jsonl", {"problem": "?", "answer": "1", "uid": 1}, row)
     with pytest.raises(ValueError, match=message):
         MathTask(path, **arguments)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), "", "  ", []])
+def test_a_row_without_an_answer_is_left_out_and_counted(tmp_path, missing):
+    rows = [{"problem": f"{n}?", "answer": missing if n in (1, 3) else n} for n in range(5)]
+    path = write(tmp_path / "a.jsonl", *rows)
+    with pytest.warns(
+        UserWarning, match=r"2 of 5 rows .* have no reference answer and are left out, the first at .*line 2"
+    ):
+        task = MathTask(path)
+    assert [(problem.id, problem.answer) for problem in task] == [("0", "0"), ("2", "2"), ("4", "4")]
+    with pytest.raises(ValueError, match=r"No row of .* has a reference answer"):
+        MathTask(write(tmp_path / "b.jsonl", rows[1], rows[3]))
 
 
 def test_a_copy_is_whole(tmp_path):

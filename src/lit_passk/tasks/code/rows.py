@@ -7,6 +7,8 @@ Each kind of row is known by its columns, so that one file may mix them. The tes
 - ``{"style": "assert", "before", "modules", "names", "tests", "owner", "prompt"?, "entry_point"?}``: ``names`` are the
   functions and classes that the tests take from the program, ``modules`` those of the standard library that they use
   without importing them, ``before`` trusted source they need, ``prompt`` the beginning that a completion may continue.
+
+``"imports": true`` in the first two says that a program gets the imports of APPS' checker (``imports.py``).
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lit_passk.errors import Refusal
-from lit_passk.tasks.records import Record
+from lit_passk.tasks.code.syntax import names_in
+from lit_passk.tasks.records import Record, is_missing, shown, surrogate
 from lit_passk.types import Problem
 
 STDIO_INSTRUCTION = (
@@ -30,6 +33,7 @@ STDIO_INSTRUCTION = (
 FUNCTION_INSTRUCTION = "Write it in Python. Put the whole code in one ```python block."
 _PYTHON3 = 3  # of the languages of CodeContests
 _APPS_TOLERANCE = [1e-8, 1e-5]  # numpy.allclose, which its checker uses
+_SHOWN = ("problem", "prompt", "text", "question", "description", "starter_code", "test_list")  # to the policy
 _CODE_CONTESTS_TOLERANCE = [1e-5, 0.0]
 
 
@@ -42,33 +46,49 @@ def code_problem(record: Record, index: int, instruction: str | None = None) -> 
         instruction: What follows the question; None takes the one for the kind of problem.
 
     Returns:
-        The problem and a solution, or None for one that cannot be scored: no tests, or input and output in files.
+        The problem and a solution, or None for one that cannot be scored: no tests (null, NaN or empty), or input and
+        output in files.
 
     Raises:
         ValueError: If the row is of no known kind or is malformed; names file and line.
     """
     fields = record.fields
-    reader = next((read for columns, read in _READERS if all(column in fields for column in columns)), None)
-    if reader is None:
-        wanted = "; ".join(" and ".join(columns) for columns, _ in _READERS)
+    kind = next((kind for kind in _READERS if all(column in fields for column in kind[0])), None)
+    if kind is None:
+        wanted = "; ".join(" and ".join(columns) for columns, _, _ in _READERS)
         raise Refusal(f"{record.where} needs the columns of a code benchmark ({wanted}), but has {sorted(fields)}.")
+    _, tests_column, reader = kind
+    if tests_column is not None and is_missing(fields[tests_column]):
+        return None
+    _check_tokenizable(record)
     try:
         question, default, tests, solutions = reader(record)
-    except (KeyError, TypeError, SyntaxError, ValueError) as error:
+    except (LookupError, TypeError, SyntaxError, ValueError, AttributeError, RecursionError) as error:
         if str(error).startswith(record.where):
             raise
         raise Refusal(f"{record.where} is malformed: {type(error).__name__}: {error}.") from error
     if tests is None:
         return None
     instruction = default if instruction is None else instruction
-    identity = next((fields[name] for name in ("id", "task_id", "problem_id", "name") if name in fields), index)
+    found = (fields.get(name) for name in ("id", "task_id", "problem_id", "name"))
+    prompt = f"{question}\n\n{instruction}" if instruction else question
     problem = Problem(
-        id=str(identity),
-        prompt=f"{question}\n\n{instruction}" if instruction else question,
+        id=str(next((value for value in found if not is_missing(value)), index)),
+        prompt=prompt,
         answer=json.dumps(tests),
         metadata={"style": tests["style"], "difficulty": fields.get("difficulty")},
     )
     return problem, solutions[0] if solutions else None
+
+
+def _check_tokenizable(record: Record) -> None:
+    for name in _SHOWN:
+        half = surrogate(json.dumps(record.fields.get(name), ensure_ascii=False, default=str))
+        if half is not None:
+            raise Refusal(
+                f"{record.where} holds half of a surrogate pair ({half}) in column {name!r}, so the question cannot be "
+                "tokenized. Mend or remove the row."
+            )
 
 
 _Row = tuple[str, str, dict[str, Any] | None, list[str]]
@@ -138,8 +158,8 @@ def _apps(record: Record) -> _Row:
         cases = [(args, [value, value[0]] if isinstance(value, list) and value else [value]) for args, value in pairs]
         normal = _functional(name, "Solution", cases)
         return question + _starter(fields, name), FUNCTION_INSTRUCTION, normal, solutions
-    texts = [{"input": _lines(given), "output": _lines(wanted)} for given, wanted in pairs]
-    return question, STDIO_INSTRUCTION, _stdio(texts, _APPS_TOLERANCE), solutions
+    texts = [{"input": given, "output": wanted} for given, wanted in pairs]
+    return question, STDIO_INSTRUCTION, {**_stdio(texts, _APPS_TOLERANCE), "imports": True}, solutions
 
 
 def _code_contests(record: Record) -> _Row:
@@ -155,30 +175,32 @@ def _code_contests(record: Record) -> _Row:
     return question, STDIO_INSTRUCTION, tests, solutions
 
 
-_READERS: tuple[tuple[tuple[str, ...], Callable[[Record], _Row]], ...] = (
-    (("tests", "problem"), _neutral),
-    (("test_list",), _mbpp),
-    (("prompt", "test", "entry_point"), _humaneval),
-    (("description", "public_tests"), _code_contests),
-    (("input_output",), _apps),
+_READERS: tuple[tuple[tuple[str, ...], str | None, Callable[[Record], _Row]], ...] = (
+    (("tests", "problem"), "tests", _neutral),
+    (("test_list",), "test_list", _mbpp),
+    (("prompt", "test", "entry_point"), "test", _humaneval),
+    (("description", "public_tests"), None, _code_contests),
+    (("input_output",), "input_output", _apps),
 )
+"""Columns that tell a kind, the column that holds its tests where it is a single one, and what reads it."""
 
 
-def _stdio(cases: list[dict[str, str]], tolerance: list[float] | None) -> dict[str, Any]:
-    cases = [{"input": case["input"], "output": case["output"]} for case in cases]
+def _stdio(cases: list[dict[str, Any]], tolerance: list[float] | None) -> dict[str, Any]:
+    cases = [{"input": _lines(case["input"]), "output": _lines(case["output"])} for case in cases]
     return {"style": "stdio", "cases": cases, "tolerance": tolerance}
 
 
 def _functional(name: str, owner: str | None, cases: list[tuple[list[Any], list[Any]]]) -> dict[str, Any]:
-    return {"style": "functional", "names": [name], "owner": owner or "Solution", "cases": cases}
+    """Programs often come with annotations from a starter that imports nothing, so imports are given."""
+    return {"style": "functional", "names": [name], "owner": owner or "Solution", "cases": cases, "imports": True}
 
 
 def _assert(source: str, before: str, names: list[str]) -> dict[str, Any]:
     """Decide what each name in the tests refers to, once and without running anything."""
     tree, preamble = ast.parse(source), ast.parse(before)
-    used = _names(tree, ast.Load)
-    unknown = used - _names(tree, ast.Store) - set(names)
-    trusted = unknown & _names(preamble, ast.Store)
+    used = names_in(tree, ast.Load)
+    unknown = used - names_in(tree, ast.Store) - set(names)
+    trusted = unknown & names_in(preamble, ast.Store)
     free = unknown - trusted - set(dir(builtins))
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     modules = (free & sys.stdlib_module_names) - called
@@ -193,20 +215,6 @@ def _assert(source: str, before: str, names: list[str]) -> dict[str, Any]:
         "tests": source,
         "owner": "Solution",
     }
-
-
-def _names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
-    """Names that are read (Load) or bound (Store) anywhere in a source; scopes do not matter for tests."""
-    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, context)}
-    if context is ast.Store:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                found.add(node.name)
-            elif isinstance(node, ast.arg):
-                found.add(node.arg)
-            elif isinstance(node, ast.alias):
-                found.add((node.asname or node.name).partition(".")[0])
-    return found
 
 
 def _starter(fields: Mapping[str, Any], name: str) -> str:
@@ -226,11 +234,18 @@ def _parsed(value: Any) -> Any:
 
 
 def _lines(value: Any) -> str:
-    return value if isinstance(value, str) else "\n".join(map(str, value))
+    """Input or output as text: lines come as a list, a single number or truth value as itself."""
+    if isinstance(value, list | tuple):
+        return "\n".join(map(_lines, value))
+    if isinstance(value, str | bool | int | float):
+        return str(value)
+    raise TypeError(f"input and output must be text, a number or lists of them, but got {shown(value)}")
 
 
 def _records(value: Any, first: str, second: str) -> list[tuple[Any, Any]]:
     """Pairs of a column that holds a list of structs or, from other readers, a struct of lists."""
+    if is_missing(value):
+        return []
     if isinstance(value, Mapping):
         return list(zip(value[first], value[second], strict=True))
-    return [(item[first], item[second]) for item in value or []]
+    return [(item[first], item[second]) for item in value]

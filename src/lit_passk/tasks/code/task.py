@@ -6,13 +6,15 @@ import json
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.code.imports import imports_for
 from lit_passk.tasks.code.judge import Unit, Verdict, check_sandbox, judge
 from lit_passk.tasks.code.rows import code_problem
 from lit_passk.tasks.code.sandbox.sandbox import START_SECONDS, Limits, SandboxError
-from lit_passk.tasks.code.text import function_units, program_text
+from lit_passk.tasks.code.text import function_units, program_units
 from lit_passk.tasks.records import Record, load_records
 from lit_passk.types import Problem, Score
 
@@ -23,11 +25,15 @@ class CodeTask(Task):
     """A data set of programming problems, scored by running what the policy wrote against all of a problem's tests.
 
     Programs run in a sandbox (``sandbox/``) that needs bubblewrap; the verdict is made outside of it.
-    The program is the last Python block of a completion or, without one, all of it. Where the question is the beginning
-    of a function (HumanEval), a completion may be its body or define the function anew.
+    The program is the last Python block of a completion that can be the answer (``text.py``) or, without one, all of
+    it. Where the question is the beginning of a function (HumanEval), a completion may be its body or define the
+    function anew. Programs for APPS get the imports that its own checker puts before them.
 
     A program runs with the standard library alone, unless ``limits.packages`` names more. Hash seeds are fixed, sockets
     do not exist, and time is CPU time, so that a verdict does not depend on the machine's load.
+
+    A row without tests (null, NaN, empty) or with input in files cannot be scored: it is left out, and a warning counts
+    such rows.
 
     The columns of the published data sets are known: ``prompt``, ``test``, ``entry_point`` (HumanEval); ``text`` or
     ``prompt``, ``test_list`` (MBPP); ``question``, ``input_output`` (APPS); ``description``, ``public_tests``, ...
@@ -81,6 +87,8 @@ class CodeTask(Task):
         self.solutions = [row[1] for row in found if row is not None]
         if without_tests := len(found) - len(self.problems):
             warnings.warn(f"{without_tests} problems of {path!r} cannot be scored and are left out.", stacklevel=2)
+        if not self.problems:
+            raise Refusal(f"No problem of {path!r} can be scored: none has tests that need no files.")
         _check_ids(self.problems, path)
 
     def __len__(self) -> int:
@@ -91,11 +99,14 @@ class CodeTask(Task):
 
     def score(self, problem: Problem, completion: str) -> Score:
         """Run the program against all tests; correct if it passes every one."""
+        tests = json.loads(problem.answer)
+        units = self._program(tests, completion)
         try:
-            passed = self.verdict(problem, completion).passed
+            passed = self._judge(tests, units).passed
         except SandboxError as error:
             return Score(reward=0.0, correct=False, error=f"sandbox: {error}")
-        return Score(reward=float(passed), correct=passed, answer=program_text(completion))
+        sources = [source.removeprefix(tests.get("prompt", "")) for name, source in units if name == "completion"]
+        return Score(reward=float(passed), correct=passed, answer="\n".join(sources))
 
     def verdict(self, problem: Problem, completion: str) -> Verdict:
         """Whether a completion passes, and if not, the reason.
@@ -104,9 +115,16 @@ class CodeTask(Task):
             SandboxError: If no verdict could be had, for a reason that is not the program's.
         """
         tests = json.loads(problem.answer)
-        units: list[Unit] = [("completion", program_text(completion))]
+        return self._judge(tests, self._program(tests, completion))
+
+    def _program(self, tests: Mapping[str, Any], completion: str) -> list[Unit]:
         if "prompt" in tests:
-            units = function_units(tests["prompt"], tests["entry_point"], completion)
+            return function_units(tests["prompt"], tests["entry_point"], completion)
+        return program_units(completion, tests.get("names"), tests.get("owner", ""))
+
+    def _judge(self, tests: Mapping[str, Any], units: list[Unit]) -> Verdict:
+        given = imports_for([source for _, source in units], self.limits.packages) if tests.get("imports") else ""
+        units = [("imports", given), *units] if given else units
         return judge(tests, units, self.limits, self.unsafe_no_sandbox)
 
     def demonstration(self, index: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.math.grading import grade, warm_up
-from lit_passk.tasks.records import Record, load_records
+from lit_passk.tasks.records import Record, answered, load_records
 from lit_passk.types import Problem, Score
 
 INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -15,6 +15,8 @@ INSTRUCTION = r"Please reason step by step, and put your final answer within \bo
 
 class MathTask(Task):
     r"""A data set of questions whose answers math-verify compares: numbers, expressions, intervals, sets, matrices, ...
+
+    A row without a reference answer (null, NaN, empty) is left out, and a warning counts such rows.
 
     Args:
         path: A ``.jsonl`` or ``.parquet`` file, a folder of them, or ``owner/name`` on the Hugging Face hub.
@@ -54,7 +56,7 @@ class MathTask(Task):
         records = load_records(path, split, subset, expected_rows)
         self.problems: list[Problem] = []
         seen: dict[str, str] = {}
-        for index, record in enumerate(records):
+        for index, record in answered(records, answer_column, path):
             problem = self._problem(index, record, prompt_column, answer_column, id_column)
             if problem.id in seen:
                 raise Refusal(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import io
+import os
 import sys
 import time
 
@@ -47,6 +49,26 @@ def fresh_module(name: str) -> dict[str, Any]:
     """Register an empty module and return its namespace; dataclasses and pickle look it up by name."""
     sys.set_int_max_str_digits(0)  # the data sets are older than this limit
     builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]  # site would define them
+    open_standard_streams_by_path()
     module = type(sys)(name)
     sys.modules[name] = module
     return module.__dict__
+
+
+_STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2} | {
+    f"{folder}/{fd}": fd for folder in ("/dev/fd", "/proc/self/fd") for fd in range(3)
+}
+
+
+def open_standard_streams_by_path() -> None:
+    """Let programs open ``/dev/stdin`` and the like, which are links into a ``/proc`` that is not here."""
+
+    def replacing(opening: Any, of_stream: Any) -> Any:
+        def opened(file: Any, *args: Any, **kwargs: Any) -> Any:
+            fd = None if isinstance(file, int) else _STREAMS.get(os.fsdecode(file))
+            return opening(file, *args, **kwargs) if fd is None else of_stream(os.dup(fd), *args, **kwargs)
+
+        return opened
+
+    builtins.open = io.open = replacing(io.open, io.open)
+    os.open = replacing(os.open, lambda fd, *args, **kwargs: fd)
