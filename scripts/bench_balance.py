@@ -53,9 +53,11 @@ def main() -> None:
         return sum(map(max, zip(*each, strict=True))) / (sum(map(sum, each)) / len(each))
 
     def cut(keep: torch.Tensor | None, **more: int) -> list[PackedBatch]:
-        return pack(step.prompt_ids, step.completion_ids, step.group, keep, args.token_budget, costs=costs, **more)
+        return pack(
+            step.prompt_ids, step.completion_ids, step.prompt_index, keep, args.token_budget, costs=costs, **more
+        )
 
-    place = rollouts.group[advantages != 0]  # where a completion's prompt lay in the step
+    place = rollouts.prompt_index[advantages != 0]  # where a completion's prompt lay in the step
     for ranks in args.ranks:
         mine = [place % ranks == rank for rank in range(ranks)]
         most = max(len(cut(keep)) for keep in mine)

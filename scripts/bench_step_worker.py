@@ -23,32 +23,38 @@ import lightning as L
 import torch
 import transformers
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
 
 from lit_passk.advantages import PassKAnalytic
+from lit_passk.data import ReplayDataModule
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.advantage import compute_advantages
+from lit_passk.modules.policies import Compute, pack_step
 from lit_passk.modules.training_batch import collect
 from lit_passk.policy.model import decoder_blocks
 from lit_passk.policy.packing import PackedBatch
-from lit_passk.types import RolloutBatch
+from lit_passk.rollout.collate import collate_rollouts
+from lit_passk.types import Completion, Problem, RolloutBatch, Score, ScoredGroup
 
 
 def read_workload(path: Path) -> RolloutBatch:
     """The recorded step as what an engine would have handed over."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    completions = [torch.tensor(ids) for row in rows for ids in row["completion_ids"]]
-    rewards = torch.tensor([reward for row in rows for reward in row["rewards"]])
-    return RolloutBatch(
-        prompt_ids=tuple(torch.tensor(row["prompt_ids"]) for row in rows),
-        completion_ids=tuple(completions),
-        rollout_logprobs=tuple(torch.zeros(len(ids)) for ids in completions),
-        group=torch.repeat_interleave(torch.tensor([len(row["completion_ids"]) for row in rows])),
-        indices=torch.arange(len(rows)),
-        rewards=rewards,
-        correct=rewards > 0.5,
-        truncated=torch.zeros(len(completions), dtype=torch.bool),
-    )
+    groups = [
+        ScoredGroup(
+            problem=Problem(id=str(number), prompt="", answer=""),
+            index=number,
+            prompt_ids=row["prompt_ids"],
+            completions=[
+                Completion(token_ids=ids, logprobs=[0.0] * len(ids), finish_reason="stop")
+                for ids in row["completion_ids"]
+            ],
+            texts=[""] * len(row["completion_ids"]),
+            scores=[Score(reward=reward, correct=reward > 0.5) for reward in row["rewards"]],
+            seed=0,
+        )
+        for number, row in enumerate(rows)
+    ]
+    return collate_rollouts(groups)
 
 
 class TimedModule(PassKRLModule):
@@ -77,19 +83,19 @@ class TimedModule(PassKRLModule):
         return run
 
 
-class Replay(L.Callback):
-    """Hands the recorded rollouts over before each step, and times from then to the end of the step."""
+class Clock(L.Callback):
+    """Times each step."""
 
-    def __init__(self, rollouts: RolloutBatch, rate: Any) -> None:
-        self.rollouts, self.rate = rollouts, rate
+    def __init__(self, rate: Any) -> None:
+        self.rate = rate
         self.seconds: list[float] = []
         self.arithmetic: list[float] = []
         self.rates: list[float] = []
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, index: int) -> None:
-        """Hand over, and start the clock."""
+        """Start the clock."""
         self.rates.append(self.rate())
-        module.rollouts, module.arithmetic = self.rollouts, 0.0
+        module.arithmetic = 0.0
         self.start = now(module.device)
 
     def on_train_batch_end(
@@ -133,7 +139,7 @@ def useful_operations(module: PassKRLModule, rollouts: RolloutBatch) -> tuple[fl
     tokens = pairs = trained = 0
     prompts = set()
     for i in (advantages != 0).nonzero()[:, 0].tolist():
-        p, fed = int(rollouts.group[i]), len(rollouts.completion_ids[i]) - 1
+        p, fed = int(rollouts.prompt_index[i]), len(rollouts.completion_ids[i]) - 1
         before = len(rollouts.prompt_ids[p])
         if p not in prompts:
             prompts.add(p)
@@ -159,14 +165,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     module = TimedModule(
         policy=args.model,
         advantage=PassKAnalytic(k=args.k),
-        token_budget=args.token_budget,
-        dtype="bfloat16" if args.bf16 else "float32",
-        activation_checkpointing=args.checkpointing,
-        compile_blocks=args.compile,
-        kept_logits_mib=args.kept_logits_mib,
+        compute=Compute(
+            token_budget=args.token_budget,
+            dtype="bfloat16" if args.bf16 else "float32",
+            activation_checkpointing=args.checkpointing,
+            compile_blocks=args.compile,
+            max_saved_logits_mib=args.kept_logits_mib,
+        ),
     )
     rollouts = read_workload(Path(args.workload))
-    replay = Replay(rollouts, lambda: matrix_rate(device, dtype))
+    clock = Clock(lambda: matrix_rate(device, dtype))
     with tempfile.TemporaryDirectory() as folder:
         trainer = L.Trainer(
             accelerator="cuda" if args.device == "cuda" else "cpu",
@@ -177,18 +185,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[replay],
+            callbacks=[clock],
         )
-        trainer.fit(module, DataLoader(range(args.steps + 1), batch_size=1))  # type: ignore[arg-type]
-    replay.rates.append(matrix_rate(device, dtype))
+        trainer.fit(module, datamodule=ReplayDataModule([rollouts] * (args.steps + 1)))
+    clock.rates.append(matrix_rate(device, dtype))
     operations, tokens, trained = useful_operations(module, rollouts)
     advantages = compute_advantages(module.advantage, rollouts)
-    batches = module.share_of(collect(rollouts, advantages, advantages != 0), 0)
+    training = collect(rollouts, advantages, advantages != 0)
+    batches = pack_step(module.policy, training, None, args.token_budget)
     if args.profile:
         profile(module, batches[0], args.profile)
-    seconds = replay.seconds[1:]
-    rates = [(a + b) / 2 for a, b in zip(replay.rates[1:], replay.rates[2:], strict=False)]
-    overhead = [1 - a / s for a, s in zip(replay.arithmetic[1:], seconds, strict=True)]
+    seconds = clock.seconds[1:]
+    rates = [(a + b) / 2 for a, b in zip(clock.rates[1:], clock.rates[2:], strict=False)]
+    overhead = [1 - a / s for a, s in zip(clock.arithmetic[1:], seconds, strict=True)]
     return {
         "torch": torch.__version__,
         "transformers": transformers.__version__,

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
     from lit_passk.callbacks import RolloutCallback
-    from lit_passk.data import PromptDataModule
+    from lit_passk.data import PromptDataModule, ReplayDataModule
     from lit_passk.engines.base import RolloutEngine
     from lit_passk.losses import PolicyLoss
     from lit_passk.metrics import PassAtK
     from lit_passk.modules import PassKRLModule, SFTModule, WarmupLR
+    from lit_passk.rollout.source import RolloutSource
     from lit_passk.tasks.base import Task
     from lit_passk.types import GroupContext, Problem, Sampling, Score
 
@@ -29,8 +30,10 @@ _HOMES = {
     "PolicyLoss": "losses",
     "Problem": "types",
     "PromptDataModule": "data",
+    "ReplayDataModule": "data",
     "RolloutCallback": "callbacks",
     "RolloutEngine": "engines.base",
+    "RolloutSource": "rollout.source",
     "SFTModule": "modules",
     "Sampling": "types",
     "Score": "types",
@@ -48,8 +51,10 @@ __all__ = [
     "PolicyLoss",
     "Problem",
     "PromptDataModule",
+    "ReplayDataModule",
     "RolloutCallback",
     "RolloutEngine",
+    "RolloutSource",
     "SFTModule",
     "Sampling",
     "Score",

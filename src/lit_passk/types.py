@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from lit_passk.errors import Refusal
+from lit_passk.errors import CannotRun, Refusal
 
 if TYPE_CHECKING:
     from torch import Tensor  # only named here: scoring workers import this module and have no need of torch
@@ -31,24 +31,64 @@ class Problem:
     """Anything else a task's ``score`` wants to know."""
 
 
-class PromptBatch(NamedTuple):
-    """The prompts of one RL step on one rank. Strings and integers only, so that no device transfer alters them."""
+class PromptBatch:
+    """The prompts of one RL step on one rank and, once they were sampled, their rollouts.
 
-    problems: Sequence[Problem]
-    """P problems."""
-    prompt_ids: Sequence[Sequence[int]]
-    """Token ids of each rendered prompt, P lists."""
-    indices: Sequence[int]
-    """Position of each problem in its task: its identity for seeds and metrics."""
-    name: str = "train"
-    """Which task the prompts are from: ``train`` or a validation name."""
+    A plain class on purpose: Lightning moves and casts the tensors of tuples, dicts and dataclasses (float32 rewards
+    would become bfloat16 under ``bf16-true``) and hands on any other object as it is.
 
-    def take(self, rows: Sequence[int]) -> PromptBatch:
-        """The prompts at these places, in this order."""
+    Args:
+        problems: P problems.
+        prompt_ids: Token ids of each rendered prompt, P lists.
+        indices: Index of each problem in its task: its identity for seeds and metrics.
+        positions: Position of each prompt among those of all ranks in this step, from 0.
+        name: Which task the prompts are from: ``train`` or a validation name.
+        rollouts: What was sampled for them; None until it was. A loader that replays rollouts fills it in.
+    """
+
+    def __init__(
+        self,
+        *,
+        problems: Sequence[Problem],
+        prompt_ids: Sequence[Sequence[int]],
+        indices: Sequence[int],
+        positions: Sequence[int],
+        name: str = "train",
+        rollouts: RolloutBatch | None = None,
+    ) -> None:
+        self.problems = problems
+        self.prompt_ids = prompt_ids
+        self.indices = indices
+        self.positions = positions
+        self.name = name
+        self._rollouts = rollouts
+
+    @property
+    def filled(self) -> bool:
+        """Whether the rollouts are there."""
+        return self._rollouts is not None
+
+    @property
+    def rollouts(self) -> RolloutBatch:
+        """What was sampled for the prompts, filled in by ``RolloutCallback`` before the module gets the batch."""
+        if self._rollouts is None:
+            raise CannotRun(
+                "This batch has no rollouts. Add `lit_passk.RolloutCallback` to the trainer's callbacks, or use a "
+                "data module whose batches are filled, such as `lit_passk.ReplayDataModule`."
+            )
+        return self._rollouts
+
+    @rollouts.setter
+    def rollouts(self, rollouts: RolloutBatch) -> None:
+        self._rollouts = rollouts
+
+    def select(self, rows: Sequence[int]) -> PromptBatch:
+        """Return the prompts of these rows, in this order, not sampled yet."""
         return PromptBatch(
             problems=[self.problems[row] for row in rows],
             prompt_ids=[self.prompt_ids[row] for row in rows],
             indices=[self.indices[row] for row in rows],
+            positions=[self.positions[row] for row in rows],
             name=self.name,
         )
 
@@ -62,7 +102,7 @@ class Sampling:
         top_p: Nucleus mass; below 1 is refused in training.
         top_k: Keep the k likeliest tokens, 0 keeps all; above 0 is refused in training.
         max_tokens: Most tokens a completion may have, the end-of-sequence token counted.
-        n: Completions a prompt; None takes ``rollout.group_size``.
+        n: Completions per prompt; None takes ``rollout.group_size``.
     """
 
     temperature: float = 1.0
@@ -81,7 +121,7 @@ class Sampling:
         if self.max_tokens < 1:
             raise Refusal(f"Sampling needs max_tokens >= 1, but got {self.max_tokens}.")
         if self.n is not None and self.n < 1:
-            raise Refusal(f"Sampling needs n >= 1 completions a prompt, but got {self.n}.")
+            raise Refusal(f"Sampling needs n >= 1 completions per prompt, but got {self.n}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +136,9 @@ class Completion:
     """``stop`` when the model ended it, ``length`` when ``max_tokens`` did."""
     version: int = 0
     """Version of the weights that sampled it."""
+    trained: Sequence[bool] | None = None
+    """Which of the tokens the policy is trained on, one bool per token; None is all. Tokens that an environment wrote
+    (the result of a tool) are context: False."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +178,7 @@ class ScoredGroup:
 class RolloutBatch:
     """The scored completions of one RL step on one rank, ragged and flat; groups lie side by side.
 
-    Completions that could not be scored are not in it.
+    Completions that could not be scored are not in the tensors, but in ``groups``. Made by ``collate_rollouts``.
     """
 
     prompt_ids: tuple[Tensor, ...]
@@ -144,38 +187,40 @@ class RolloutBatch:
     """N tensors of sampled tokens, int64, none empty."""
     rollout_logprobs: tuple[Tensor, ...]
     """N tensors, the engine's log-probability of each sampled token, float32."""
-    group: Tensor
-    """Which prompt a completion answers, shape ``(N,)``, int64, ascending."""
+    trained: tuple[Tensor, ...]
+    """N tensors, whether each token is trained on, bool; see ``Completion.trained``."""
+    prompt_index: Tensor
+    """Which of the P prompts a completion answers, shape ``(N,)``, int64, ascending."""
     indices: Tensor
-    """Each prompt's position in its task, shape ``(P,)``, int64."""
+    """Index of each prompt's problem in its task, shape ``(P,)``, int64."""
+    positions: Tensor
+    """Position of each prompt among those of all ranks in this step, from 0, shape ``(P,)``, int64."""
     rewards: Tensor
     """Shape ``(N,)``, float32."""
     correct: Tensor
     """Shape ``(N,)``, bool."""
     truncated: Tensor
     """Cut by ``max_tokens``; shape ``(N,)``, bool."""
-    groups: tuple[ScoredGroup, ...] = ()
-    """The P groups as they were sampled and judged, for tables and files."""
-    places: Tensor | None = None
-    """Each prompt's place among those of all ranks in this step, from 0, shape ``(P,)``, int64; None where they are as
-    the data module deals them out."""
-    dropped: tuple[ScoredGroup, ...] = ()
-    """Groups that were sampled for this step as well and are not trained on: see ``SignalAwareSampling``."""
-    sampling: Sampling = Sampling()
+    groups: tuple[ScoredGroup, ...]
+    """The P groups as they were sampled and scored, for validation, tables and files."""
+    not_trained: tuple[ScoredGroup, ...]
+    """Groups that were sampled for this step as well and are not trained on: see ``DynamicSampling``."""
+    sampling: Sampling
     """How they were sampled: the loss needs the temperature."""
-    exact: bool = True
-    """Whether the engine had the policy's weights and both compute in float32; else their probabilities differ."""
-    version: int = 0
-    """Version of the weights that sampled them."""
-    num_unscored: int = 0
-    """Completions left out because no verdict could be had."""
+    version: int
+    """Version of the weights that sampled them: the number of RL steps that had made them."""
+    full_precision: bool
+    """Whether the engine computed in float32, nothing quantised; else its probabilities differ from the policy's."""
+    metrics: Mapping[str, float]
+    """What sampling them cost, for the log."""
 
     def __post_init__(self) -> None:
         bad = ~self.rewards.isfinite()
         if bad.any():
             row = int(bad.nonzero()[0, 0])
+            problem = int(self.indices[self.prompt_index[row]])
             raise Refusal(
-                f"Rewards must be finite numbers, but completion {row} (problem {int(self.indices[self.group[row]])}) "
+                f"Rewards must be finite numbers, but completion {row} (problem {problem}) "
                 f"got {float(self.rewards[row])}. Return Score(error=...) for a completion that cannot be scored."
             )
 
@@ -195,12 +240,12 @@ class BatchStats:
 class GroupContext:
     """What an advantage strategy may know besides the rewards of its P groups of G completions."""
 
-    prompt_ids: Tensor
-    """Identity of each prompt (position in its task), shape ``(P,)``, int64."""
+    problem_ids: Tensor
+    """Identity of each problem: its index in its task, shape ``(P,)``, int64."""
     correct: Tensor
     """Shape ``(P, G)``, bool."""
     entropy: Tensor
-    """Mean of ``-rollout_logprobs`` over a completion's tokens, shape ``(P, G)``, float32, nats a token."""
+    """Mean of ``-rollout_logprobs`` over a completion's tokens, shape ``(P, G)``, float32, nats per token."""
     logprob_sum: Tensor
     """Sum of a completion's ``rollout_logprobs``, shape ``(P, G)``, float32."""
     logprob_mean: Tensor

@@ -13,7 +13,7 @@ settings.load_profile("repeatable")
 def make_context():
     """Builds a context around who is right; anything else may be given, the rest is plausible filler."""
 
-    def make(correct, *, prompt_ids=None, entropy=None, step=0, max_steps=-1, reward_stats=None, batch_entropy=None):
+    def make(correct, *, problem_ids=None, entropy=None, step=0, max_steps=-1, reward_stats=None, batch_entropy=None):
         correct = torch.as_tensor(correct, dtype=torch.bool)
         num_prompts, group_size = correct.shape
         if entropy is None:
@@ -25,7 +25,7 @@ def make_context():
             batch = BatchStats(reward_mean=mean, reward_std=std, prompt_entropy=batch_entropy)
         lengths = torch.full((num_prompts, group_size), 5)
         return GroupContext(
-            prompt_ids=torch.arange(num_prompts) if prompt_ids is None else prompt_ids,
+            problem_ids=torch.arange(num_prompts) if problem_ids is None else problem_ids,
             correct=correct,
             entropy=entropy,
             logprob_sum=-entropy * lengths,

@@ -39,12 +39,12 @@ def batch(make_context):
     correct = torch.rand(6, 8, generator=generator) < torch.tensor([0.0, 0.1, 0.3, 0.5, 0.8, 1.0])[:, None]
     rewards = correct.float() + 0.1 * torch.rand(6, 8, generator=generator)
     entropy = torch.rand(6, 8, generator=generator)
-    prompt_ids = torch.tensor([12, 3, 7, 40, 1, 5])
+    problem_ids = torch.tensor([12, 3, 7, 40, 1, 5])
 
     def context(rows):
         return make_context(
             correct[rows],
-            prompt_ids=prompt_ids[rows],
+            problem_ids=problem_ids[rows],
             entropy=entropy[rows],
             step=3,
             max_steps=10,
@@ -71,7 +71,7 @@ def test_one_name_has_one_default_everywhere():
 def test_shape_dtype_and_no_mutation(strategy, batch):
     rewards, make = batch
     context = make(torch.arange(6))
-    copies = {name: getattr(context, name).clone() for name in ("correct", "entropy", "prompt_ids")}
+    copies = {name: getattr(context, name).clone() for name in ("correct", "entropy", "problem_ids")}
     before = rewards.clone()
     result = strategy(rewards, context)
     assert (result.shape, result.dtype, result.requires_grad) == ((6, 8), torch.float32, False)

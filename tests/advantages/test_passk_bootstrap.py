@@ -92,7 +92,7 @@ def test_depends_on_seed_step_and_prompt_and_repeats(group, make_context):
     rewards = group(16, 4)
 
     def draw(seed=0, step=0, prompt_id=0):
-        context = make_context(rewards, prompt_ids=torch.tensor([prompt_id]), step=step)
+        context = make_context(rewards, problem_ids=torch.tensor([prompt_id]), step=step)
         return PassKBootstrap(4, seed=seed)(rewards, context)
 
     assert torch.equal(draw(), draw())

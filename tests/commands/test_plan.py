@@ -44,7 +44,7 @@ SETUP = {
     "checkpointing": True,
     "sync_last": True,
     "token_budget": 16384,
-    "kept_logits_mib": 256,
+    "max_saved_logits_mib": 256,
     "prompts": 128,
     "group_size": 32,
     "max_tokens": 8192,
@@ -139,7 +139,7 @@ def test_the_command_reads_a_configuration_and_says_what_does_not_fit(configs, c
     told = capsys.readouterr().out
     assert "7.62 billion parameters in 28 blocks; 8 ranks, 8 shards" in told
     assert told.rstrip().endswith("It fits.")
-    main([*args, "--config", str(configs / "scaling" / "32b_32gpus.yaml"), "--model.gradient_sync", "last"])
+    main([*args, "--config", str(configs / "scaling" / "32b_32gpus.yaml"), "--model.compute.gradient_sync", "last"])
     assert "32 ranks, 32 shards" in capsys.readouterr().out
     main([*args, "--plan.memory_gb", "40"])
     told = capsys.readouterr().out

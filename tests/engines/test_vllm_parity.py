@@ -53,7 +53,7 @@ def check(engine, policy, temperature: float = TEMPERATURE) -> dict[str, float]:
     rollouts = sample(engine)
     logprobs = [
         logprobs_of(policy, PROMPTS[int(group)], ids.tolist(), temperature)
-        for group, ids in zip(rollouts.group, rollouts.completion_ids, strict=True)
+        for group, ids in zip(rollouts.prompt_index, rollouts.completion_ids, strict=True)
     ]
     return ParityCheck().check(rollouts, logprobs)
 

@@ -33,11 +33,11 @@ class Recorder(L.Callback):
         if torch.is_grad_enabled():
             self.fed.append(len(args[0].input_ids))
 
-    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: Any) -> None:
-        rollouts, step = pl_module.rollouts, pl_module.rl_step
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        rollouts, step = batch.rollouts, pl_module.rl_step - 1
         advantages = compute_advantages(pl_module.advantage, rollouts, step, pl_module.max_rl_steps)
-        sizes = rollouts.group.bincount(minlength=len(rollouts.indices)).tolist()
-        rows = torch.arange(len(rollouts.group)).split(sizes)
+        sizes = rollouts.prompt_index.bincount(minlength=len(rollouts.indices)).tolist()
+        rows = torch.arange(len(rollouts.prompt_index)).split(sizes)
         self.steps[step] = {
             int(index): ([rollouts.completion_ids[i].tolist() for i in rows[p]], advantages[rows[p]].tolist())
             for p, index in enumerate(rollouts.indices)

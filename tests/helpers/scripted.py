@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import lightning as L
 import torch
 
+from lit_passk.data import ReplayDataModule
 from lit_passk.modules import PassKRLModule
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.types import Completion, Problem, RolloutBatch, Sampling, Score, ScoredGroup
@@ -55,31 +56,6 @@ def scripted_rollouts(
     return collate_rollouts(groups, sampling or Sampling(max_tokens=max_tokens, n=len(rewards[0])))
 
 
-class HandOver(L.Callback):
-    """Puts one scripted batch after the other on the module."""
-
-    def __init__(self, batches: Sequence[RolloutBatch]) -> None:
-        self.batches = list(batches)
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: int, batch_idx: int
-    ) -> None:
-        pl_module.rollouts = self.batches[batch]
-
-
-class Steps:
-    """A sized loader of step numbers."""
-
-    def __init__(self, num_steps: int) -> None:
-        self.num_steps = num_steps
-
-    def __len__(self) -> int:
-        return self.num_steps
-
-    def __iter__(self):
-        return iter(range(self.num_steps))
-
-
 def train(module: PassKRLModule, *batches: RolloutBatch) -> dict[str, float]:
     """Train on scripted batches, one RL step each; returns what was logged last."""
     trainer = L.Trainer(
@@ -89,8 +65,7 @@ def train(module: PassKRLModule, *batches: RolloutBatch) -> dict[str, float]:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[HandOver(batches)],
         log_every_n_steps=1,
     )
-    trainer.fit(module, Steps(len(batches)))
+    trainer.fit(module, datamodule=ReplayDataModule(batches))
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -16,23 +16,23 @@ from lit_passk.rollout.collate import collate_rollouts
 REWARDS = [[1, 0, 0, 0], [1, 1, 0, None], [1, 1, 1, 1], [None] * 4, [1, 0, 1, 0], [0, 0, 0, 0], [0, 1, 1, 1]]
 # Which prompts each rank has, in that order; by default as the data module deals them out.
 SHARES = {
-    "as dealt": ([[0, 2, 4, 6], [1, 3, 5]], False),
-    "other places": ([[6, 1, 2], [5, 4, 0, 3]], True),
-    "an empty rank": ([[], [0, 1, 2, 3, 4, 5, 6]], True),
-    "all signal on one": ([[0, 1, 4, 6], [2, 3, 5]], True),
+    "as dealt": [[0, 2, 4, 6], [1, 3, 5]],
+    "other places": [[6, 1, 2], [5, 4, 0, 3]],
+    "an empty rank": [[], [0, 1, 2, 3, 4, 5, 6]],
+    "all signal on one": [[0, 1, 4, 6], [2, 3, 5]],
 }
 AGGREGATIONS = ["token", "sequence", "constant"]
 NUM_MINIBATCHES = 3
 EVERY = range(len(REWARDS))
 
 
-def inputs(rows=EVERY, places=False):
+def inputs(rows=EVERY):
     """The rollouts of some prompts, advantages that name their completion, and the groups with a signal."""
     whole = scripted_rollouts(REWARDS)
     part = collate_rollouts([whole.groups[row] for row in rows], whole.sampling)
-    rollouts = replace(part, places=torch.tensor(list(rows), dtype=torch.int64) if places else None)
+    rollouts = replace(part, positions=torch.tensor(list(rows), dtype=torch.int64))
     names = [float(len(ids) * 1000 + ids.sum()) for ids in rollouts.completion_ids]
-    silent = torch.tensor([rows[g] in (2, 5) for g in rollouts.group.tolist()], dtype=torch.bool)
+    silent = torch.tensor([rows[g] in (2, 5) for g in rollouts.prompt_index.tolist()], dtype=torch.bool)
     return rollouts, torch.tensor(names), ~silent
 
 
@@ -43,10 +43,10 @@ def collect_on_a_rank(args: Sequence[str]) -> None:
     store = dist.FileStore(f"{args[0]}/store", 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
     found = {
-        (case, aggregation): collect(*inputs(shares[rank], places), NUM_MINIBATCHES, aggregation)
-        for case, (shares, places) in SHARES.items()
+        (case, aggregation): collect(*inputs(shares[rank]), NUM_MINIBATCHES, aggregation)
+        for case, shares in SHARES.items()
         for aggregation in AGGREGATIONS
     }
-    nothing = inputs([], True) if rank else inputs([5], True)
+    nothing = inputs([]) if rank else inputs([5])
     torch.save((found, collect(*nothing)), f"{args[0]}/rank{rank}.pt")
     dist.destroy_process_group()

@@ -25,7 +25,7 @@ def make_inputs():
             old_logprobs=old_logprobs,
             advantages=torch.tensor(advantages, dtype=dtype).repeat_interleave(lengths),
             weights=weights.repeat_interleave(lengths).to(dtype),
-            completion=(3 * torch.arange(len(lengths)) + 5).repeat_interleave(lengths),  # ascending, with gaps
+            completion_index=(3 * torch.arange(len(lengths)) + 5).repeat_interleave(lengths),  # ascending, with gaps
             importance=None if importance is None else torch.tensor(importance, dtype=dtype),
         )
 

@@ -49,7 +49,7 @@ def test_on_policy_gradient_is_reinforce(loss, aggregation, make_inputs):
 def test_micro_batches_add_up(loss, aggregation, make_inputs):
     whole = make_inputs(LOG_RATIOS, ADVANTAGES, aggregation=aggregation)
     output = loss(whole)
-    parts = [select(whole, whole.completion < 11), select(whole, whole.completion >= 11)]
+    parts = [select(whole, whole.completion_index < 11), select(whole, whole.completion_index >= 11)]
     outputs = [loss(part) for part in parts]
     torch.testing.assert_close(sum(part.loss for part in outputs), output.loss)
     for name, value in output.metrics.items():
@@ -113,9 +113,9 @@ def test_shapes_are_checked():
     flat = torch.zeros(3)
     good = dict.fromkeys(("logprobs", "old_logprobs", "advantages", "weights"), flat)
     with pytest.raises(ValueError, match=r"`logprobs` has shape \(3,\) and `advantages` \(2,\)"):
-        LossInputs(**{**good, "advantages": torch.zeros(2)}, completion=torch.zeros(3, dtype=torch.int64))
+        LossInputs(**{**good, "advantages": torch.zeros(2)}, completion_index=torch.zeros(3, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"`importance` \(3, 1\)"):
-        LossInputs(**good, completion=torch.zeros(3, dtype=torch.int64), importance=torch.zeros(3, 1))
+        LossInputs(**good, completion_index=torch.zeros(3, dtype=torch.int64), importance=torch.zeros(3, 1))
 
 
 @pytest.mark.parametrize("cls", [ClippedLoss, GSPOLoss, CISPOLoss])

@@ -101,7 +101,7 @@ def test_weights_scale_the_gradient_of_the_loss_and_carry_none() -> None:
             old_logprobs=POLICY,
             advantages=torch.ones(5),
             weights=torch.ones(5),
-            completion=COMPLETION,
+            completion_index=COMPLETION,
             importance=weights,
         )
         grads.append(torch.autograd.grad(ClippedLoss()(inputs).loss, logprobs)[0])

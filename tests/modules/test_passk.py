@@ -10,12 +10,13 @@ from transformers import AutoModelForCausalLM, CohereConfig, CohereForCausalLM
 from lit_passk.advantages import DrGRPO, PassKAnalytic
 from lit_passk.losses.correction import RolloutCorrection
 from lit_passk.modules import PassKRLModule
+from lit_passk.modules.policies import Compute, pack_step
 from lit_passk.modules.training_batch import TrainingBatch
 from lit_passk.policy import head
 from lit_passk.policy.head import running_gradient
 from lit_passk.policy.model import load_policy
 from lit_passk.policy.packed_batch import PackedBatch
-from lit_passk.types import Sampling
+from lit_passk.types import PromptBatch, Sampling
 
 REWARDS = [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]]
 
@@ -37,7 +38,7 @@ def plain_logprobs(model, rollouts):
     """Per-token log-probs (requiring grad) and entropies of every completion, one forward pass each, float64."""
     logprobs, entropies = [], []
     for n, completion in enumerate(rollouts.completion_ids):
-        prompt = rollouts.prompt_ids[rollouts.group[n]]
+        prompt = rollouts.prompt_ids[rollouts.prompt_index[n]]
         logits = model(torch.cat([prompt, completion])[None]).logits[0, len(prompt) - 1 : -1]
         full = (logits / rollouts.sampling.temperature).log_softmax(-1)
         logprobs.append(full.gather(1, completion[:, None])[:, 0])
@@ -82,7 +83,7 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("token_budget", [10_000, 25])  # one micro-batch, and many
 def test_gradient_equals_the_plain_one(maze_policy, aggregation, token_budget):
     rollouts = scripted_rollouts(REWARDS)
-    module = make(maze_policy, aggregation=aggregation, token_budget=token_budget)
+    module = make(maze_policy, aggregation=aggregation, compute=Compute(token_budget=token_budget))
     logged = train(module, rollouts)
     advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
     expected = plain_gradient(maze_policy, rollouts, advantages, aggregation)
@@ -104,7 +105,7 @@ def test_a_model_that_cannot_be_packed_keeps_to_the_budget_too(tmp_path, monkeyp
     padded = PackedBatch.padded
     monkeypatch.setattr(PackedBatch, "padded", lambda batch: rows.append(padded(batch)[0]) or padded(batch))
     rollouts = scripted_rollouts(REWARDS)
-    module = make(str(tmp_path), token_budget=token_budget)
+    module = make(str(tmp_path), compute=Compute(token_budget=token_budget))
     train(module, rollouts)
     assert max(row.numel() for row in rows) <= token_budget
     assert (len(rows) > 1) == (token_budget == 40)
@@ -115,7 +116,7 @@ def test_a_model_that_cannot_be_packed_keeps_to_the_budget_too(tmp_path, monkeyp
 def test_later_micro_batches_add_to_the_embeddings_gradient_in_place(maze_policy, monkeypatch):
     found = []
     monkeypatch.setattr(head, "running_gradient", lambda *args: found.append(running_gradient(*args)) or found[-1])
-    module = make(maze_policy, token_budget=15)
+    module = make(maze_policy, compute=Compute(token_budget=15))
     train(module, scripted_rollouts(REWARDS))
     first, *later = found
     assert first is None
@@ -124,27 +125,28 @@ def test_later_micro_batches_add_to_the_embeddings_gradient_in_place(maze_policy
 
 
 def test_micro_batches_are_balanced_by_the_policys_own_costs(maze_policy):
-    module = make(maze_policy, token_budget=700)
-    module.policy = load_policy(maze_policy)
+    policy = load_policy(maze_policy)
     # One long completion attends to more pairs than two groups of short ones, which have as many tokens.
     lengths = [[401], [101] * 2, [101] * 2, [101] * 2]
     batch = TrainingBatch(
         prompt_ids=(torch.ones(10, dtype=torch.int64),) * 4,
         completion_ids=tuple(torch.ones(n, dtype=torch.int64) for group in lengths for n in group),
         rollout_logprobs=(),
-        group=torch.tensor([0, 1, 1, 2, 2, 3, 3]),
+        trained=(),
+        prompt_index=torch.tensor([0, 1, 1, 2, 2, 3, 3]),
         advantages=torch.ones(7),
         weights=torch.ones(7),
-        part=torch.zeros(7, dtype=torch.int64),
+        minibatch=torch.zeros(7, dtype=torch.int64),
         temperature=1.0,
-        exact=True,
+        version=0,
+        full_precision=True,
     )
-    assert sorted(len(micro.completions) for micro in module.share_of(batch, 0)) == [1, 6]
+    assert sorted(len(micro.completions) for micro in pack_step(policy, batch, None, 700)) == [1, 6]
 
 
 def test_the_setting_for_kept_logits_reaches_the_policy(maze_policy):
     rollouts = scripted_rollouts(REWARDS)
-    module = make(maze_policy, kept_logits_mib=0)
+    module = make(maze_policy, compute=Compute(max_saved_logits_mib=0))
     train(module, rollouts)
     assert module.policy.kept_logits_mib == 0
     advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
@@ -258,9 +260,9 @@ def test_rollout_correction_weights_the_tokens(maze_policy):
 
 
 def test_missing_rollouts_are_an_error(maze_policy):
-    module = make(maze_policy)
+    batch = PromptBatch(problems=[], prompt_ids=[], indices=[], positions=[])
     with pytest.raises(RuntimeError, match="RolloutCallback"):
-        module.take_rollouts()
+        make(maze_policy).training_step(batch, 0)
 
 
 @pytest.mark.parametrize("settings", [{"num_epochs": 0}, {"num_minibatches": 0}, {"ks": []}, {"ks": [0]}])

@@ -22,10 +22,10 @@ def test_dropped_groups_count_in_all_that_describes_completions():
     assert everything["solved"] == pytest.approx(3 / 5)
     kept = scripted_rollouts([rewards[0]])  # the first group of the same random draw
     assert torch.equal(kept.completion_ids[0], whole.completion_ids[0])
-    kept = replace(kept, dropped=whole.groups[1:])
+    kept = replace(kept, not_trained=whole.groups[1:])
     chosen = step_metrics(kept, torch.tensor([1.0, -1.0, 0.0]), SUMS)
     assert chosen == pytest.approx(everything)
     silent = step_metrics(kept, torch.zeros(3), SUMS)
     assert silent["signal"] == 0
-    half = replace(scripted_rollouts(rewards[:2]), dropped=whole.groups[2:])
+    half = replace(scripted_rollouts(rewards[:2]), not_trained=whole.groups[2:])
     assert step_metrics(half, torch.tensor([1.0, -1, 0, 0, 0, 0, 0]), SUMS)["signal"] == 0.5

@@ -33,10 +33,10 @@ def test_one_process_keeps_what_has_a_gradient(aggregation):
     assert [ids.tolist() for ids in batch.completion_ids] == [rollouts.completion_ids[i].tolist() for i in kept]
     assert [x.tolist() for x in batch.rollout_logprobs] == [rollouts.rollout_logprobs[i].tolist() for i in kept]
     assert torch.equal(batch.advantages, advantages[keep])
-    prompts = [batch.prompt_ids[g].tolist() for g in batch.group.tolist()]
-    assert prompts == [rollouts.prompt_ids[rollouts.group[i]].tolist() for i in kept]
-    part = [g * NUM_MINIBATCHES // len(REWARDS) for g in rollouts.group.tolist()]
-    assert batch.part.tolist() == [part[i] for i in kept]
+    prompts = [batch.prompt_ids[g].tolist() for g in batch.prompt_index.tolist()]
+    assert prompts == [rollouts.prompt_ids[rollouts.prompt_index[i]].tolist() for i in kept]
+    part = [g * NUM_MINIBATCHES // len(REWARDS) for g in rollouts.prompt_index.tolist()]
+    assert batch.minibatch.tolist() == [part[i] for i in kept]
     for i, weight in zip(kept, batch.weights.tolist(), strict=True):
         together = [len(rollouts.completion_ids[j]) for j in range(len(part)) if part[j] == part[i]]
         denominator = {
@@ -59,7 +59,13 @@ def test_nothing_to_train_on(two_ranks):
     for rank, (_, nothing) in enumerate(two_ranks):
         assert nothing.completion_ids == nothing.prompt_ids == ()
         (batch,) = pack(
-            nothing.prompt_ids, nothing.completion_ids, nothing.group, nothing.part == 0, 10, world_size=2, rank=rank
+            nothing.prompt_ids,
+            nothing.completion_ids,
+            nothing.prompt_index,
+            nothing.minibatch == 0,
+            10,
+            world_size=2,
+            rank=rank,
         )
         assert batch.completions == ()
 
@@ -69,7 +75,7 @@ def test_ranks_train_on_equal_shares_wherever_the_signal_was(two_ranks, case):
     shares = []
     for rank, (found, _) in enumerate(two_ranks):
         batch = found[case, "token"]
-        step = batch.prompt_ids, batch.completion_ids, batch.group, None
+        step = batch.prompt_ids, batch.completion_ids, batch.prompt_index, None
         shares.append(pack(*step, 1000, world_size=2, rank=rank))
     sizes = [sum(len(micro.input_ids) for micro in share) for share in shares]
     assert max(sizes) < 1.1 * sum(sizes) / 2

@@ -124,7 +124,7 @@ def arguments(policy: str, folder: Path, strategy: str, num_processes: int, *mor
         "model.optimizer.fused": "true",
         "model.advantage": "PassKAnalytic",
         "model.advantage.k": "2",
-        "model.token_budget": "40",
+        "model.compute.token_budget": "40",
         "model.num_minibatches": "2",
         "model.ks": "[1,2]",
         "rollout.group_size": "6",

@@ -38,7 +38,13 @@ def test_weights_agree_to_float32_rounding(several, alone, policy):
 
 @pytest.mark.parametrize("kind", ["fsdp2 on 2", "ddp on 2"])
 def test_one_matrix_for_both_embeddings(train, tied_policy, kind):
-    more = (*KL, "--model.policy", tied_policy, "--model.token_budget", "20")  # several micro-batches on every rank
+    more = (
+        *KL,
+        "--model.policy",
+        tied_policy,
+        "--model.compute.token_budget",
+        "20",
+    )  # several micro-batches on every rank
     several, alone = (train(strategy, ranks, more) for strategy, ranks in (KINDS[kind], ("auto", 1)))
     several.assert_same_rollouts(alone)
     assert_same_weights(several, alone, tied_policy)
@@ -47,7 +53,7 @@ def test_one_matrix_for_both_embeddings(train, tied_policy, kind):
 @pytest.mark.slow  # the compiler takes a minute
 @pytest.mark.parametrize("kind", ["alone", "fsdp2 on 2", "ddp on 2"])
 def test_compiled_blocks_train_the_same(train, alone, policy, kind):
-    compiled = train(*KINDS.get(kind, ("auto", 1)), (*KL, "--model.compile_blocks", "true"), timeout=300)
+    compiled = train(*KINDS.get(kind, ("auto", 1)), (*KL, "--model.compute.compile_blocks", "true"), timeout=300)
     compiled.assert_same_rollouts(alone)
     assert_same_weights(compiled, alone, policy)
 

@@ -53,7 +53,7 @@ class AdaptiveEntropy(PassKStrategy):
             raise Refusal(f"AdaptiveEntropy needs a quantile in [0, 1], but got {quantile}.")
         self.quantile = quantile
 
-    def wrong_needed(self, step: int, max_steps: int) -> int:
+    def min_wrong(self, step: int, max_steps: int) -> int:
         """Return 1: a prompt that explores gets Pass@1 advantages."""
         return 1
 

@@ -52,8 +52,10 @@ class AdvantageStrategy(ABC):
     def check_run(self, max_steps: int) -> None:  # noqa: B027
         """Raise a ValueError before training when a run of ``max_steps`` RL steps (-1: unknown) cannot work."""
 
-    def wrong_needed(self, step: int, max_steps: int) -> int:
-        """How many wrong answers, beside a right one, a group needs to carry signal: what is sampled for may ask.
+    def min_wrong(self, step: int, max_steps: int) -> int:
+        """Minimum number of wrong completions, besides a correct one, for a group to get a non-zero advantage.
+
+        Read by dynamic sampling.
 
         Args:
             step: RL step, from 0.

@@ -27,7 +27,7 @@ class Combination(PassKStrategy):
 
     """
 
-    def wrong_needed(self, step: int, max_steps: int) -> int:
+    def min_wrong(self, step: int, max_steps: int) -> int:
         """Return 1: the Pass@1 part needs no more."""
         return 1
 

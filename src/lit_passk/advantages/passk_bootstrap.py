@@ -59,7 +59,7 @@ class PassKBootstrap(PassKStrategy):
         """Advantages of shape ``(P, G)``, float32, from ``context.correct`` or rewards of 0 and 1, shape ``(P, G)``."""
         correct = self.read_correct(rewards, context)
         step = 0 if context is None else context.step
-        prompt_ids = range(len(correct)) if context is None else context.prompt_ids.tolist()
+        prompt_ids = range(len(correct)) if context is None else context.problem_ids.tolist()
         advantages = torch.zeros_like(correct)
         for row, prompt_id in enumerate(prompt_ids):
             members = self.draw_groups(step, prompt_id, correct.shape[1])

@@ -39,7 +39,7 @@ class PassKStrategy(AdvantageStrategy):
                 stacklevel=2,
             )
 
-    def wrong_needed(self, step: int, max_steps: int) -> int:
+    def min_wrong(self, step: int, max_steps: int) -> int:
         """Return k: with fewer wrong answers every k completions hold a right one."""
         return self.k
 

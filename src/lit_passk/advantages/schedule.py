@@ -92,9 +92,9 @@ class Schedule(AdvantageStrategy):
         for strategy in self.strategies:
             strategy.check_run(max_steps)
 
-    def wrong_needed(self, step: int, max_steps: int) -> int:
+    def min_wrong(self, step: int, max_steps: int) -> int:
         """Ask the strategy of the step."""
-        return self.strategy_at(step, max_steps).wrong_needed(step, max_steps)
+        return self.strategy_at(step, max_steps).min_wrong(step, max_steps)
 
     @staticmethod
     def _start(boundary: int | float, max_steps: int) -> int:

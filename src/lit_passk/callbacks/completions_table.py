@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from lit_passk.errors import Refusal
 from lit_passk.modules.guards import only_warn
-from lit_passk.types import ScoredGroup
+from lit_passk.types import PromptBatch, ScoredGroup
 
 if TYPE_CHECKING:
     from lit_passk.modules import PassKRLModule
@@ -36,12 +36,19 @@ class CompletionsTable(L.Callback):
         self.groups = groups
         self.completions = completions
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any) -> None:  # type: ignore[override]
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: PassKRLModule,  # type: ignore[override]
+        outputs: Any,
+        batch: PromptBatch,
+        batch_idx: int,
+    ) -> None:
         """Write the table when it is due."""
         due = self.every > 0 and (pl_module.rl_step - 1) % self.every == 0
-        if due and trainer.is_global_zero and pl_module.rollouts is not None:
+        if due and trainer.is_global_zero:
             with only_warn("The table of completions"):
-                text = completions_markdown(pl_module.rollouts.groups[: self.groups], self.completions)
+                text = completions_markdown(batch.rollouts.groups[: self.groups], self.completions)
                 for logger in trainer.loggers:
                     if isinstance(logger, TensorBoardLogger):
                         logger.experiment.add_text("train/completions", text, trainer.global_step)

@@ -19,7 +19,7 @@ class PassAtKCurve(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Draw what the module's metrics hold."""
-        curves = {name: pl_module.pass_at_k(name) for name in pl_module.val_metrics}  # a collective: on every rank
+        curves = pl_module.validation.curves
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         if trainer.is_global_zero and curves and loggers:
             with only_warn("The picture of pass@k"):

@@ -1,29 +1,26 @@
-"""Samples and scores the completions of every batch, and hands them to the module."""
+"""Fills every batch with rollouts: samples and scores its completions before the module gets it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import lightning as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
 
-from lit_passk.callbacks.rollout_checks import check_signal, check_training, check_validation
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.errors import Refusal
 from lit_passk.functional.random import derive_seed
 from lit_passk.results.continuation import ResultsFile
 from lit_passk.rollout.collate import collate_rollouts
-from lit_passk.rollout.one_step_ahead import OneStepAhead
+from lit_passk.rollout.on_policy import OnPolicy
 from lit_passk.rollout.parity import ParityCheck
-from lit_passk.rollout.sampler import Sampler
-from lit_passk.rollout.signal import SignalAwareSampling
-from lit_passk.types import PromptBatch, RolloutBatch, Sampling, ScoredGroup
+from lit_passk.rollout.sampler import Sampler, eos_token_ids
+from lit_passk.rollout.source import RolloutSource, RunSettings, Step
+from lit_passk.types import PromptBatch, Sampling
 
 if TYPE_CHECKING:
     from lit_passk.data.loader import PromptLoader
@@ -31,22 +28,21 @@ if TYPE_CHECKING:
 
 
 class RolloutCallback(L.Callback):
-    """Before each batch: brings the engine's weights up to date, samples, scores, sets ``pl_module.rollouts``.
+    """Before each batch: brings the engine's weights up to date, samples, scores, sets ``batch.rollouts``.
+
+    A batch that has its rollouts already (``ReplayDataModule``) is left as it is.
 
     Args:
         engine: What samples; None is ``TransformersEngine()``.
-        group_size: Completions a prompt in training.
+        group_size: Completions per prompt in training.
         sampling: How to sample in training; restricting the distribution (``top_p``, ``top_k``) is refused there.
-        val_sampling: How to sample in validation; its ``n`` is the completions a problem.
-        signal: Sample further prompts while a step has too few groups that teach something; None trains on every batch
-            as it comes.
-        one_step_ahead: Sample the next batch while the current one trains. Its completions are then one version old,
-            which importance weights correct (``model.correction``) and ``rollout/staleness`` shows; the first step of
-            a run, resumed or not, is sampled by its own weights, so a resumed run is not bit-equal; nor does a policy
-            with dropout draw the same from run to run. Off, every step is exactly on-policy.
+        val_sampling: How to sample in validation; its ``n`` is the completions per problem.
+        source: Where a training step's rollouts come from; None is ``OnPolicy()``. ``DynamicSampling`` samples further
+            prompts while a step has too few groups with an advantage, ``OneStepOffPolicy`` samples the next batch while
+            the current one trains.
         parity: Comparison of the engine's log-probabilities with the policy's; None is ``ParityCheck()``.
         num_workers: Processes that score completions, for tasks that need them.
-        score_timeout: Seconds one completion may take to be scored; then it counts as unscorable.
+        score_timeout: Seconds one completion may take to be scored; then it counts as unscored.
         results: JSON-lines file for the completions of ``validate``, ``test`` and ``predict``; one that exists is
             continued, nothing in it is sampled again. ``predict`` writes ``completions.jsonl`` unless told otherwise.
         seed: Base of all sampling seeds; the command line takes it from ``seed_everything``.
@@ -58,8 +54,7 @@ class RolloutCallback(L.Callback):
         group_size: int = 8,
         sampling: Sampling = Sampling(),
         val_sampling: Sampling = Sampling(),
-        signal: SignalAwareSampling | None = None,
-        one_step_ahead: bool = False,
+        source: RolloutSource | None = None,
         parity: ParityCheck | None = None,
         num_workers: int = 2,
         score_timeout: float = 10.0,
@@ -76,24 +71,139 @@ class RolloutCallback(L.Callback):
         self.group_size = group_size
         self.sampling = replace(sampling, n=group_size)
         self.val_sampling = replace(val_sampling, n=val_sampling.n or group_size)
-        self.signal = signal
-        self.one_step_ahead = one_step_ahead
+        self.source = source if source is not None else OnPolicy()
         self.parity = parity if parity is not None else ParityCheck()
         self.results = results
         self.seed = seed
         self._sampler = Sampler(self.engine, num_workers, score_timeout)
-        self._ahead = OneStepAhead(self._sampler) if one_step_ahead else None
         self._results_file: ResultsFile | None = None
 
-    # --- life --------------------------------------------------------------------------------------------------------
+    # --- the hand-over -----------------------------------------------------------------------------------------------
+
+    def on_train_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: PassKRLModule,  # type: ignore[override]
+        batch: PromptBatch,
+        batch_idx: int,
+    ) -> None:
+        """Fill the batch with the rollouts of its source, and compare the engine with the policy when that is due."""
+        if batch.filled:
+            return
+        begin = time.perf_counter()
+        self._start(trainer, pl_module)
+        step = self._step(trainer, pl_module, batch)
+        rollouts = self.source.rollouts(step, self._sampler)
+        probe = self.source.probe(step, rollouts, self._sampler) if self.parity.is_due(step.number) else None
+        self.source.finish(step, self._sampler)
+        metrics = dict(rollouts.metrics)
+        if probe is not None:
+            metrics |= self.parity.check(probe, pl_module.completion_logprobs(probe), self._coarser_dtype(pl_module))
+        pl_module.log_dict(metrics | {"time/rollout": time.perf_counter() - begin})
+        batch.rollouts = rollouts
+
+    def on_validation_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: PassKRLModule,  # type: ignore[override]
+        batch: PromptBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Fill the batch; the seeds are the same at every validation, and what the results file has is not sampled."""
+        if batch.filled:
+            return
+        self._start(trainer, pl_module)
+        self.source.pause()
+        step, sampling, file = pl_module.rl_step, self.val_sampling, self._results_file
+        seeds = [derive_seed(self.seed, "val", batch.name, index) for index in batch.indices]
+        if file is None:
+            groups = self._sampler.sample(batch, sampling, seeds, step)
+        else:
+            groups = []
+            for part, part_sampling, part_seeds in file.missing(batch, sampling, seeds):
+                groups += self._sampler.sample(
+                    part, part_sampling, part_seeds, step, on_scored=lambda group: file.write(batch.name, group)
+                )
+            groups = file.complete(batch, groups, sampling)
+        batch.rollouts = collate_rollouts(groups, sampling, version=step, positions=batch.positions)
+
+    on_test_batch_start = on_validation_batch_start  # type: ignore[assignment]
+    on_predict_batch_start = on_validation_batch_start  # type: ignore[assignment]
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Free the engine's memory for training."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._sampler.sleep()
+
+    def _start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:
+        """Start the engine and the scoring processes on first use."""
+        if self._sampler.started:
+            return
+        data, path = trainer.datamodule, pl_module.policy_path  # type: ignore[attr-defined]
+        self._sampler.start(
+            path,
+            pl_module.policy.model if pl_module.policy_needed else None,
+            data.tasks,
+            data.decode,
+            eos_token_ids(data.tokenizer, path),
+            show_progress=trainer.is_global_zero and trainer.progress_bar_callback is not None,
+        )
+
+    def _step(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> Step:
+        number, max_steps = pl_module.rl_step, pl_module.max_rl_steps
+        loader: PromptLoader = trainer.train_dataloader  # type: ignore[assignment]
+        return Step(
+            number=number,
+            batch=batch,
+            loader=loader,
+            sampling=self.sampling,
+            seed=self.seed,
+            min_wrong=pl_module.advantage.min_wrong(number, max_steps),
+            is_last=number + 1 == max_steps,
+        )
+
+    def _coarser_dtype(self, pl_module: PassKRLModule) -> torch.dtype:
+        """The coarser of the precisions in which the engine and the policy compute."""
+        return self.engine.dtype if pl_module.compute_dtype == torch.float32 else pl_module.compute_dtype
+
+    # --- before and after --------------------------------------------------------------------------------------------
 
     def setup(self, trainer: L.Trainer, pl_module: PassKRLModule, stage: str) -> None:  # type: ignore[override]
         """Refuse what cannot work before time is spent."""
         pl_module.policy_needed = stage == "fit" or self.engine.needs_policy or trainer.ckpt_path is not None
         if stage == "fit":
-            check_training(self, pl_module)
+            self._check_sampling()
+            pl_module.advantage.check_group_size(self.group_size)
+            self.source.check(self._settings(pl_module))
         if stage in ("validate", "test") or (stage == "fit" and trainer.datamodule.val):  # type: ignore[attr-defined]
-            check_validation(self, pl_module, training=stage == "fit")
+            pl_module.validation.check_samples(self.val_sampling.n or 0, training=stage == "fit")
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
+        """Check the source again, now that the length of the run is known."""
+        self.source.check(self._settings(pl_module))
+
+    def _check_sampling(self) -> None:
+        sampling = self.sampling
+        if sampling.top_p < 1 or sampling.top_k > 0:
+            raise Refusal(
+                f"`rollout.sampling` has top_p={sampling.top_p} and top_k={sampling.top_k}: the policy's "
+                "probabilities are over all tokens, so the ratio between the two would be wrong. Use top_p=1 and "
+                "top_k=0 in training; `rollout.val_sampling` is free."
+            )
+        if sampling.temperature == 0:
+            raise Refusal("`rollout.sampling.temperature` is 0: greedy completions of a group are all the same.")
+
+    def _settings(self, pl_module: PassKRLModule) -> RunSettings:
+        return RunSettings(
+            samples_beside_training=self.engine.samples_beside_training,
+            engine=type(self.engine).__name__,
+            group_size=self.group_size,
+            strategy=pl_module.advantage,
+            corrected=pl_module.objective.correction != "off",
+            first_step=pl_module.rl_step,
+            max_steps=pl_module.max_rl_steps,
+        )
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Open the results file, unless this is a validation in the course of training."""
@@ -115,15 +225,6 @@ class RolloutCallback(L.Callback):
     on_test_start = on_validation_start  # type: ignore[assignment]
     on_predict_start = on_validation_start  # type: ignore[assignment]
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
-        """Look at the strategy again, now that the length of the run is known."""
-        check_signal(self, pl_module)
-        if self._ahead is not None and pl_module.rl_step > 0:
-            rank_zero_info(
-                "`rollout.one_step_ahead`: the first step after resuming is sampled by its own weights, so this run "
-                "does not end with the very weights of an uninterrupted one."
-            )
-
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Close the engine, the scoring workers and the results file."""
         self.close()
@@ -134,125 +235,8 @@ class RolloutCallback(L.Callback):
 
     def close(self) -> None:
         """Close the engine, the scoring workers and the results file; safe to call twice."""
-        if self._ahead is not None:
-            self._ahead.close()
+        self.source.close()
         self._sampler.close()
         if self._results_file is not None:
             self._results_file.close()
             self._results_file = None
-
-    # --- hand-over ---------------------------------------------------------------------------------------------------
-
-    def on_train_batch_start(
-        self,
-        trainer: L.Trainer,
-        pl_module: PassKRLModule,  # type: ignore[override]
-        batch: PromptBatch,
-        batch_idx: int,
-    ) -> None:
-        """Sample the step's completions with the current weights; one step ahead, begin with the next step's."""
-        begin = time.perf_counter()
-        step = pl_module.rl_step
-        rollouts = self._rollouts_from_before(batch, step) or self._fresh_rollouts(trainer, pl_module, batch)
-        fresh = rollouts.version == step
-        dtype = self._sampler.coarser_dtype(pl_module)
-        if parity_due := self.parity.is_due(step):
-            few = rollouts.groups[:1] if fresh else self._sample_one(trainer, pl_module, batch)
-        if self._ahead is None:
-            self._sampler.sleep()
-        if parity_due:
-            sample = collate_rollouts(few, self.sampling, version=step)
-            pl_module.log_dict(self.parity.check(sample, pl_module.completion_logprobs(sample), dtype))
-        if self._ahead is not None:
-            pl_module.log("rollout/staleness", float(step - rollouts.version))
-            self._begin_next(trainer, pl_module, self._ahead)
-        rollouts = replace(rollouts, exact=fresh and dtype == torch.float32)
-        pl_module.rollouts = rollouts
-        pl_module.log("time/rollout", time.perf_counter() - begin)
-
-    def _train_seeds(self, batch: PromptBatch, step: int) -> list[int]:
-        return [derive_seed(self.seed, "train", step, batch.name, index) for index in batch.indices]
-
-    def _rollouts_from_before(self, batch: PromptBatch, step: int) -> RolloutBatch | None:
-        """What was sampled while the step before trained."""
-        groups = self._ahead.take(batch, version=step - 1) if self._ahead is not None else None
-        return None if groups is None else collate_rollouts(groups, self.sampling, version=step - 1)
-
-    def _begin_next(self, trainer: L.Trainer, pl_module: PassKRLModule, ahead: OneStepAhead) -> None:
-        """Sample the next step's batch in the background, with the weights that this step starts from."""
-        step = pl_module.rl_step
-        if step + 1 != pl_module.max_rl_steps:
-            self._sampler.bring_up_to_date(trainer, pl_module)
-            loader: PromptLoader = trainer.train_dataloader  # type: ignore[assignment]
-            batch = loader.peek()
-            ahead.start(batch, self.sampling, self._train_seeds(batch, step + 1), version=step)
-
-    def _sample_one(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> list[ScoredGroup]:
-        """Sample this rank's first prompt, if it has one, with the current weights, for the parity check alone."""
-        one = batch.take(range(min(1, len(batch.problems))))
-        return self._sample(trainer, pl_module, one, self.sampling, self._train_seeds(one, pl_module.rl_step))
-
-    def _fresh_rollouts(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> RolloutBatch:
-        """Sample a batch with the current weights, and further prompts where it lacks signal."""
-        step = pl_module.rl_step
-
-        def sample(prompts: PromptBatch) -> list[ScoredGroup]:
-            return self._sample(trainer, pl_module, prompts, self.sampling, self._train_seeds(prompts, step))
-
-        if self.signal is None:
-            return collate_rollouts(sample(batch), self.sampling, version=step)
-        wrong_needed = pl_module.advantage.wrong_needed(step, pl_module.max_rl_steps)
-        loader: PromptLoader = trainer.train_dataloader  # type: ignore[assignment]
-        drawn = self.signal.fill_up(sample, batch, loader, step, wrong_needed)
-        pl_module.log_dict(drawn.metrics)
-        rollouts = collate_rollouts(drawn.groups, self.sampling, version=step)
-        return replace(rollouts, places=drawn.places, dropped=tuple(drawn.dropped))
-
-    def on_validation_batch_start(
-        self,
-        trainer: L.Trainer,
-        pl_module: PassKRLModule,  # type: ignore[override]
-        batch: PromptBatch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Sample the problems of a validation batch; the seeds are the same at every validation."""
-        seeds = [derive_seed(self.seed, "val", batch.name, index) for index in batch.indices]
-        if self._results_file is None:
-            groups = self._sample(trainer, pl_module, batch, self.val_sampling, seeds)
-        else:
-            groups = []
-            for part, sampling, part_seeds in self._results_file.missing(batch, self.val_sampling, seeds):
-                groups += self._sample(trainer, pl_module, part, sampling, part_seeds)
-            groups = self._results_file.complete(batch, groups, self.val_sampling)
-        pl_module.rollouts = collate_rollouts(groups, self.val_sampling, version=pl_module.rl_step)
-
-    on_test_batch_start = on_validation_batch_start  # type: ignore[assignment]
-    on_predict_batch_start = on_validation_batch_start  # type: ignore[assignment]
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Free the engine's memory for training."""
-        if trainer.state.fn == TrainerFn.FITTING:
-            self._sampler.sleep()
-
-    def _sample(
-        self,
-        trainer: L.Trainer,
-        pl_module: PassKRLModule,
-        batch: PromptBatch,
-        sampling: Sampling,
-        seeds: Sequence[int],
-    ) -> list[ScoredGroup]:
-        """Sample and judge this rank's prompts with the current weights; every rank must call this."""
-        if self._ahead is not None:
-            self._ahead.wait()
-        self._sampler.bring_up_to_date(trainer, pl_module)
-        file = self._results_file
-        return self._sampler.sample(
-            batch,
-            sampling,
-            seeds,
-            version=pl_module.rl_step,
-            show=trainer.is_global_zero and trainer.progress_bar_callback is not None,
-            judged=(lambda group: file.write(batch.name, group)) if file is not None else (lambda group: None),
-        )

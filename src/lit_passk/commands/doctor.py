@@ -170,8 +170,9 @@ def _measure_parity(folder: str) -> dict[str, float]:
     from transformers.utils import logging as transformers_logging
 
     from lit_passk.engines.vllm_engine import VLLMEngine
+    from lit_passk.rollout.collate import collate_rollouts
     from lit_passk.rollout.parity import ParityCheck
-    from lit_passk.types import RolloutBatch, Sampling
+    from lit_passk.types import Problem, Sampling, Score, ScoredGroup
 
     transformers_logging.disable_progress_bar()
     sizes: dict[str, Any] = {"hidden_size": 128, "num_attention_heads": 2, "num_hidden_layers": 2, "vocab_size": 128}
@@ -192,17 +193,16 @@ def _measure_parity(folder: str) -> dict[str, float]:
         ids = torch.tensor([[*prompt, *completion.token_ids]])
         logits = policy(ids).logits[0, len(prompt) - 1 : -1].detach()
         logprobs.append(logits.log_softmax(-1).gather(1, ids[0, len(prompt) :, None])[:, 0])
-    rollouts = RolloutBatch(
-        prompt_ids=(torch.tensor(prompt),),
-        completion_ids=tuple(torch.tensor(completion.token_ids) for completion in group),
-        rollout_logprobs=tuple(torch.tensor(completion.logprobs) for completion in group),
-        group=torch.zeros(len(group), dtype=torch.int64),
-        indices=torch.zeros(1, dtype=torch.int64),
-        rewards=torch.zeros(len(group)),
-        correct=torch.zeros(len(group), dtype=torch.bool),
-        truncated=torch.zeros(len(group), dtype=torch.bool),
-        version=1,
+    scored = ScoredGroup(
+        problem=Problem(id="0", prompt="", answer=""),
+        index=0,
+        prompt_ids=prompt,
+        completions=group,
+        texts=[""] * len(group),
+        scores=[Score(reward=0.0, correct=False)] * len(group),
+        seed=0,
     )
+    rollouts = collate_rollouts([scored], version=1)
     return ParityCheck().check(rollouts, logprobs)
 
 

@@ -19,6 +19,9 @@ import lit_passk.engines.transformers_engine
 import lit_passk.engines.vllm_engine
 import lit_passk.engines.vllm_server_engine
 import lit_passk.losses
+import lit_passk.rollout.dynamic_sampling
+import lit_passk.rollout.on_policy
+import lit_passk.rollout.one_step_off_policy
 import lit_passk.tasks.arithmetic
 import lit_passk.tasks.code
 import lit_passk.tasks.math

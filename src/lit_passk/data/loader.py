@@ -44,12 +44,17 @@ class PromptLoader:
         self.seed = seed
         self.epoch = 0
         self.position = 0
+        self._resumed = False
         self._order: tuple[int, list[int]] | None = None  # of one epoch
 
     def __len__(self) -> int:
         return -(-len(self.prompts) // self.prompts_per_step)
 
     def __iter__(self) -> Iterator[PromptBatch]:
+        """Begin the next epoch, or go on from a state that was just loaded; without a seed always from the start."""
+        if self.seed is None and not self._resumed:
+            self.position = 0  # a validation that was cut short is followed by a whole one
+        self._resumed = False
         self.epoch, self.position = self._next()
         while self.position < len(self):
             batch = self.peek()
@@ -65,41 +70,43 @@ class PromptLoader:
                 random.Random(f"order-{self.seed}-{epoch}").shuffle(order)
             self._order = epoch, order
         begin = position * self.prompts_per_step
-        return self.share(self._order[1][begin : begin + self.prompts_per_step])
+        return self.shard(self._order[1][begin : begin + self.prompts_per_step])
 
     def _next(self) -> tuple[int, int]:
         """Epoch and position of the next batch."""
         return (self.epoch, self.position) if self.position < len(self) else (self.epoch + 1, 0)
 
-    def share(self, chosen: Sequence[int]) -> PromptBatch:
-        """This rank's share of a batch; ``chosen`` are places in ``prompts``, the same on every rank."""
-        mine = chosen[self.rank :: self.world_size]
+    def shard(self, chosen: Sequence[int]) -> PromptBatch:
+        """This rank's share of a batch; ``chosen`` are rows of ``prompts``, the same on every rank."""
+        positions = range(self.rank, len(chosen), self.world_size)
+        rows = [self.prompts[chosen[position]] for position in positions]
         return PromptBatch(
-            problems=[self.task[self.prompts[i][0]] for i in mine],
-            prompt_ids=[self.prompts[i][1] for i in mine],
-            indices=[self.prompts[i][0] for i in mine],
+            problems=[self.task[index] for index, _ in rows],
+            prompt_ids=[token_ids for _, token_ids in rows],
+            indices=[index for index, _ in rows],
+            positions=list(positions),
             name=self.name,
         )
 
-    def others(self, step: int, used: Collection[int]) -> Iterator[int]:
+    def draw_extra(self, step: int, used: Collection[int]) -> Iterator[int]:
         """Draw further prompts for a step, in an order of the seed and the step alone; the iteration stays as it is.
 
         Args:
             step: RL step.
-            used: Positions in the task of the prompts that the step has already, on all ranks.
+            used: Indices in the task of the prompts that the step has already, on all ranks.
 
         Yields:
-            Places in ``prompts``, as ``share`` takes them; each once, and none of ``used``.
+            Rows of ``prompts``, as ``shard`` takes them; each once, and none of ``used``.
         """
         draw = random.Random(f"others-{self.seed}-{step}")
         seen = set(used)
         left = len(self.prompts) - len(seen)
         while left > 0:
-            place = draw.randrange(len(self.prompts))
-            if (index := self.prompts[place][0]) not in seen:
+            row = draw.randrange(len(self.prompts))
+            if (index := self.prompts[row][0]) not in seen:
                 seen.add(index)
                 left -= 1
-                yield place
+                yield row
 
     def state_dict(self) -> dict[str, int]:
         """Where the iteration stands: Lightning saves it with every checkpoint."""
@@ -107,4 +114,4 @@ class PromptLoader:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from a saved state."""
-        self.epoch, self.position = state["epoch"], state["position"]
+        self.epoch, self.position, self._resumed = state["epoch"], state["position"], True

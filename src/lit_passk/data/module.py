@@ -97,6 +97,7 @@ class PromptDataModule(L.LightningDataModule):
         if system_prompt is not None and not self.chat_template:
             raise Refusal("`data.system_prompt` needs a chat template: set `data.chat_template` to true.")
         self._rendered: dict[str, list[tuple[int, list[int]]]] = {}
+        self._train_loader: PromptLoader | None = None
 
     @property
     def tasks(self) -> dict[str, Task]:
@@ -123,8 +124,16 @@ class PromptDataModule(L.LightningDataModule):
         return str(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
 
     def train_dataloader(self) -> PromptLoader:
-        """Training prompts, reshuffled every epoch; sized, because Lightning fetches ahead of unsized loaders."""
-        return self._loader(self._train_task(), "train", self.prompts_per_step, seed=self.seed)
+        """Training prompts, reshuffled every epoch; sized, because Lightning fetches ahead of unsized loaders.
+
+        Asked again (``reload_dataloaders_every_n_epochs``), the same loader, which goes on. Under ``overfit_batches``
+        every epoch has the same prompts.
+        """
+        if self._train_loader is None:
+            overfit = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+            seed = None if overfit else self.seed
+            self._train_loader = self._loader(self._train_task(), "train", self.prompts_per_step, seed)
+        return self._train_loader
 
     def _train_task(self) -> Task:
         if self.train is None:
@@ -132,7 +141,7 @@ class PromptDataModule(L.LightningDataModule):
         return self.train
 
     def val_dataloader(self) -> list[PromptLoader]:
-        """One loader a validation task, in order."""
+        """One loader per validation task, in order."""
         return [self._loader(task, name, self.val_prompts_per_step, seed=None) for name, task in self.val.items()]
 
     def test_dataloader(self) -> list[PromptLoader]:
@@ -144,7 +153,7 @@ class PromptDataModule(L.LightningDataModule):
         return self.val_dataloader()
 
     def transfer_batch_to_device(self, batch: PromptBatch, device: device, dataloader_idx: int) -> PromptBatch:
-        """Leave the batch as it is: it holds no tensors, and Lightning's transfer would rebuild it."""
+        """Leave the batch as it is: rollouts are on the CPU, and only micro-batches of them go to the device."""
         return batch
 
     def decode(self, token_ids: Sequence[int]) -> str:

@@ -26,12 +26,21 @@ class LossInputs:
     weights: Tensor
     """What a token counts in the sum, shape ``(T,)``, float32: aggregation and the denominators of the whole batch are
     already in it (``functional.policy_loss.token_weights``)."""
-    completion: Tensor
+    completion_index: Tensor
     """Which completion a token belongs to, shape ``(T,)``, int64, ascending, not necessarily from 0; never split over
     micro-batches."""
+    prompt_index: Tensor | None = None
+    """Which group (prompt) a token belongs to, shape ``(T,)``, int64; a group may be split over micro-batches."""
     importance: Tensor | None = None
-    """Correction for tokens that were sampled by an engine that does not quite agree with the policy, shape ``(T,)``,
-    float32: multiplies the token's loss. None where there is none."""
+    """Importance weight of a token whose engine log-prob differs from the policy's, shape ``(T,)``, float32:
+    multiplies the token's loss. None where there is none."""
+    rollout_logprobs: Tensor | None = None
+    """The engine's log-probability of each token, shape ``(T,)``, float32."""
+    ref_logprobs: Tensor | None = None
+    """The initial policy's, shape ``(T,)``, float32; None without a KL penalty."""
+    entropy: Tensor | None = None
+    """Entropy of the policy at each token, with gradient, shape ``(T,)``, float32, nats; None without an entropy
+    bonus."""
 
     def __post_init__(self) -> None:
         """Raise a ValueError unless all tensors are flat and of one length."""
@@ -70,7 +79,7 @@ class PolicyLoss(ABC):
         ...     old_logprobs=torch.tensor([-1.0, -2.0]),
         ...     advantages=torch.tensor([1.0, -1.0]),
         ...     weights=torch.tensor([0.5, 0.5]),
-        ...     completion=torch.tensor([0, 1]),
+        ...     completion_index=torch.tensor([0, 1]),
         ... )
         >>> Reinforce()(inputs).loss
         tensor(-0.5000, grad_fn=<SumBackward0>)

@@ -12,6 +12,7 @@ from torch import Tensor
 from lit_passk.advantages import AdvantageStrategy, GroupSizeWarning
 from lit_passk.distributed import all_cat, all_sum
 from lit_passk.errors import Refusal
+from lit_passk.modules.training_batch import num_trained
 from lit_passk.types import BatchStats, GroupContext, RolloutBatch
 
 
@@ -31,17 +32,18 @@ def compute_advantages(
         max_steps: RL steps of the run, -1 when unknown.
 
     Returns:
-        One advantage a completion, shape ``(N,)``, float32.
+        One advantage per completion, shape ``(N,)``, float32.
     """
-    lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)
-    sums = torch.zeros(len(lengths), dtype=torch.float64)
+    lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)  # (N,)
+    sums = torch.zeros(len(lengths), dtype=torch.float64)  # (N,) over the tokens that the policy sampled
     if len(lengths):
-        owner = torch.repeat_interleave(lengths)  # which completion each token of the step belongs to
-        sums.index_add_(0, owner, torch.cat(rollouts.rollout_logprobs).double())
-    means = sums / lengths.clamp(min=1)
+        owner = torch.repeat_interleave(lengths)  # (T,) which completion each token of the step belongs to
+        logprobs = torch.cat(rollouts.rollout_logprobs).double()  # (T,)
+        sums.index_add_(0, owner, logprobs.where(torch.cat(rollouts.trained), 0.0))
+    means = sums / num_trained(rollouts).clamp(min=1)
     stats = _batch_stats(rollouts, -means)
     advantages = torch.zeros(len(lengths), dtype=torch.float32)
-    sizes = rollouts.group.bincount(minlength=len(rollouts.indices))
+    sizes = rollouts.prompt_index.bincount(minlength=len(rollouts.indices))
     starts = sizes.cumsum(0) - sizes
     for size in sizes.unique().tolist():
         if size == 0 or not _usable(strategy, size):
@@ -49,7 +51,7 @@ def compute_advantages(
         groups = (sizes == size).nonzero()[:, 0]
         rows = starts[groups][:, None] + torch.arange(size)  # (P of this bucket, G)
         context = GroupContext(
-            prompt_ids=rollouts.indices[groups],
+            problem_ids=rollouts.indices[groups],
             correct=rollouts.correct[rows],
             entropy=-means[rows].float(),
             logprob_sum=sums[rows].float(),
@@ -60,7 +62,7 @@ def compute_advantages(
             max_steps=max_steps,
             batch=stats,
         )
-        with _no_advice():
+        with _no_size_warnings():
             result = strategy(rollouts.rewards[rows], context)
         if result.shape != rows.shape:
             raise Refusal(
@@ -74,8 +76,8 @@ def compute_advantages(
 
 
 @contextmanager
-def _no_advice() -> Iterator[None]:
-    """Keep quiet about the size of groups: the configured one was checked, these may have lost completions."""
+def _no_size_warnings() -> Iterator[None]:
+    """Silence GroupSizeWarning: groups are small here only because unscored completions were removed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GroupSizeWarning)
         yield
@@ -83,7 +85,7 @@ def _no_advice() -> Iterator[None]:
 
 def _usable(strategy: AdvantageStrategy, size: int) -> bool:
     try:
-        with _no_advice():
+        with _no_size_warnings():
             strategy.check_group_size(size)
     except ValueError:
         return False
@@ -96,8 +98,8 @@ def _batch_stats(rollouts: RolloutBatch, entropy: Tensor) -> BatchStats:
     mean = total / count.clamp(min=1)
     deviation = ((rewards - mean) ** 2).sum()  # a second pass over the rewards: no cancellation
     variance = all_sum(deviation, "reward deviations") / count.clamp(min=1)
-    sizes = rollouts.group.bincount(minlength=len(rollouts.indices))
-    sums = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, rollouts.group, entropy)
+    sizes = rollouts.prompt_index.bincount(minlength=len(rollouts.indices))
+    sums = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, rollouts.prompt_index, entropy)
     prompt_entropy = (sums / sizes.clamp(min=1))[sizes > 0].float()
     return BatchStats(
         reward_mean=float(mean), reward_std=float(variance.sqrt()), prompt_entropy=all_cat(prompt_entropy, "entropies")

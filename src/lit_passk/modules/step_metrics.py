@@ -25,30 +25,19 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
     Returns:
         - ``reward``, ``pass@1``, ``truncated``: means over completions; ``unscored``: how many could not be scored.
         - ``solved``: share of groups with a correct completion; ``signal``: share with an advantage other than 0.
-        - ``tokens``: mean completion length; ``entropy``: mean of ``-rollout_logprobs``, nats a token, an unbiased
-          estimate of the entropy over all completions, those without signal included.
+        - ``tokens``: mean completion length; ``entropy``: mean of ``-rollout_logprobs``, nats per token, an
+          unbiased estimate of the entropy over all completions, those without an advantage included.
         - ``grad_norm`` and the loss's own metrics: means over the step's updates.
 
-        Where groups were dropped because they carry no signal, they count in all of these but ``signal`` and those of
-        the loss: what is left was chosen by its answers and would flatter or slight the policy.
+        Groups that were sampled but are not trained on count in all of these but ``signal`` and those of the loss: the
+        trained groups are a biased sample of the policy's completions.
     """
-    signal = float(len(rollouts.group[advantages != 0].unique()))
-    trained = float(len(rollouts.prompt_ids))
-    if rollouts.dropped:
-        rollouts = collate_rollouts([*rollouts.groups, *rollouts.dropped], rollouts.sampling)
-    mine = {
-        "completions": float(len(rollouts.completion_ids)),
-        "prompts": float(len(rollouts.prompt_ids)),
-        "trained": trained,
-        "tokens": float(sum(len(c) for c in rollouts.completion_ids)),
-        "reward": float(rollouts.rewards.double().sum()),
-        "pass@1": float(rollouts.correct.sum()),
-        "truncated": float(rollouts.truncated.sum()),
-        "unscored": float(rollouts.num_unscored),
-        "solved": float(len(rollouts.group[rollouts.correct].unique())),
-        "signal": signal,
-        "entropy": -float(torch.cat([torch.zeros(0), *rollouts.rollout_logprobs]).sum(dtype=torch.float64)),
-    }
+    mine = _counts(rollouts)
+    if rollouts.not_trained:
+        others = _counts(collate_rollouts(rollouts.not_trained))
+        mine = {name: value + others[name] for name, value in mine.items()}
+    mine["trained_prompts"] = float(len(rollouts.prompt_ids))
+    mine["signal"] = float(len(rollouts.prompt_index[advantages != 0].unique()))
     updates = max(float(sums["num_updates"]), 1.0)
     corrections = {name: float(sums[name]) for name in CORRECTION_SUMS if name in sums}
     apart = {*CORRECTION_SUMS, "num_updates", "grad_norm"}
@@ -57,17 +46,34 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
     values = all_sum(torch.tensor(list(mine.values()), dtype=torch.float64), "metrics")
     total = dict(zip(mine, values.tolist(), strict=True))
     completions, prompts = max(total.pop("completions"), 1.0), max(total.pop("prompts"), 1.0)
-    tokens = max(total["tokens"], 1.0)
     return {
         "reward": total["reward"] / completions,
         "pass@1": total["pass@1"] / completions,
         "solved": total["solved"] / prompts,
-        "signal": total["signal"] / max(total["trained"], 1.0),
+        "signal": total["signal"] / max(total["trained_prompts"], 1.0),
         "truncated": total["truncated"] / completions,
         "unscored": total["unscored"],
         "tokens": total["tokens"] / completions,
-        "entropy": total["entropy"] / tokens,
+        "entropy": total["entropy"] / max(total["sampled_tokens"], 1.0),
         "grad_norm": float(sums["grad_norm"]) / updates,
         **{name: total[name] for name in losses},
         **correction_metrics(torch.tensor([total[name] for name in corrections] or [0.0] * 4, dtype=torch.float64)),
+    }
+
+
+def _counts(batch: RolloutBatch) -> dict[str, float]:
+    """Sums over this rank's completions."""
+    trained = torch.cat([torch.zeros(0, dtype=torch.bool), *batch.trained])  # (tokens,)
+    logprobs = torch.cat([torch.zeros(0, dtype=torch.float32), *batch.rollout_logprobs])  # (tokens,)
+    return {
+        "completions": float(len(batch.completion_ids)),
+        "prompts": float(len(batch.prompt_ids)),
+        "tokens": float(len(trained)),
+        "sampled_tokens": float(trained.sum()),
+        "reward": float(batch.rewards.double().sum()),
+        "pass@1": float(batch.correct.sum()),
+        "truncated": float(batch.truncated.sum()),
+        "unscored": float(sum(len(g.completions) for g in batch.groups) - len(batch.completion_ids)),
+        "solved": float(len(batch.prompt_index[batch.correct].unique())),
+        "entropy": -float(logprobs[trained].sum(dtype=torch.float64)),
     }

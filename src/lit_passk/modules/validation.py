@@ -1,100 +1,123 @@
-"""Validation by pass@k: the same hand-over as training, counted instead of trained on."""
+"""Validation: counts the correct completions of every problem of every task, and whatever other metrics are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-import lightning as L
-from torch.nn import ModuleDict
+from lightning.pytorch.utilities import rank_zero_info
+from torchmetrics import MetricCollection
 
-from lit_passk.errors import CannotRun, Refusal
-from lit_passk.metrics import PassAtK
-from lit_passk.types import PromptBatch, RolloutBatch
+from lit_passk.errors import Refusal
+from lit_passk.metrics import EvaluationMetric, PassAtK, metric_inputs
+from lit_passk.types import Completion, PromptBatch, Score
+
+Curve = dict[int, tuple[float, float, float]]
+"""For each k: pass@k and the bounds of its confidence interval."""
 
 
-class PassAtKValidation(L.LightningModule):
-    """Counts the correct completions of every problem of every validation task.
+class ValidationMetrics:
+    """pass@k and other metrics of each validation task, made when the task's first batch comes.
 
     Args:
         ks: Values of k to report.
+        others: Further metrics; each task gets copies of its own.
     """
 
-    rollouts: RolloutBatch | None
-
-    def __init__(self, ks: Sequence[int] = (1, 2, 4, 8)) -> None:
-        super().__init__()
+    def __init__(self, ks: Sequence[int], others: Sequence[EvaluationMetric] = ()) -> None:
         if not ks or min(ks) < 1:
             raise Refusal(f"`model.ks` needs values of at least 1, but got {list(ks)}.")
         self.ks = sorted(ks)
-        self.rollouts = None
-        self.val_metrics = ModuleDict()
+        self.others = others
+        self.curves: dict[str, Curve] = {}
+        """What the last validation found, by task."""
+        self._metrics: dict[str, MetricCollection] = {}
 
-    def on_train_batch_end(self, *args: Any) -> None:
-        """Clear the hand-over, so that no rollout is used twice; callbacks have seen it."""
-        self.rollouts = None
+    def check_samples(self, n: int, training: bool) -> None:
+        """Compare the values of k with the number of completions sampled per problem.
 
-    on_validation_batch_end = on_train_batch_end  # type: ignore[assignment]
-    on_test_batch_end = on_train_batch_end  # type: ignore[assignment]
-    on_predict_batch_end = on_train_batch_end  # type: ignore[assignment]
-
-    def take_rollouts(self) -> RolloutBatch:
-        """The hand-over, or a RuntimeError when nothing was handed over."""
-        if self.rollouts is None:
-            raise CannotRun(
-                "This module found no rollouts. Add `lit_passk.callbacks.RolloutCallback` to `trainer.callbacks`, "
-                "or set `module.rollouts` before each batch."
-            )
-        return self.rollouts
-
-    def on_validation_epoch_start(self) -> None:
-        """Make one metric for each validation task."""
-        names = list(self.trainer.datamodule.val)  # type: ignore[attr-defined]
-        self.val_metrics = ModuleDict({name: PassAtK(ks=self.ks) for name in names})
-
-    def validation_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count the correct completions of each problem."""
-        rollouts = self.take_rollouts()
-        sizes = rollouts.group.bincount(minlength=len(rollouts.indices)).tolist()
-        metric = self.val_metrics[batch.name]
-        assert isinstance(metric, PassAtK)
-        metric.update(list(rollouts.correct.split(sizes)), rollouts.indices)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log ``val/<name>/pass@k`` with its interval, and ``val/pass@k``, the unweighted mean over the tasks."""
-        self._log_pass_at_k("val")
-
-    def on_test_epoch_start(self) -> None:
-        """Make one metric for each validation task."""
-        self.on_validation_epoch_start()
-
-    def test_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count the correct completions of each problem."""
-        self.validation_step(batch, batch_idx, dataloader_idx)
-
-    def on_test_epoch_end(self) -> None:
-        """As after validation, under ``test/``."""
-        self._log_pass_at_k("test")
-
-    def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> int:
-        """Return the number of scored completions; they are in the results file already."""
-        return len(self.take_rollouts().completion_ids)
-
-    def _log_pass_at_k(self, stage: str) -> None:
-        results = {name: self.pass_at_k(name) for name in self.val_metrics}
-        for name, result in results.items():
-            for k, (value, low, high) in result.items():
-                key = f"{stage}/{name}/pass@{k}"
-                self.log_dict({key: value, f"{key}/low": low, f"{key}/high": high})
-        for k in self.ks:
-            values = [result[k][0] for result in results.values()]
-            self.log(f"{stage}/pass@{k}", sum(values) / len(values), prog_bar=k in (1, max(self.ks)))
-
-    def pass_at_k(self, name: str) -> dict[int, tuple[float, float, float]]:
-        """pass@k, lower and upper bound of one task for every k in ``ks``, over all ranks; every rank must call this.
-
-        A problem with fewer than k scored completions is left out at that k, with a warning: no unbiased estimate of
-        its pass@k exists. NaN when no problem is left.
+        An evaluation leaves larger ones out and says so, because `rollout.val_sampling.n` alone is to be changed there.
+        In training, where checkpoints may be chosen by them, they raise a Refusal.
         """
-        values = self.val_metrics[name].compute()  # type: ignore[operator]
-        return {k: tuple(float(values[f"pass@{k}{end}"]) for end in ("", "/low", "/high")) for k in self.ks}  # type: ignore[misc]
+        reachable = [k for k in self.ks if k <= n]
+        if reachable == self.ks:
+            return
+        if training or not reachable:
+            raise Refusal(
+                f"`model.ks` asks for pass@{max(self.ks)}, but validation samples only {n} completions per problem. "
+                "Raise `rollout.val_sampling.n` or shorten `model.ks`."
+            )
+        left_out = ", ".join(f"pass@{k}" for k in self.ks if k > n)
+        rank_zero_info(f"{left_out} of `model.ks` left out: `rollout.val_sampling.n` is {n}.")
+        self.ks = reachable
+
+    def start(self) -> None:
+        """Forget what was counted."""
+        self._metrics = {}
+
+    def update(self, batch: PromptBatch) -> None:
+        """Count a batch with rollouts."""
+        if batch.name not in self._metrics:
+            metrics = [PassAtK(self.ks), *(metric.clone() for metric in self.others)]
+            self._metrics[batch.name] = MetricCollection(metrics, compute_groups=False)
+        samples = {
+            group.index: [_Sample(*pair) for pair in zip(group.completions, group.scores, strict=True)]
+            for group in batch.rollouts.groups
+        }
+        self._metrics[batch.name].update(**metric_inputs(samples))
+
+    def compute(self) -> dict[str, float]:
+        """Return ``<task>/<metric>`` for each task, and ``pass@k``, the unweighted mean over the tasks.
+
+        pass@k comes with the bounds of its interval, ``<task>/pass@k/low`` and ``/high``. Every rank must call this.
+        """
+        found: dict[str, float] = {}
+        self.curves = {}
+        for name, metrics in self._metrics.items():
+            values = {key: float(value) for key, value in metrics.compute().items()}
+            found |= {f"{name}/{key}": value for key, value in values.items()}
+            self.curves[name] = {k: _curve_point(values, k) for k in self.ks}
+        for k in self.ks if self.curves else ():
+            found[f"pass@{k}"] = sum(curve[k][0] for curve in self.curves.values()) / len(self.curves)
+        return found
+
+
+def _curve_point(values: dict[str, float], k: int) -> tuple[float, float, float]:
+    return values[f"pass@{k}"], values[f"pass@{k}/low"], values[f"pass@{k}/high"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """One completion as the metrics want it (``lit_passk.metrics.Sample``)."""
+
+    completion: Completion
+    score: Score
+
+    @property
+    def correct(self) -> bool:
+        return self.score.correct
+
+    @property
+    def reward(self) -> float:
+        return self.score.reward
+
+    @property
+    def answer(self) -> str | None:
+        return self.score.answer
+
+    @property
+    def error(self) -> str | None:
+        return self.score.error
+
+    @property
+    def truncated(self) -> bool:
+        return self.completion.finish_reason == "length"
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.completion.token_ids)
+
+    @property
+    def mean_logprob(self) -> float | None:
+        logprobs = self.completion.logprobs
+        return sum(logprobs) / len(logprobs) if logprobs else None

@@ -59,10 +59,10 @@ class ResultsFile:
         parts = []
         for n, same in groupby(sorted(runs), key=lambda run: run[0]):
             chosen = list(same)
-            part = batch.take([p for _, p, _ in chosen])
+            part = batch.select([p for _, p, _ in chosen])
             parts.append((part, replace(sampling, n=n), [seeds[p] + first for _, p, first in chosen]))
         most = int(all_max(torch.tensor(len(parts)), "missing samples"))
-        nothing: tuple[PromptBatch, Sampling, list[int]] = (batch.take([]), sampling, [])
+        nothing: tuple[PromptBatch, Sampling, list[int]] = (batch.select([]), sampling, [])
         return parts + [nothing] * (most - len(parts))
 
     def write(self, benchmark: str, group: ScoredGroup) -> None:
@@ -73,7 +73,7 @@ class ResultsFile:
     def complete(self, batch: PromptBatch, sampled: Sequence[ScoredGroup], sampling: Sampling) -> list[ScoredGroup]:
         """The batch's groups with their ``sampling.n`` samples, those of the file first.
 
-        Stored samples come back without their tokens (the file holds text): one token each stands for them.
+        Stored samples come back without their tokens (the file holds text): as many zeros stand for them.
         """
         assert sampling.n is not None
         new = defaultdict(list)
@@ -106,5 +106,7 @@ class ResultsFile:
 
 def _stand_in(record: CompletionRecord) -> Completion:
     return Completion(
-        token_ids=[0], logprobs=[record.mean_logprob or 0.0], finish_reason="length" if record.truncated else "stop"
+        token_ids=[0] * record.num_tokens,
+        logprobs=[record.mean_logprob or 0.0] * record.num_tokens,
+        finish_reason="length" if record.truncated else "stop",
     )

@@ -31,7 +31,7 @@ class Background(Generic[T]):
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._future: Future[T] = Future()
-        self._thread = threading.Thread(target=self._run, args=(work,), name="one-step-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(work,), name="one-step-off-policy", daemon=True)
         self._thread.start()
 
     def result(self) -> T:

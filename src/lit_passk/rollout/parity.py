@@ -101,6 +101,8 @@ def _compare(rollout_logprobs: Sequence[Tensor], policy_logprobs: Sequence[Tenso
     for theirs, ours in zip(rollout_logprobs, policy_logprobs, strict=True):
         if theirs.shape != ours.shape:
             raise ValueError(f"A completion of {len(theirs)} tokens got policy log-probabilities {tuple(ours.shape)}.")
+        if len(theirs) == 0:  # no trained token
+            continue
         difference = (theirs.detach().double().cpu() - ours.detach().double().cpu()).abs()
         parts = (difference.sum(), torch.tensor(float(len(difference))), difference.max(), difference.mean())
         stats[:2] += torch.stack([part.double() for part in parts[:2]])

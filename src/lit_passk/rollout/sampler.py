@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import lightning as L
 import torch
 from tqdm.auto import tqdm
 
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.errors import Refusal
 from lit_passk.policy.sharding import full_tensors
+from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.sampling import sample_and_score
 from lit_passk.scoring.scorer import Scorer
-from lit_passk.types import PromptBatch, Sampling, ScoredGroup
+from lit_passk.types import PromptBatch, RolloutBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
-    from lit_passk.data import PromptDataModule
-    from lit_passk.modules import PassKRLModule
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from lit_passk.rollout.source import Step
+    from lit_passk.tasks.base import Task
 
 
 class Sampler:
@@ -39,26 +41,67 @@ class Sampler:
         self.engine = engine
         self.num_workers = num_workers
         self.score_timeout = score_timeout
+        self.show_progress = False
         self._scorer: Scorer | None = None
-        self._data: PromptDataModule | None = None
+        self._policy: PreTrainedModel | None = None
+        self._decode: Callable[[Sequence[int]], str] = str
 
     @property
     def started(self) -> bool:
         """Whether the engine and the scorer are there."""
         return self._scorer is not None
 
-    def bring_up_to_date(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:
-        """Start on first use, wake, and take the policy's weights unless they are there; a collective."""
-        if self._scorer is None:
-            self._data = trainer.datamodule  # type: ignore[attr-defined]
-            assert self._data is not None
-            policy = pl_module.policy.model if pl_module.policy_needed else None
-            path = pl_module.policy_path
-            self.engine.start(path, policy, eos_token_ids(self._data, path))
-            self._scorer = Scorer(self._data.tasks, num_workers=self.num_workers, timeout=self.score_timeout)
+    @property
+    def full_precision(self) -> bool:
+        """Whether the engine computes in float32."""
+        return self.engine.dtype == torch.float32
+
+    def start(
+        self,
+        policy_path: str,
+        policy: PreTrainedModel | None,
+        tasks: Mapping[str, Task],
+        decode: Callable[[Sequence[int]], str],
+        eos_token_ids: Sequence[int],
+        show_progress: bool = False,
+    ) -> None:
+        """Start the engine and the scoring processes.
+
+        Args:
+            policy_path: Folder or hub id the policy was loaded from.
+            policy: The model whose weights the engine is to have; None when the engine loads them from the path and
+                they never change.
+            tasks: What scores completions, by the name that a batch carries.
+            decode: Turns token ids into text without special tokens.
+            eos_token_ids: Token ids that end a completion.
+            show_progress: Whether to draw a progress bar.
+        """
+        self._policy, self._decode, self.show_progress = policy, decode, show_progress
+        self.engine.start(policy_path, policy, eos_token_ids)
+        self._scorer = Scorer(tasks, num_workers=self.num_workers, timeout=self.score_timeout)
+
+    def update(self, version: int) -> None:
+        """Wake the engine and give it the policy's weights, unless it has this version; every rank must call this."""
         self.engine.wake()
-        if self.engine.version != pl_module.rl_step:
-            self.engine.load_weights(full_tensors(pl_module.policy.model), pl_module.rl_step)
+        if self.engine.version != version:
+            assert self._policy is not None
+            self.engine.load_weights(full_tensors(self._policy), version)
+
+    def rollouts(self, step: Step, batch: PromptBatch) -> RolloutBatch:
+        """Sample and score prompts of a step with its weights; every rank must call this.
+
+        Args:
+            step: The RL step.
+            batch: This rank's prompts.
+        """
+        groups = self.sample(batch, step.sampling, step.seeds(batch), version=step.number)
+        return collate_rollouts(
+            groups,
+            step.sampling,
+            version=step.number,
+            positions=batch.positions,
+            full_precision=self.full_precision,
+        )
 
     def sample(
         self,
@@ -66,40 +109,45 @@ class Sampler:
         sampling: Sampling,
         seeds: Sequence[int],
         version: int,
-        show: bool = False,
-        judged: Callable[[ScoredGroup], None] = lambda group: None,
+        on_scored: Callable[[ScoredGroup], None] = lambda group: None,
     ) -> list[ScoredGroup]:
-        """Sample and score one batch; scoring goes on in worker processes while the engine samples.
+        """Bring the weights up to date, sample and score; every rank must call this. See ``sample_here``."""
+        self.update(version)
+        return self.sample_here(batch, sampling, seeds, version, on_scored, self.show_progress)
+
+    def sample_here(
+        self,
+        batch: PromptBatch,
+        sampling: Sampling,
+        seeds: Sequence[int],
+        version: int,
+        on_scored: Callable[[ScoredGroup], None] = lambda group: None,
+        show_progress: bool = False,
+    ) -> list[ScoredGroup]:
+        """Sample and score one batch on this rank; worker processes score while the engine samples.
 
         Args:
             batch: This rank's prompts.
-            sampling: How to sample; ``n`` completions a prompt.
-            seeds: One base seed a prompt.
-            version: Version the weights must have.
-            show: Whether to draw a progress bar.
-            judged: Called with every group as soon as it was judged.
+            sampling: How to sample; ``n`` completions per prompt.
+            seeds: One base seed per prompt.
+            version: Version of the weights that the engine has.
+            on_scored: Called with every group as soon as it was scored.
+            show_progress: Whether to draw a progress bar.
 
         Returns:
-            One group a prompt, in their order.
+            One group per prompt, in their order.
         """
         assert self._scorer is not None
-        assert self._data is not None
         assert sampling.n is not None
         groups: dict[int, ScoredGroup] = {}
-        with _progress(batch.name, len(batch.problems) * sampling.n, show) as bar:
-            for p, group in sample_and_score(self.engine, self._scorer, batch, sampling, seeds, self._data.decode):
+        with _progress(batch.name, len(batch.problems) * sampling.n, show_progress) as bar:
+            for p, group in sample_and_score(self.engine, self._scorer, batch, sampling, seeds, self._decode):
                 groups[p] = group
-                judged(group)
+                on_scored(group)
                 bar.update(sampling.n)
         stale = {c.version for g in groups.values() for c in g.completions} - {version}
         assert not stale, f"completions of versions {stale} instead of {version}: the engine's weights are stale"
         return [groups[p] for p in range(len(groups))]
-
-    def coarser_dtype(self, pl_module: PassKRLModule) -> torch.dtype:
-        """The coarser of the precisions in which the engine and the policy compute."""
-        mixed = "bf16" in str(pl_module.trainer.precision)
-        policy = torch.bfloat16 if mixed else pl_module.policy.model.dtype
-        return policy if policy != torch.float32 else self.engine.dtype
 
     def sleep(self) -> None:
         """Free the engine's memory for training."""
@@ -107,7 +155,7 @@ class Sampler:
             self.engine.sleep()
 
     def interrupt(self) -> None:
-        """Make a ``sample`` that runs in another thread fail soon; nothing is sampled afterwards."""
+        """Make a ``sample_here`` that runs in another thread fail soon; nothing is sampled afterwards."""
         self.engine.interrupt()
         if self._scorer is not None:
             self._scorer.close()
@@ -119,6 +167,7 @@ class Sampler:
         if self._scorer is not None:
             self._scorer.close()
             self._scorer = None
+            self._policy = None
 
 
 def _progress(name: str, total: int, show: bool) -> tqdm:
@@ -126,11 +175,11 @@ def _progress(name: str, total: int, show: bool) -> tqdm:
     return tqdm(total=total, desc=what, unit="completions", leave=False, delay=2, disable=not show)
 
 
-def eos_token_ids(data: PromptDataModule, policy_path: str) -> list[int]:
+def eos_token_ids(tokenizer: PreTrainedTokenizerBase, policy_path: str) -> list[int]:
     """Token ids that end a completion: the tokenizer's, and those of the policy's generation config."""
     from transformers import GenerationConfig
 
-    ids = set() if data.tokenizer.eos_token_id is None else {data.tokenizer.eos_token_id}
+    ids = set() if tokenizer.eos_token_id is None else {tokenizer.eos_token_id}
     try:
         configured = GenerationConfig.from_pretrained(policy_path).eos_token_id
     except OSError:

@@ -79,7 +79,7 @@ def read_setup(config: Namespace, machine: Machine) -> Setup:
     strategy = trainer.strategy
     name = strategy if isinstance(strategy, str) else strategy.class_path.rpartition(".")[2]
     shards = ranks if name.startswith(("fsdp", "FSDP", "ModelParallel", "Sharded")) else 1
-    param_bytes = 4 if model.dtype == "float32" else 2
+    param_bytes = 4 if model.compute.dtype == "float32" else 2
     engine = rollout.engine.class_path.rpartition(".")[2] if rollout.engine is not None else ""
     options = rollout.engine.init_args if rollout.engine is not None else Namespace()
     return Setup(
@@ -90,10 +90,10 @@ def read_setup(config: Namespace, machine: Machine) -> Setup:
         adapter_rank=model.lora.rank if model.lora is not None else None,
         kept_terms=model.kl_coef != 0 or model.entropy_coef != 0,
         kl=model.kl_coef != 0,
-        checkpointing=model.activation_checkpointing,
-        sync_last=model.gradient_sync == "last",
-        token_budget=model.token_budget,
-        kept_logits_mib=model.kept_logits_mib,
+        checkpointing=model.compute.activation_checkpointing,
+        sync_last=model.compute.gradient_sync == "last",
+        token_budget=model.compute.token_budget,
+        max_saved_logits_mib=model.compute.max_saved_logits_mib,
         prompts=config.data.prompts_per_step,
         group_size=rollout.group_size,
         max_tokens=rollout.sampling.max_tokens,
@@ -121,9 +121,9 @@ def problems(estimate: Estimate, machine: Machine) -> list[str]:
     found = []
     if v["training needs"] > machine.memory_gb:
         ways = [
-            "`model.activation_checkpointing: true`" if not s.checkpointing else "",
-            "`model.gradient_sync: every`" if s.sync_last and s.shards > 1 else "",
-            "a smaller `model.token_budget`",
+            "`model.compute.activation_checkpointing: true`" if not s.checkpointing else "",
+            "`model.compute.gradient_sync: every`" if s.sync_last and s.shards > 1 else "",
+            "a smaller `model.compute.token_budget`",
             "more GPUs" if s.shards > 1 else "FSDP2 (`trainer.strategy: ModelParallelStrategy`)",
         ]
         found.append(

@@ -99,8 +99,8 @@ class Estimate:
             kept, formula = a.blocks * block, "c S L (12 h + 4 f)"
         kept *= s.compute_bytes * s.token_budget
         total += self._gb(TRAIN, "activations", kept, f"{formula}, S = {s.token_budget}")
-        logits = (s.kept_logits_mib + 256) * 2**20
-        total += self._gb(TRAIN, "logits", logits, "at most `kept_logits_mib` and one piece of 256 MiB")
+        logits = (s.max_saved_logits_mib + 256) * 2**20
+        total += self._gb(TRAIN, "logits", logits, "at most `max_saved_logits_mib` and one piece of 256 MiB")
         self._add(TRAIN, "training needs", total, f"the sum; the GPU has {self.m.memory_gb:g}")
 
     def _memory_of_sampling(self, share: float) -> None:

@@ -112,7 +112,7 @@ class Setup:
     checkpointing: bool
     sync_last: bool
     token_budget: int
-    kept_logits_mib: int
+    max_saved_logits_mib: int
     prompts: int
     group_size: int
     max_tokens: int

@@ -25,12 +25,12 @@ from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.engines.vllm_engine import VLLMEngine
 from lit_passk.engines.vllm_server_engine import VLLMServerEngine
 from lit_passk.modules import PassKRLModule
+from lit_passk.rollout.one_step_off_policy import OneStepOffPolicy
 from lit_passk.rollout.parity import ParityCheck
-from lit_passk.rollout.signal import SignalAwareSampling
 from lit_passk.types import Sampling
 
 STEPS = 6
-MAIN, BACKGROUND = "MainThread", "one-step-ahead"
+MAIN, BACKGROUND = "MainThread", "one-step-off-policy"
 
 pytest.importorskip("vllm", reason="vLLM is not installed")
 pytestmark = pytest.mark.vllm
@@ -77,7 +77,7 @@ class Watch(L.Callback):
         self.rollouts, self.weights, self.staleness = [], [], []
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):  # after the rollouts were handed over
-        self.rollouts.append(pl_module.rollouts)
+        self.rollouts.append(batch.rollouts)
         self.weights.append({name: t.clone() for name, t in pl_module.policy.model.state_dict().items()})
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
@@ -139,7 +139,7 @@ def fit(engine: RolloutEngine, policy: str, *callbacks, task=None, steps=STEPS, 
 def ahead(engine, policy):
     """A run over two epochs, with validations and a comparison of engine and policy at every step."""
     watch = Watch(engine)
-    trainer, module = fit(engine, policy, watch, one_step_ahead=True, parity=ParityCheck(every=1))
+    trainer, module = fit(engine, policy, watch, source=OneStepOffPolicy(), parity=ParityCheck(every=1))
     events = list(engine.events)
     return watch, trainer, module, events
 
@@ -150,7 +150,6 @@ def test_rollouts_are_one_version_old_but_the_first(ahead):
     assert [r.version for r in watch.rollouts] == expected
     assert [{c.version for g in r.groups for c in g.completions} for r in watch.rollouts] == [{v} for v in expected]
     assert watch.staleness == [0, 1, 1, 1, 1, 1]
-    assert [r.exact for r in watch.rollouts] == [True] + [False] * (STEPS - 1)
     assert "parity/worst" in trainer.callback_metrics
 
 
@@ -163,7 +162,6 @@ def test_batches_are_those_of_a_run_without(ahead, engine, policy):
     ]
     assert [r.version for r in without.rollouts] == list(range(STEPS)), "exactly on-policy unless asked for"
     assert without.staleness == []
-    assert {r.exact for r in without.rollouts} == {True}
 
 
 def test_the_next_batch_is_sampled_while_the_policy_trains(ahead):
@@ -238,7 +236,7 @@ def threads() -> list[str]:
 def test_an_exception_in_the_background_stops_the_run_at_the_next_step(engine, policy):
     watch = Watch(engine)
     with pytest.raises(RuntimeError, match="raised ZeroDivisionError: a bug in this task"):
-        fit(engine, policy, watch, task=Fails(engine), one_step_ahead=True)
+        fit(engine, policy, watch, task=Fails(engine), source=OneStepOffPolicy())
     assert len(watch.rollouts) == 2, "two steps trained, the third had no rollouts"
     assert threads() == []
 
@@ -276,7 +274,7 @@ def test_ctrl_c_ends_what_is_sampled(engine, policy, monkeypatch):
                 policy,
                 Watch(engine),
                 CtrlC(sampling),
-                one_step_ahead=True,
+                source=OneStepOffPolicy(),
                 sampling=Sampling(max_tokens=50),
             )
     finally:
@@ -289,7 +287,7 @@ def test_ctrl_c_ends_what_is_sampled(engine, policy, monkeypatch):
 
 def test_a_run_after_all_that(engine, policy, ahead):
     """Nothing of the interrupted runs is left in the engine: the same run gives the same weights."""
-    _, module = fit(engine, policy, Watch(engine), one_step_ahead=True, parity=ParityCheck(every=1))
+    _, module = fit(engine, policy, Watch(engine), source=OneStepOffPolicy(), parity=ParityCheck(every=1))
     before = ahead[2].policy.model.state_dict()
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.policy.model.state_dict().items())
 
@@ -301,7 +299,12 @@ def test_ahead_of_a_server(policy, tmp_path):
     try:
         watch = Watch()
         trainer, _ = fit(
-            VLLMServerEngine([server.address]), policy, watch, one_step_ahead=True, parity=ParityCheck(every=1), steps=4
+            VLLMServerEngine([server.address]),
+            policy,
+            watch,
+            source=OneStepOffPolicy(),
+            parity=ParityCheck(every=1),
+            steps=4,
         )
     finally:
         server.kill()
@@ -318,16 +321,15 @@ def test_ahead_of_a_server(policy, tmp_path):
     [
         (TransformersEngine, {}, "auto", "TransformersEngine as it is set cannot"),
         (lambda: VLLMEngine(tensor_parallel_size=2), {}, "auto", "VLLMEngine as it is set cannot"),
-        (VLLMEngine, {"signal": SignalAwareSampling()}, "auto", "exclude each other"),
         (VLLMEngine, {}, "off", "`model.correction: off` would take"),
     ],
-    ids=["with the policy itself", "a shared engine", "with signal-aware sampling", "uncorrected"],
+    ids=["with the policy itself", "a shared engine", "uncorrected"],
 )
 def test_what_cannot_work_is_refused_before_anything_starts(policy, make, settings, correction, message):
     engine = make()
     module = module_of(policy, correction=correction)
     with pytest.raises(ValueError, match=message):
-        fit(engine, policy, module=module, one_step_ahead=True, **settings)
+        fit(engine, policy, module=module, source=OneStepOffPolicy(), **settings)
     assert engine.version == -1
 
 

@@ -23,9 +23,10 @@ from lit_passk.advantages import (
 )
 from lit_passk.data.loader import PromptLoader
 from lit_passk.modules import compute_advantages
-from lit_passk.rollout.signal import SignalAwareSampling, carries_signal
+from lit_passk.rollout.dynamic_sampling import DynamicSampling, has_advantage
+from lit_passk.rollout.source import Step
 from lit_passk.tasks.base import Task
-from lit_passk.types import Problem, PromptBatch, Score, ScoredGroup
+from lit_passk.types import Problem, PromptBatch, Sampling, Score, ScoredGroup
 
 GROUP_SIZE = 7
 COUNTS = [(c, u) for c in range(GROUP_SIZE + 1) for u in range(GROUP_SIZE + 1 - c)]  # right, unscorable
@@ -42,7 +43,7 @@ def test_signal_is_that_groups_of_k_differ(k):
     for c, u in COUNTS:
         scored = [1] * c + [0] * (GROUP_SIZE - c - u)
         outcomes = {max(chosen) for chosen in combinations(scored, k)}
-        assert carries_signal(group(c, u), wrong_needed=k) == (outcomes == {0, 1}), (c, u)
+        assert has_advantage(group(c, u), min_wrong=k) == (outcomes == {0, 1}), (c, u)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_groups_with_signal_are_those_with_advantages(strategy):
         advantages = compute_advantages(strategy, rollouts)
         if isinstance(strategy, Combination) and GROUP_SIZE - u < strategy.k:
             continue  # it needs k scored completions, which the counts do not know
-        assert carries_signal(one, strategy.wrong_needed(0, -1)) == bool((advantages != 0).any()), (c, u)
+        assert has_advantage(one, strategy.min_wrong(0, -1)) == bool((advantages != 0).any()), (c, u)
 
 
 def test_what_each_strategy_needs():
@@ -69,10 +70,10 @@ def test_what_each_strategy_needs():
         def __call__(self, rewards, context=None):
             return rewards
 
-    assert [s.wrong_needed(0, -1) for s in ks] == [3] * 4
-    assert [s.wrong_needed(0, -1) for s in [*ones, Users()]] == [1] * 7
+    assert [s.min_wrong(0, -1) for s in ks] == [3] * 4
+    assert [s.min_wrong(0, -1) for s in [*ones, Users()]] == [1] * 7
     schedule = Schedule([PassKAnalytic(5), PassKAnalytic(2), GRPO()], [3, 0.5])
-    assert [schedule.wrong_needed(step, 20) for step in (0, 2, 3, 9, 10, 19)] == [5, 5, 2, 2, 1, 1]
+    assert [schedule.min_wrong(step, 20) for step in (0, 2, 3, 9, 10, 19)] == [5, 5, 2, 2, 1, 1]
     with pytest.raises(ValueError, match="unknown length"):
         schedule.check_run(-1)
     with pytest.raises(ValueError, match="ascending"):
@@ -99,16 +100,16 @@ def loader(rank: int = 0, world_size: int = 1, seed: int = 0) -> PromptLoader:
 
 def test_further_prompts_are_the_rest_of_the_task_in_an_order_of_seed_and_step():
     used = [3, 4, 5]
-    one = list(loader().others(7, used))
+    one = list(loader().draw_extra(7, used))
     drawn = [loader().prompts[place][0] for place in one]
     assert sorted(drawn) == [i for i in range(1, 21) if i not in used]
-    assert one == list(loader(rank=1, world_size=2).others(7, used))
-    assert one[:5] == [place for place, _ in zip(loader().others(7, used), range(5), strict=False)]
-    assert one != list(loader().others(8, used))
-    assert one != list(loader(seed=1).others(7, used))
+    assert one == list(loader(rank=1, world_size=2).draw_extra(7, used))
+    assert one[:5] == [place for place, _ in zip(loader().draw_extra(7, used), range(5), strict=False)]
+    assert one != list(loader().draw_extra(8, used))
+    assert one != list(loader(seed=1).draw_extra(7, used))
     there = loader()
     before = there.state_dict()
-    list(there.others(0, []))
+    list(there.draw_extra(0, []))
     assert there.state_dict() == before
 
 
@@ -118,8 +119,16 @@ def run(with_signal: set[int], max_rounds: int = 3, step: int = 0):
     batch = next(iter(prompts))
     sampled: list[list[int]] = []
 
-    def sample(part: PromptBatch) -> list[ScoredGroup]:
-        sampled.append(list(part.indices))
+    class Scripted:
+        """In the place of a Sampler."""
+
+        full_precision = True
+
+        def sample(self, part: PromptBatch, sampling: Sampling, seeds: list[int], version: int) -> list[ScoredGroup]:
+            sampled.append(list(part.indices))
+            return script(part)
+
+    def script(part: PromptBatch) -> list[ScoredGroup]:
         made = []
         for index, problem in zip(part.indices, part.problems, strict=True):
             pattern = group(2 if index in with_signal else 0, size=6)
@@ -127,8 +136,9 @@ def run(with_signal: set[int], max_rounds: int = 3, step: int = 0):
             made.append(ScoredGroup(problem=problem, index=index, **fields))
         return made
 
-    drawn = SignalAwareSampling(max_rounds=max_rounds).fill_up(sample, batch, prompts, step, wrong_needed=4)
-    others = [prompts.prompts[place][0] for place in prompts.others(step, batch.indices)]
+    at = Step(number=step, batch=batch, loader=prompts, sampling=Sampling(n=6), seed=0, min_wrong=4, is_last=False)
+    drawn = DynamicSampling(max_rounds=max_rounds).rollouts(at, Scripted())
+    others = [prompts.prompts[place][0] for place in prompts.draw_extra(step, batch.indices)]
     return drawn, sampled, list(batch.indices) + others
 
 
@@ -140,9 +150,9 @@ def test_a_batch_with_signal_costs_nothing_more():
     drawn, sampled, order = run(set(range(21)))
     assert sampled == [order[:4]]
     assert indices(drawn.groups) == order[:4]
-    assert list(drawn.dropped) == []
-    assert drawn.metrics["signal/rounds"] == drawn.metrics["signal/surplus"] == 0
-    assert drawn.metrics["signal/share"] == 1
+    assert list(drawn.not_trained) == []
+    assert drawn.metrics["dynamic_sampling/rounds"] == drawn.metrics["dynamic_sampling/surplus"] == 0
+    assert drawn.metrics["dynamic_sampling/share"] == 1
 
 
 def test_the_first_with_signal_are_kept_and_the_costs_told():
@@ -151,14 +161,14 @@ def test_the_first_with_signal_are_kept_and_the_costs_told():
     drawn, sampled, _ = run(signal)
     assert sampled == [order[:4], order[4:8]]  # 2 of 4 carry signal, 2 are missing: 4 more should do
     assert indices(drawn.groups) == [order[1], order[3], order[5], order[6]]
-    assert drawn.places.tolist() == [0, 1, 2, 3]
-    assert indices(drawn.dropped) == [order[0], order[2], order[4], order[7]]
+    assert drawn.positions.tolist() == [0, 1, 2, 3]
+    assert indices(drawn.not_trained) == [order[0], order[2], order[4], order[7]]
     assert {k: v for k, v in drawn.metrics.items() if k != "time/further_rollouts"} == {
-        "signal/prompts": 8,
-        "signal/completions": 48,
-        "signal/share": 5 / 8,
-        "signal/rounds": 1,
-        "signal/surplus": 1,
+        "dynamic_sampling/prompts": 8,
+        "dynamic_sampling/completions": 48,
+        "dynamic_sampling/share": 5 / 8,
+        "dynamic_sampling/rounds": 1,
+        "dynamic_sampling/surplus": 1,
     }
 
 
@@ -175,18 +185,18 @@ def test_silent_groups_fill_the_step_up_when_the_rounds_end(max_rounds):
     drawn, sampled, _ = run({order[6]}, max_rounds)
     assert sampled == [order[i : i + 4] for i in range(0, 4 * (max_rounds + 1), 4)]
     assert indices(drawn.groups) == [*order[:3], order[6]]
-    assert drawn.metrics["signal/rounds"] == max_rounds
-    assert len(drawn.groups) + len(drawn.dropped) == 4 * (max_rounds + 1)
+    assert drawn.metrics["dynamic_sampling/rounds"] == max_rounds
+    assert len(drawn.groups) + len(drawn.not_trained) == 4 * (max_rounds + 1)
 
 
 def test_a_step_never_has_a_prompt_twice_and_ends_with_the_task():
     drawn, sampled, _ = run(set(), max_rounds=100)
     flat = [i for part in sampled for i in part]
     assert sorted(flat) == list(range(1, 21))
-    assert drawn.metrics["signal/rounds"] == 4
+    assert drawn.metrics["dynamic_sampling/rounds"] == 4
     assert len(drawn.groups) == 4
 
 
 def test_no_rounds_at_all_is_refused():
-    with pytest.raises(ValueError, match="must be at least 1"):
-        SignalAwareSampling(max_rounds=0)
+    with pytest.raises(ValueError, match="at least 1"):
+        DynamicSampling(max_rounds=0)

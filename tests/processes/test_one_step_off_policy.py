@@ -1,4 +1,4 @@
-"""One step ahead with real vLLM engines: the same on two processes, gone on after a kill, and ended by Ctrl-C."""
+"""One step off-policy with real vLLM engines: the same on two processes, gone on after a kill, and ended by Ctrl-C."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.vllm
 AHEAD = (
     *KL,
     *("--rollout.engine", "lit_passk.engines.vllm_engine.VLLMEngine", "--rollout.engine.kv_cache_gib", "0.00390625"),
-    *("--rollout.one_step_ahead", "true", "--rollout.parity.every", "1"),
+    *("--rollout.source", "OneStepOffPolicy", "--rollout.parity.every", "1"),
 )
 
 

@@ -6,7 +6,7 @@ from helpers.ranks import Ranks
 from processes.conftest import KL, STEPS, Run, arguments
 
 SCARCE = ("--data.train.init_args.num_problems", "30", "--model.advantage.k", "4", "--data.prompts_per_step", "5")
-SIGNAL = (*KL, *SCARCE, "--rollout.signal.max_rounds", "2")
+SIGNAL = (*KL, *SCARCE, "--rollout.source", "DynamicSampling", "--rollout.source.max_rounds", "2")
 WAYS = {"fsdp2 on 2": ("fsdp2", 2), "ddp on 2": ("ddp", 2), "fsdp2 on 4": ("fsdp2", 4)}
 
 
@@ -51,13 +51,15 @@ def test_a_rank_without_a_prompt(train):
 
 def test_what_it_cost_is_logged(alone):
     metrics = alone.metrics
-    assert metrics["signal/completions"] == 6 * metrics["signal/prompts"]
-    assert 1 <= metrics["signal/rounds"] <= 2
-    assert 5 < metrics["signal/prompts"] <= 15
-    assert metrics["signal/share"] < 1
+    assert metrics["dynamic_sampling/completions"] == 6 * metrics["dynamic_sampling/prompts"]
+    assert 1 <= metrics["dynamic_sampling/rounds"] <= 2
+    assert 5 < metrics["dynamic_sampling/prompts"] <= 15
+    assert metrics["dynamic_sampling/share"] < 1
     assert metrics["time/rollout"] >= metrics["time/further_rollouts"] > 0
     kept = round(metrics["train/signal"] * 5)
-    assert metrics["signal/share"] * metrics["signal/prompts"] == pytest.approx(kept + metrics["signal/surplus"])
+    assert metrics["dynamic_sampling/share"] * metrics["dynamic_sampling/prompts"] == pytest.approx(
+        kept + metrics["dynamic_sampling/surplus"]
+    )
 
 
 @pytest.mark.parametrize("way", [("auto", 1), ("fsdp2", 2)], ids=["one process", "two shards"])
@@ -80,7 +82,7 @@ model:
       strategies: [{class_path: PassKAnalytic, init_args: {k: 4}}, {class_path: GRPO}]
       boundaries: [0.4]
 rollout:
-  signal: {max_rounds: 5}
+  source: {class_path: DynamicSampling, init_args: {max_rounds: 5}}
 """
     )
     args = [

@@ -1,0 +1,103 @@
+"""What one update minimises: policy loss, importance weights, entropy bonus, KL penalty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lit_passk.functional.kl import kl_estimate
+from lit_passk.losses import LossInputs, PolicyLoss
+from lit_passk.losses.correction import RolloutCorrection
+from lit_passk.modules.policies import reference_logprobs
+from lit_passk.modules.step_metrics import CORRECTION_SUMS
+from lit_passk.modules.training_batch import TrainingBatch
+from lit_passk.policy.model import CausalPolicy
+from lit_passk.policy.packing import PackedBatch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objective:
+    """The loss of a micro-batch; the fields are ``PassKRLModule``'s arguments of the same names."""
+
+    loss: PolicyLoss
+    correction: RolloutCorrection | Literal["auto", "off"]
+    kl_coef: float
+    kl_estimator: Literal["k1", "k2", "k3"]
+    entropy_coef: float
+
+    @property
+    def only_policy_loss(self) -> bool:
+        """Whether nothing but the policy loss is minimised: then an advantage of 0 means a gradient of 0."""
+        return self.kl_coef == 0 and self.entropy_coef == 0
+
+    def __call__(
+        self,
+        policy: CausalPolicy,
+        reference: CausalPolicy | None,
+        training: TrainingBatch,
+        micro: PackedBatch,
+        old_logprobs: Tensor | None,
+        mismatch: bool,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss of one micro-batch of T trained tokens, a weighted sum over them.
+
+        Args:
+            policy: The policy; called once.
+            reference: The initial policy; None is the policy with its adapters off.
+            training: The step's N completions.
+            micro: Some of them, on the policy's device.
+            old_logprobs: The policy's before the step's first update, shape ``(T,)``; None are those of now.
+            mismatch: Whether the engine's log-probabilities differ from the policy's (older weights, coarser
+                precision), so that ``auto`` corrects for it.
+
+        Returns:
+            Scalar with gradient, and sums to log.
+        """
+        device, temperature = micro.input_ids.device, training.temperature
+        logprobs, entropy = policy(micro, temperature, self.entropy_coef != 0, add_to_grad=True)  # (T,) each
+        old_logprobs = logprobs.detach() if old_logprobs is None else old_logprobs  # (T,)
+        ref_logprobs = reference_logprobs(policy, reference, micro, temperature) if self.kl_coef != 0 else None  # (T,)
+        rollout_logprobs = micro.gather(training.rollout_logprobs)  # (T,)
+        importance, stats = self._importance(micro, old_logprobs, rollout_logprobs, mismatch)
+        weights = training.weights.to(device)[micro.completion_index]  # (N,) to (T,)
+        output = self.loss(
+            LossInputs(
+                logprobs=logprobs,
+                old_logprobs=old_logprobs,
+                advantages=training.advantages.to(device)[micro.completion_index],  # (N,) to (T,)
+                weights=weights,
+                completion_index=micro.completion_index,
+                prompt_index=training.prompt_index.to(device)[micro.completion_index],  # (N,) to (T,)
+                importance=importance,
+                rollout_logprobs=rollout_logprobs,
+                ref_logprobs=ref_logprobs,
+                entropy=entropy if self.entropy_coef != 0 else None,
+            )
+        )
+        loss, metrics = output.loss, {**output.metrics, **stats}
+        if self.entropy_coef != 0:
+            loss = loss - self.entropy_coef * (weights * entropy).sum()
+        if ref_logprobs is not None:
+            kl = (weights * kl_estimate(logprobs, ref_logprobs, self.kl_estimator)).sum()
+            loss, metrics["kl"] = loss + self.kl_coef * kl, kl.detach()
+        return loss, {**metrics, "total": loss.detach()}
+
+    def _importance(
+        self, micro: PackedBatch, old_logprobs: Tensor, rollout_logprobs: Tensor, mismatch: bool
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """Importance weights ``(T,)`` against the engine's log-probs, and sums for the log; None when not needed."""
+        if self.correction == "off" or (self.correction == "auto" and not mismatch):
+            return None, {}
+        correction = RolloutCorrection() if self.correction == "auto" else self.correction
+        assert isinstance(correction, RolloutCorrection)
+        weights, stats = correction(old_logprobs, rollout_logprobs, micro.completion_index)
+        return weights, dict(zip(CORRECTION_SUMS, stats, strict=True))
+
+
+def mismatch_of(training: TrainingBatch, rl_step: int, compute_dtype: torch.dtype) -> bool:
+    """Whether the engine that sampled a step had other weights than the policy has, or either computed coarsely."""
+    same = training.version == rl_step and training.full_precision and compute_dtype == torch.float32
+    return not same

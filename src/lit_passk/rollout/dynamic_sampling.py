@@ -1,0 +1,151 @@
+"""Dynamic sampling: draw extra prompts until a step has enough groups with a non-zero advantage."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from lit_passk.distributed import all_cat, all_sum
+from lit_passk.errors import Refusal
+from lit_passk.rollout.collate import collate_rollouts, scored
+from lit_passk.rollout.sampler import Sampler
+from lit_passk.rollout.source import RolloutSource, RunSettings, Step
+from lit_passk.types import PromptBatch, RolloutBatch, ScoredGroup
+
+
+class DynamicSampling(RolloutSource):
+    """Samples further prompts of the training task while a step has fewer groups with an advantage than prompts.
+
+    A group has an advantage when, among its completions that could be scored, at least one is correct and at least as
+    many are wrong as the strategy's ``min_wrong`` says: k in Pass@k Training, 1 in Pass@1 Training. These are counts of
+    correct and wrong completions; the spread of the rewards is not looked at, because a group with fewer than k wrong
+    completions has some and teaches Pass@k nothing.
+
+    The step trains on the first groups with an advantage in the order of drawing, as many as its batch has prompts. If
+    the rounds end before there are enough, other groups fill it up, so that losses divide by what they always divide
+    by. A round draws as many prompts as should suffice at the share seen in this step, never more than the batch has.
+    Further prompts depend on the seed and the step alone: neither resuming nor the number of processes changes them.
+    The order of the epoch stays as it is, so a prompt may come twice in an epoch, but never twice in a step.
+
+    What it costs is logged under ``dynamic_sampling/``: ``prompts`` and ``completions`` sampled in all, ``share`` of
+    the sampled groups that have an advantage, ``rounds`` of further prompts, ``surplus`` (groups with an advantage that
+    the step had no room for); and ``time/further_rollouts`` (seconds of the rounds, part of ``time/rollout``).
+
+    Groups are chosen by their answers, so the trained ones are a biased sample of the policy's completions:
+    ``train/reward``, ``train/pass@1``, ``train/solved`` and everything else that describes completions are over all
+    sampled groups; ``train/signal`` is the share of the trained groups with an advantage other than 0. Strategies that
+    compare with the whole batch (``ReinforcePlusPlus``) compare with the chosen groups.
+
+    Args:
+        max_rounds: Most rounds of further prompts per step.
+    """
+
+    def __init__(self, max_rounds: int = 3) -> None:
+        if max_rounds < 1:
+            raise Refusal(
+                f"`DynamicSampling` needs max_rounds of at least 1, but got {max_rounds}. Leave `rollout.source` out "
+                "to sample no further prompts."
+            )
+        self.max_rounds = max_rounds
+
+    def rollouts(self, step: Step, sampler: Sampler) -> RolloutBatch:
+        """Sample the step's batch and, while it has too few groups with an advantage, further prompts."""
+        batch, loader = step.batch, step.loader
+
+        def sample(prompts: PromptBatch) -> list[ScoredGroup]:
+            return sampler.sample(prompts, step.sampling, step.seeds(prompts), version=step.number)
+
+        mine = sample(batch)
+        drawn = list(batch.positions)  # the position of each of my groups in the order of drawing, over all ranks
+        begin = time.perf_counter()
+        wanted = int(all_sum(torch.tensor(len(batch.problems)), "the number of prompts"))
+        used = all_cat(torch.tensor(batch.indices, dtype=torch.int64), "prompts").tolist()
+        extra = loader.draw_extra(step.number, used)
+        rounds = 0
+        while True:
+            signal = _signal_of_all(mine, drawn, step.min_wrong)  # (D,)
+            number = prompts_of_round(int(signal.sum()), len(signal), wanted) if rounds < self.max_rounds else 0
+            chosen = list(islice(extra, number))
+            if not chosen:  # enough, or the rounds are used up, or the step has every prompt of the task
+                break
+            more = loader.shard(chosen)
+            mine += sample(more)
+            drawn += [len(signal) + position for position in more.positions]
+            rounds += 1
+        metrics = {
+            "prompts": float(len(signal)),
+            "completions": float(all_sum(torch.tensor(sum(len(g.texts) for g in mine)), "completions")),
+            "share": float(signal.sum()) / max(len(signal), 1),
+            "rounds": float(rounds),
+            "surplus": max(float(signal.sum()) - wanted, 0.0),
+        }
+        seconds = time.perf_counter() - begin
+        positions = {place: position for position, place in enumerate(choose(signal, wanted))}
+        return collate_rollouts(
+            [group for group, place in zip(mine, drawn, strict=True) if place in positions],
+            step.sampling,
+            version=step.number,
+            positions=[positions[place] for place in drawn if place in positions],
+            not_trained=[group for group, place in zip(mine, drawn, strict=True) if place not in positions],
+            full_precision=sampler.full_precision,
+            metrics={f"dynamic_sampling/{name}": value for name, value in metrics.items()}
+            | {"time/further_rollouts": seconds},
+        )
+
+    def check(self, settings: RunSettings) -> None:
+        """Refuse groups too small to ever have an advantage."""
+        if settings.max_steps > 0 and (wrong := settings.min_wrong) >= settings.group_size:
+            raise Refusal(
+                f"`DynamicSampling` looks for groups with 1 correct and {wrong} wrong completions, as "
+                f"{type(settings.strategy).__name__} needs them, but `rollout.group_size` is {settings.group_size}. "
+                f"Raise it to {wrong + 1} or more."
+            )
+
+
+def has_advantage(group: ScoredGroup, min_wrong: int) -> bool:
+    """Whether a group has a correct completion and so many wrong ones; unscored completions count as neither."""
+    correct = [score.correct for completion, score in scored(group) if len(completion.token_ids) > 0]
+    return sum(correct) >= 1 and len(correct) - sum(correct) >= min_wrong
+
+
+def prompts_of_round(num_signal: int, num_drawn: int, wanted: int) -> int:
+    """How many prompts to draw next, so that the share of groups with an advantage seen so far would do.
+
+    Example:
+        >>> prompts_of_round(num_signal=6, num_drawn=8, wanted=8), prompts_of_round(num_signal=0, num_drawn=8, wanted=8)
+        (3, 8)
+
+    """
+    missing = max(wanted - num_signal, 0)
+    return min(wanted, -(-missing * num_drawn // max(num_signal, 1)))
+
+
+def choose(signal: Tensor, wanted: int) -> list[int]:
+    """Choose the first groups with an advantage, then the first without, until there are enough.
+
+    Args:
+        signal: Whether each group has an advantage, in the order of drawing, shape ``(D,)``, bool.
+        wanted: Groups per step.
+
+    Returns:
+        Their positions in the order of drawing, ascending.
+
+    Example:
+        >>> choose(torch.tensor([False, True, False, True, True]), 2), choose(torch.tensor([False, False, True]), 2)
+        ([1, 3], [0, 2])
+
+    """
+    ranked = torch.argsort(~signal, stable=True)
+    return ranked[:wanted].sort().values.tolist()
+
+
+def _signal_of_all(mine: list[ScoredGroup], drawn: list[int], min_wrong: int) -> Tensor:
+    """Whether each group of every rank has an advantage, in the order of drawing, shape ``(D,)``, bool."""
+    flags = all_cat(torch.tensor([has_advantage(g, min_wrong) for g in mine], dtype=torch.int64), "groups")  # (D,)
+    order = all_cat(torch.tensor(drawn, dtype=torch.int64), "positions of groups")  # (D,), a permutation
+    signal = torch.zeros(len(order), dtype=torch.bool)
+    signal[order] = flags.bool()
+    return signal
