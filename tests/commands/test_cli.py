@@ -355,8 +355,8 @@ def test_an_rl_step_that_max_steps_cuts_through_is_counted(user_code, maze_polic
         ({"rollout.parity": {"every": -3}}, "every >= 0"),
         ({"model.ks": [1, 16]}, "pass@16"),
         ({"model.ks": []}, "at least 1"),
-        ({"model.kl_coef": -0.1}, "got -0.1, 1.0"),
-        ({"model.max_grad_norm": -1.0}, "got 0.0, -1.0"),
+        ({"model.kl_coef": -0.1}, "got -0.1 and 1.0"),
+        ({"model.max_grad_norm": -1.0}, "got 0.0 and -1.0"),
         ({"model.compute.token_budget": 0}, "but got 0 and 256"),
         ({"trainer.max_steps": -5}, "You passed in -5"),
         ({"data.train": {"class_path": "my_project.Broken"}}, "Rewards must be finite"),
@@ -399,7 +399,7 @@ def test_help_comes_from_the_docstrings(capsys):
         cli.main(["fit", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "Weight of the KL penalty towards the initial policy" in text
-    assert "Completions a prompt in training." in text
+    assert "Completions per prompt in training." in text
 
 
 def test_weights_move_only_where_there_is_signal(user_code, maze_policy):

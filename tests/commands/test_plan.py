@@ -146,7 +146,7 @@ def test_the_command_reads_a_configuration_and_says_what_does_not_fit(configs, c
     needed = float(re.search(r"training needs +([\d.]+)", told)[1])
     assert f"Training does not fit: {needed:.0f} GB" in told
     assert needed > 40
-    assert "`model.gradient_sync: every`" in told
+    assert "`model.compute.gradient_sync: every`" in told
 
 
 def test_a_policy_that_cannot_be_read(configs, capsys):

@@ -4,22 +4,22 @@ import pytest
 import torch
 
 from lit_passk.rollout.parity import ParityCheck
-from lit_passk.types import RolloutBatch
+from lit_passk.rollout.collate import collate_rollouts
+from lit_passk.types import Completion, Problem, RolloutBatch, Score, ScoredGroup
 
 
 def rollouts(*logprobs: list[float]) -> RolloutBatch:
     num = len(logprobs)
-    return RolloutBatch(
-        prompt_ids=(torch.tensor([1]),),
-        completion_ids=tuple(torch.zeros(len(row), dtype=torch.int64) for row in logprobs),
-        rollout_logprobs=tuple(torch.tensor(row) for row in logprobs),
-        group=torch.zeros(num, dtype=torch.int64),
-        indices=torch.tensor([0]),
-        rewards=torch.zeros(num),
-        correct=torch.zeros(num, dtype=torch.bool),
-        truncated=torch.zeros(num, dtype=torch.bool),
-        version=3,
+    group = ScoredGroup(
+        problem=Problem(id="0", prompt="", answer=""),
+        index=0,
+        prompt_ids=[1],
+        completions=[Completion(token_ids=[0] * len(row), logprobs=row, finish_reason="stop") for row in logprobs],
+        texts=[""] * num,
+        scores=[Score(reward=0.0, correct=False)] * num,
+        seed=0,
     )
+    return collate_rollouts([group], version=3)
 
 
 def test_figures_by_hand() -> None:

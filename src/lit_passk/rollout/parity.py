@@ -1,4 +1,4 @@
-"""Do the engine and the policy agree on what they are?"""
+"""The train-inference mismatch: compare the engine's and the policy's log-probabilities of the same tokens."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ParityCheck:
 
         Args:
             rollouts: A few completions with the engine's log-probabilities.
-            policy_logprobs: The policy's, one tensor ``(T_n,)`` a completion, at the temperature of the sampling.
+            policy_logprobs: The policy's, one tensor per completion with a value per trained token, at the temperature of the sampling.
             dtype: The coarser of the precisions that the two compute in; decides the tolerance.
 
         Returns:
@@ -73,7 +73,8 @@ class ParityCheck:
         Raises:
             RuntimeError: On every rank, if a completion of any rank is past the tolerance.
         """
-        stats = _compare(rollouts.rollout_logprobs, policy_logprobs)
+        sampled = [x[trained] for x, trained in zip(rollouts.rollout_logprobs, rollouts.trained, strict=True)]
+        stats = _compare(sampled, policy_logprobs)
         self._checked = True
         total, count = all_sum(stats[:2]).tolist()
         largest, worst = all_max(stats[2:]).tolist()
