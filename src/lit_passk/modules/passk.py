@@ -68,7 +68,7 @@ class PassKRLModule(L.LightningModule):
         max_grad_norm: Gradients are scaled down to this norm; 0 switches it off.
         lora: Train low-rank adapters instead of the weights; the reference is then the policy without them.
         ks: Values of k that validation reports.
-        val_metrics: What validation reports besides pass@k, for instance ``MajorityAtK``, ``MaxRewardAtK``, ``GPassAtK``.
+        val_metrics: What validation reports besides pass@k: ``MajorityAtK``, ``MaxRewardAtK``, ``GPassAtK``, ...
         compute: What trades memory for speed: token budget, dtype, activation checkpointing, compilation, ...
     """
 

@@ -1,4 +1,4 @@
-"""Validation: counts the correct completions of every problem of every task, and whatever other metrics are asked for."""
+"""Validation: counts the correct completions of every problem of every task; further metrics where asked for."""
 
 from __future__ import annotations
 
