@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from lit_passk.rollout.parity import ParityCheck
 from lit_passk.rollout.collate import collate_rollouts
+from lit_passk.rollout.parity import ParityCheck
 from lit_passk.types import Completion, Problem, RolloutBatch, Score, ScoredGroup
 
 

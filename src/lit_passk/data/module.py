@@ -126,13 +126,10 @@ class PromptDataModule(L.LightningDataModule):
     def train_dataloader(self) -> PromptLoader:
         """Training prompts, reshuffled every epoch; sized, because Lightning fetches ahead of unsized loaders.
 
-        Asked again (``reload_dataloaders_every_n_epochs``), the same loader, which goes on. Under ``overfit_batches``
-        every epoch has the same prompts.
+        Asked again (``reload_dataloaders_every_n_epochs``), the same loader, which goes on.
         """
         if self._train_loader is None:
-            overfit = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
-            seed = None if overfit else self.seed
-            self._train_loader = self._loader(self._train_task(), "train", self.prompts_per_step, seed)
+            self._train_loader = self._loader(self._train_task(), "train", self.prompts_per_step, self.seed)
         return self._train_loader
 
     def _train_task(self) -> Task:

@@ -136,8 +136,6 @@ class PassKRLModule(L.LightningModule):
         """Refuse a strategy that does not fit the length of the run, where that is known before the data is."""
         guard(self.trainer)
         check_trainer(self.trainer)
-        guard(self.trainer)
-        check_trainer(self.trainer)
         if stage == "fit" and (self.max_rl_steps > 0 or self.trainer.max_epochs in (None, -1)):
             self.advantage.check_run(self.max_rl_steps)
 

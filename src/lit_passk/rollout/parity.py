@@ -63,7 +63,8 @@ class ParityCheck:
 
         Args:
             rollouts: A few completions with the engine's log-probabilities.
-            policy_logprobs: The policy's, one tensor per completion with a value per trained token, at the temperature of the sampling.
+            policy_logprobs: The policy's at the temperature of the sampling, one tensor per completion with a value per
+                trained token.
             dtype: The coarser of the precisions that the two compute in; decides the tolerance.
 
         Returns:
