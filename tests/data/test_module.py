@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from transformers import LlamaConfig
+
 from lit_passk.data.contamination import ContaminationWarning
 from lit_passk.data.loader import PromptLoader
 from lit_passk.data.module import PromptDataModule, load_tokenizer
+from lit_passk.modules.sft import build_tokenizer
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.maze import MazeTask
 from lit_passk.types import Problem, Score
@@ -92,6 +95,17 @@ def test_plain_prompts_and_the_length_limit(maze_policy):
         batches = list(data.train_dataloader())
     assert sorted(i for b in batches for i in b.indices) == [0, 1, 2, 3]
     assert data.decode(batches[0].prompt_ids[0]) == batches[0].problems[0].prompt
+
+
+@pytest.mark.parametrize("text", ["x , y", "x . y", "x != y ? x : y !", "do n't", "x 's", "f( ) ,\n y"])
+def test_text_is_what_was_sampled(tmp_path, text):
+    tokenizer = build_tokenizer(sorted(set(text)))
+    tokenizer.clean_up_tokenization_spaces = True  # as in many folders of older models
+    LlamaConfig(vocab_size=len(tokenizer)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    data = PromptDataModule(str(tmp_path), train=Letters())
+    assert data.decode(tokenizer(text)["input_ids"]) == text
+    assert data.tokenizer.decode(tokenizer(text)["input_ids"]) != text  # so the case can fail
 
 
 def test_chat_template(maze_policy, tmp_path):

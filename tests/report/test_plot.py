@@ -20,11 +20,11 @@ def test_draws_what_it_is_given():
     assert axes.get_title(loc="left") == "maze"
     first, second = axes.get_lines()
     assert list(first.get_xdata()) == [1, 2, 4, 8, 16]
-    assert list(second.get_ydata()) == [value for value, _, _ in curve(0.3, n=64).values()]
+    assert list(second.get_ydata()) == pytest.approx([value for value, _, _ in curve(0.3, n=64).values()])
     assert first.get_color() != second.get_color()
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2", "4", "8", "16", "32", "64"]
     band = axes.collections[0].get_paths()[0].vertices
-    assert (band[:, 1].min(), band[:, 1].max()) == (curve(0.1)[1][1], curve(0.1)[16][2])
+    assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((curve(0.1)[1][1], curve(0.1)[16][2]))
 
 
 @pytest.mark.parametrize("number", [1, 2, 9, 30])
@@ -42,7 +42,7 @@ def test_spread_keeps_order_distance_and_range():
     moved = _spread(values, gap=0.1, low=0.0, high=1.0)
     assert moved == sorted(moved)
     assert all(b - a >= 0.1 - 1e-9 for a, b in pairwise(moved))
-    assert _spread([0.2, 0.8], gap=0.1, low=0.0, high=1.0) == [0.2, 0.8]
+    assert _spread([0.2, 0.8], gap=0.1, low=0.0, high=1.0) == pytest.approx([0.2, 0.8])
 
 
 def test_runs_keep_their_colour_across_benchmarks():

@@ -26,7 +26,7 @@ def test_numbers_of_a_run(two_runs):
     assert others["pass^2"] == pytest.approx((0 + 0 + 1 / 3 + 1) / 4)
     assert others["coverage@0.5"] == 0.5
     assert "max@2" not in others
-    assert summary.setting("sampling", "temperature") == 0.6
+    assert summary.setting("sampling", "temperature") == 0.6  # exact: as given
     assert summary.setting("sampling", "nonsense") == ""
 
 

@@ -26,7 +26,7 @@ def test_figures_by_hand() -> None:
     theirs = rollouts([-1.0, -2.0], [-3.0, -1.0, -1.0])
     ours = [torch.tensor([-1.5, -2.0]), torch.tensor([-3.0, -1.0, -1.75])]
     values = ParityCheck(tolerance=0.25).check(theirs, ours)
-    assert values == {"parity/mean": 1.25 / 5, "parity/max": 0.75, "parity/worst": 0.25}
+    assert values == pytest.approx({"parity/mean": 1.25 / 5, "parity/max": 0.75, "parity/worst": 0.25})
     with pytest.raises(RuntimeError, match="version 3"):
         ParityCheck(tolerance=0.24).check(theirs, ours)
 

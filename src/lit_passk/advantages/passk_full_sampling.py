@@ -24,7 +24,7 @@ class PassKFullSampling(PassKStrategy):
         k: Completions a group; 2k or more completions are needed for a signal.
 
     Example:
-        >>> PassKFullSampling(k=2)(torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]]))
+        >>> PassKFullSampling(k=2)(torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]])).round(decimals=4)
         tensor([[ 1.,  1., -1., -1.,  0.]])
 
     """

@@ -17,7 +17,7 @@ class ReinforcePlusPlus(AdvantageStrategy):
     zero: a prompt that is always solved is rewarded. All zeros when every reward of the batch is the same.
 
     Example:
-        >>> ReinforcePlusPlus()(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
+        >>> ReinforcePlusPlus()(torch.tensor([[1.0, 1.0], [0.0, 0.0]])).round(decimals=4)
         tensor([[ 1.,  1.],
                 [-1., -1.]])
 

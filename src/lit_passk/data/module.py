@@ -154,8 +154,9 @@ class PromptDataModule(L.LightningDataModule):
         return batch
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Completion text without special tokens."""
-        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+        """Completion text without special tokens, its spaces as sampled: some tokenizers drop those before , . ? by default."""
+        text = self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text)
 
     def _loader(self, task: Task, name: str, prompts_per_step: int, seed: int | None) -> PromptLoader:
         rank, world_size = self._data_parallel()

@@ -67,8 +67,8 @@ def distinct_at_k(votes: Sequence[int], k: int) -> float:
         ValueError: If ``k`` exceeds the number of votes.
 
     Example:
-        >>> distinct_at_k([2, 1, 1], k=4), round(distinct_at_k([2, 1, 1], k=2), 4)
-        (3.0, 1.8333)
+        >>> [round(distinct_at_k([2, 1, 1], k), 4) for k in (2, 4)]
+        [1.8333, 3.0]
 
     """
     counts = torch.tensor(votes, dtype=torch.int64)
@@ -86,8 +86,8 @@ def answer_diversity(votes: Sequence[int]) -> float:
         ValueError: With fewer than two votes.
 
     Example:
-        >>> answer_diversity([4]), answer_diversity([1, 1, 1]), round(answer_diversity([2, 1, 1]), 4)
-        (0.0, 1.0, 0.8333)
+        >>> [round(answer_diversity(votes), 4) for votes in ([4], [1, 1, 1], [2, 1, 1])]
+        [0.0, 1.0, 0.8333]
 
     """
     return distinct_at_k(votes, 2) - 1

@@ -34,7 +34,7 @@ def count_votes(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> 
         correct: Whether each completion is correct.
 
     Example:
-        >>> count_votes(["1/2", "7", None, "1/2"], [True, False, False, True])
+        >>> count_votes(["1/2", "7", None, "1/2"], [True, False, False, True])  # exact: 2 of 2, 0 of 1
         Votes(counts=(2, 1), credit=(1.0, 0.0), num_silent=1)
 
     """

@@ -31,9 +31,9 @@ class RolloutCorrection:
         >>> correction = RolloutCorrection(mode="truncate", level="token", cap=2.0)
         >>> policy, rollout = torch.tensor([-1.0, -1.0]), torch.tensor([-1.0, -4.0])
         >>> weights, stats = correction(policy, rollout, completion=torch.tensor([0, 0]))
-        >>> weights
+        >>> weights.round(decimals=4)
         tensor([1., 2.])
-        >>> correction_metrics(stats)["rollout_correction/clipped"]
+        >>> round(correction_metrics(stats)["rollout_correction/clipped"], 4)
         0.5
 
     """
@@ -97,7 +97,8 @@ def correction_metrics(stats: Tensor) -> dict[str, float]:
         ``clipped``, the share of weights that were bounded; ``mean``, the mean unbounded weight (1 in expectation).
 
     Example:
-        >>> correction_metrics(torch.tensor([2.0, 4.0, 10.0, 1.0], dtype=torch.float64))["rollout_correction/ess"]
+        >>> metrics = correction_metrics(torch.tensor([2.0, 4.0, 10.0, 1.0], dtype=torch.float64))
+        >>> round(metrics["rollout_correction/ess"], 4)
         0.8
 
     """

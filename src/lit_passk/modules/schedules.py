@@ -24,7 +24,7 @@ class WarmupLR(LambdaLR):
         >>> import torch
         >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
         >>> schedule = WarmupLR(optimizer, warmup_steps=4)
-        >>> schedule.get_last_lr()
+        >>> [round(rate, 4) for rate in schedule.get_last_lr()]
         [0.25]
 
     """

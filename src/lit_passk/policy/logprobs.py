@@ -77,7 +77,7 @@ def token_logprobs(
     Example:
         >>> hidden, weight = torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0], [2.0, 5.0]])
         >>> logprob, entropy = token_logprobs(hidden, weight, torch.tensor([1]))
-        >>> logprob.exp(), entropy.exp()  # two equal logits
+        >>> logprob.exp().round(decimals=4), entropy.exp().round(decimals=4)  # two equal logits
         (tensor([0.5000]), tensor([2.]))
 
     """
@@ -99,7 +99,7 @@ def logits_to_logprobs(
 
     Example:
         >>> logprob, entropy = logits_to_logprobs(torch.zeros(1, 4), torch.tensor([2]))
-        >>> logprob.exp(), entropy.exp()
+        >>> logprob.exp().round(decimals=4), entropy.exp().round(decimals=4)
         (tensor([0.2500]), tensor([4.]))
 
     """

@@ -71,7 +71,7 @@ def run_settings(policy: str, sampling: Sampling, seed: int, **more: Any) -> dic
         more: Whatever else changes what is sampled (chat template, engine, data type), as JSON values.
 
     Example:
-        >>> run_settings("org/model", Sampling(temperature=0.6), seed=1)["sampling"]
+        >>> run_settings("org/model", Sampling(temperature=0.6), seed=1)["sampling"]  # exact: as given
         {'temperature': 0.6, 'top_p': 1.0, 'top_k': 0, 'max_tokens': 512}
 
     """

@@ -34,7 +34,7 @@ class MathTask(Task):
         >>> file = pathlib.Path(tempfile.mkdtemp()) / "problems.jsonl"
         >>> _ = file.write_text(json.dumps({"problem": "What is 3/6?", "answer": "\\frac{1}{2}"}))
         >>> task = MathTask(str(file), instruction="")
-        >>> task.score(task[0], r"It is \boxed{0.5}.")
+        >>> task.score(task[0], r"It is \boxed{0.5}.")  # exact: 0 or 1
         Score(reward=1.0, correct=True, answer='0.5', error=None)
 
     """

@@ -6,7 +6,7 @@ sets and integer keys and takes longer to import than Python to start; pickle an
 stranger.
 
 Example:
-    >>> decode(encode({"a": (1, 2.5, {3}), "b": [None, True, -(10**30)]}))
+    >>> decode(encode({"a": (1, 2.5, {3}), "b": [None, True, -(10**30)]}))  # exact: as given
     {'a': (1, 2.5, {3}), 'b': [None, True, -1000000000000000000000000000000]}
 
 """
