@@ -40,7 +40,7 @@ def decimal(node: ast.AST) -> bool:
 
 
 def last_bit_comparisons(code: str) -> list[int]:
-    """Lines of ``==`` and ``!=`` between something computed and a decimal float, or a text with a float's every digit."""
+    """Lines with ``==`` or ``!=`` of something computed and a decimal float, or of a text with all its digits."""
     lines, found = code.splitlines(), []
     for node in ast.walk(ast.parse(code)):
         if not (isinstance(node, ast.Compare) and any(isinstance(op, (ast.Eq, ast.NotEq)) for op in node.ops)):

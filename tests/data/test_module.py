@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from transformers import LlamaConfig
 
 from lit_passk.data.contamination import ContaminationWarning

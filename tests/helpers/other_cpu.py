@@ -19,12 +19,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-TORCH = set(
-    "exp exp2 expm1 log log2 log10 log1p sin cos tanh erf sigmoid silu gelu softplus rsqrt pow lgamma digamma logit "
-    "logsumexp logcumsumexp _softmax _log_softmax sum mean var std var_mean cumsum cumprod prod nansum dot mv mm bmm addmm "
-    "addmv baddbmm linalg_vector_norm native_layer_norm _scaled_dot_product_flash_attention_for_cpu "
-    "_softmax_backward_data _log_softmax_backward_data gelu_backward silu_backward native_layer_norm_backward".split()
-)
+TORCH = {
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "rsqrt", "sin", "cos", "tanh", "erf"),
+    *("sigmoid", "silu", "gelu", "softplus", "logit", "lgamma", "digamma", "logsumexp", "logcumsumexp"),
+    *("sum", "nansum", "mean", "var", "std", "var_mean", "cumsum", "prod", "cumprod", "linalg_vector_norm"),
+    *("dot", "mv", "mm", "bmm", "addmm", "addmv", "baddbmm", "_scaled_dot_product_flash_attention_for_cpu"),
+    *("_softmax", "_log_softmax", "native_layer_norm", "_softmax_backward_data", "_log_softmax_backward_data"),
+    *("gelu_backward", "silu_backward", "native_layer_norm_backward"),
+}
 MATH = {"exp", "expm1", "log", "log1p", "log2", "log10", "lgamma", "sin", "cos", "tanh", "erf", "pow"}
 NUMPY = {"exp", "expm1", "log", "log1p", "log2", "log10", "sum", "mean", "std", "cumsum", "prod", "dot", "sin", "cos"}
 INTEGERS = {torch.float32: (torch.int32, 12), torch.float64: (torch.int64, 29)}
@@ -42,12 +44,9 @@ def nudge(values: torch.Tensor) -> torch.Tensor:
 class OtherRounding(TorchDispatchMode):
     """Moves the results of torch's inexact operations."""
 
-    supports_higher_order_operators = True  # flex_attention passes through
-
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        packet = getattr(func, "overloadpacket", func)
-        if packet.__name__.removesuffix("_") not in TORCH:
+        if func.overloadpacket.__name__.removesuffix("_") not in TORCH:
             return result
         for tensor in result if isinstance(result, (tuple, list)) else [result]:
             if type(tensor) is torch.Tensor and tensor.dtype in INTEGERS and tensor.device.type == "cpu":

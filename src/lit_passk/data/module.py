@@ -154,7 +154,7 @@ class PromptDataModule(L.LightningDataModule):
         return batch
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Completion text without special tokens, its spaces as sampled: some tokenizers drop those before , . ? by default."""
+        """Completion text without special tokens, its spaces as sampled (tokenizers may drop those of ``x , y``)."""
         text = self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text)
 
