@@ -30,6 +30,15 @@ class Problem:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Anything else a task's ``score`` wants to know."""
 
+    def __post_init__(self) -> None:
+        for name in ("id", "answer"):  # numbers become text: files of results and tables hold texts
+            value = getattr(self, name)
+            if isinstance(value, str):
+                continue
+            if not isinstance(value, bool | int | float) and not hasattr(value, "item"):
+                raise Refusal(f"Problem {self.id!r} needs a text as its {name}, but got {value!r}.")
+            object.__setattr__(self, name, str(value.item() if hasattr(value, "item") else value))
+
 
 class PromptBatch:
     """The prompts of one RL step on one rank and, once they were sampled, their rollouts.
@@ -139,6 +148,47 @@ class Completion:
     trained: Sequence[bool] | None = None
     """Which of the tokens the policy is trained on, one bool per token; None is all. Tokens that an environment wrote
     (the result of a tool) are context: False."""
+
+
+class CompletionText(str):
+    """A completion as a task gets to see it: a text like any other, which also knows what its tokens were.
+
+    Methods of ``str`` return plain texts. In a result file there are no token ids, so rescoring has none to show.
+
+    Args:
+        text: Without special tokens.
+        num_tokens: How many tokens were sampled, the end-of-sequence token counted.
+        truncated: Whether ``max_tokens`` cut it.
+        token_ids: The sampled tokens, None where they were not kept.
+
+    Example:
+        >>> text = CompletionText("12 * 7 = 84", num_tokens=6, truncated=False)
+        >>> text.split()[-1], text.num_tokens, text.truncated
+        ('84', 6, False)
+
+    """
+
+    num_tokens: int
+    truncated: bool
+    token_ids: Sequence[int] | None
+
+    def __new__(  # noqa: D102 - the class says it
+        cls, text: str, num_tokens: int = 0, truncated: bool = False, token_ids: Sequence[int] | None = None
+    ) -> CompletionText:
+        made = super().__new__(cls, text)
+        made.num_tokens, made.truncated, made.token_ids = num_tokens, truncated, token_ids
+        return made
+
+    @property
+    def text(self) -> str:
+        """The text alone."""
+        return str(self)
+
+    @classmethod
+    def of(cls, completion: Completion, text: str) -> CompletionText:
+        """The text that a completion's tokens were decoded to."""
+        truncated = completion.finish_reason == "length"
+        return cls(text, len(completion.token_ids), truncated, completion.token_ids)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

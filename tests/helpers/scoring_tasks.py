@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 from lit_passk.tasks.base import Task
-from lit_passk.types import Problem, Score
+from lit_passk.types import CompletionText, Problem, Score
 
 HEAVY = ("torch", "lightning", "transformers", "vllm")
 
@@ -89,6 +90,40 @@ class Counted(Obedient):
 
     def warm_up(self) -> None:
         self.note("warmed up")
+
+
+class Returning(Task):
+    """``score`` returns what the completion evaluates to, with numpy and torch at hand."""
+
+    use_workers = True
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Problem:
+        return Problem(id="the-problem", prompt="", answer="")
+
+    def score(self, problem: Problem, completion: str) -> Score:
+        import numpy
+        import torch
+
+        return eval(completion, {"Score": Score, "numpy": numpy, "torch": torch, "nan": math.nan, "inf": math.inf})
+
+
+class ReturningInline(Returning):
+    use_workers = False
+
+
+class LooksAtTokens(Obedient):
+    """``score`` says what it was shown of the tokens, and pays by them."""
+
+    def score(self, problem: Problem, completion: CompletionText) -> Score:
+        answer = f"{completion.text} {completion.num_tokens} {completion.truncated} {list(completion.token_ids or [])}"
+        return Score(reward=-float(completion.num_tokens), correct=not completion.truncated, answer=answer)
+
+
+class LooksAtTokensInline(LooksAtTokens):
+    use_workers = False
 
 
 class Inline(Obedient):

@@ -238,6 +238,20 @@ def test_records_of_a_scored_group():
     assert [record.sample for record in group_records("times", scored)] == [0, 1]
 
 
+class PaidByTokens(Times):
+    def score(self, problem, completion):
+        return Score(reward=-completion.num_tokens, correct=not completion.truncated, answer=len(completion))
+
+
+def test_rescoring_shows_the_number_of_tokens_and_checks_scores(tmp_path):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write([record("p1", 0, num_tokens=7), record("p1", 1, truncated=True)])
+    first, second = load_results(rescore(path, PaidByTokens()).path).records
+    assert (first.reward, first.correct, first.answer) == (-7.0, True, str(len(first.completion)))
+    assert (second.reward, second.correct) == (-3.0, False)
+
+
 def test_rescore_scores_again_and_keeps_the_samples(tmp_path):
     path = tmp_path / "run.jsonl"
     with ResultWriter(path, SETTINGS) as writer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,12 +13,25 @@ import time
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers.scoring_tasks import Counted, Inline, Obedient
+from helpers.scoring_tasks import (
+    Counted,
+    Inline,
+    LooksAtTokens,
+    LooksAtTokensInline,
+    Obedient,
+    Returning,
+    ReturningInline,
+)
+from helpers.scripted_engine import ScriptedEngine
 
+from lit_passk.errors import Refusal
+from lit_passk.rollout.sampling import sample_and_score
 from lit_passk.scoring.scorer import Scorer
 from lit_passk.scoring.server import MEMORY_LIMIT
-from lit_passk.types import Problem, Score
+from lit_passk.tasks.scores import score_of
+from lit_passk.types import Completion, CompletionText, Problem, PromptBatch, Sampling, Score
 
 PATIENT = 60.0  # never reached, however busy the machine is
 HASTY = 2.0
@@ -82,7 +97,6 @@ def test_what_takes_too_long_is_an_error_and_the_rest_goes_on(hang):
         ("exit 3", "worker exited with code 3"),
         ("quit 3", "SystemExit: 3"),
         ("raise boom", "KeyError: 'boom'"),
-        ("return", "TypeError: Obedient.score must return a Score, but got str"),
         (f"allocate {2 * MEMORY_LIMIT}", "MemoryError: "),
     ],
 )
@@ -143,8 +157,129 @@ def test_tasks_without_workers_are_scored_here_and_their_bugs_are_raised():
         assert ask(scorer, "pids")[0].answer.split()[0] == str(os.getpid())
         with pytest.raises(RuntimeError, match="problem 'the-problem' of task 'task' raised KeyError: 'boom'"):
             scorer.submit("task", PROBLEM, "raise boom")
-        with pytest.raises(RuntimeError, match=r"Inline.score` must return a Score, but got 'no score'"):
-            scorer.submit("task", PROBLEM, "return")
+
+
+NO_SCORE = [
+    ("None", "must return Score(reward=..., correct=...), but returned None for problem 'the-problem'."),
+    ("0.5", "must return Score(reward=..., correct=...), but returned 0.5"),
+    ("True", "must return Score(reward=..., correct=...), but returned True"),
+    ("(1.0, True)", "must return Score(reward=..., correct=...), but returned (1.0, True)"),
+    ("torch.tensor(1.0)", "must return Score(reward=..., correct=...), but returned tensor(1.)"),
+    ("Score", "must return Score(reward=..., correct=...), but returned <class"),
+    ("Score(reward=nan, correct=False)", "whose reward is a finite number, and Score(error=...) for a completion that"),
+    ("Score(reward=-inf, correct=False)", "but returned reward=-inf for problem 'the-problem'."),
+    ("Score(reward=10**400, correct=False)", "but returned reward=1000"),
+    ("Score(reward=numpy.float32('nan'), correct=False)", "whose reward is a finite number"),
+    ("Score(reward=torch.ones(2), correct=False)", "but returned reward=tensor([1., 1.])"),
+    ("Score(reward='1', correct=False)", "but returned reward='1'"),
+    ("Score(reward=None, correct=False)", "but returned reward=None"),
+    ("Score(reward=1.0, correct=None)", "whose correct is True or False, but returned correct=None"),
+    ("Score(reward=1.0, correct=0.5)", "but returned correct=0.5"),
+    ("Score(reward=1.0, correct='no')", "but returned correct='no'"),
+    ("Score(reward=1.0, correct=numpy.array([True, False]))", "but returned correct=array("),
+    (
+        "Score(reward=1.0, correct=True, answer={'x': 1})",
+        "whose answer is a text, a number or None, but returned answer=",
+    ),
+    ("Score(reward=1.0, correct=True, answer=torch.ones(3))", "but returned answer=tensor("),
+    ("Score(reward=1.0, correct=True, answer=b'1')", "but returned answer=b'1'"),
+]
+
+
+@pytest.mark.parametrize(("returned", "message"), NO_SCORE)
+def test_what_is_no_score_is_refused_with_the_task_named(returned, message):
+    with pytest.raises(Refusal) as refusal:
+        score_of(Returning(), PROBLEM, returned)
+    assert str(refusal.value).startswith("`Returning.score` must return ")
+    assert message in str(refusal.value)
+
+
+def test_what_is_no_score_stops_the_run_with_workers_and_without():
+    tasks = {"workers": Returning(), "inline": ReturningInline()}
+    with Scorer(tasks, num_workers=1, timeout=PATIENT) as scorer:
+        future = scorer.submit("workers", PROBLEM, "Score(reward=nan, correct=False)")
+        with pytest.raises(Refusal, match=r"`Returning.score` must return a Score whose reward is a finite number"):
+            future.result()
+        with pytest.raises(Refusal, match=r"`ReturningInline.score` must return .*but returned None"):
+            scorer.submit("inline", PROBLEM, "None")
+        assert ask(scorer, "Score(reward=1, correct=1)", name="workers") == [Score(reward=1.0, correct=True)]
+
+
+@pytest.mark.parametrize(
+    ("returned", "score"),
+    [
+        ("Score(reward=1, correct=1)", Score(reward=1.0, correct=True)),
+        ("Score(reward=True, correct=0.0)", Score(reward=1.0, correct=False)),
+        ("Score(reward=numpy.float32(0.5), correct=numpy.bool_(True))", Score(reward=0.5, correct=True)),
+        ("Score(reward=numpy.array(0.5), correct=numpy.int64(0))", Score(reward=0.5, correct=False)),
+        ("Score(reward=torch.tensor(0.5), correct=torch.tensor(True))", Score(reward=0.5, correct=True)),
+        ("Score(reward=torch.ones(1, requires_grad=True), correct=torch.ones(1) > 0)", Score(reward=1.0, correct=True)),
+        ("Score(reward=torch.tensor(0.5).bfloat16(), correct=False)", Score(reward=0.5, correct=False)),
+        ("Score(reward=0.0, correct=False, answer=42)", Score(reward=0.0, correct=False, answer="42")),
+        ("Score(reward=0.0, correct=False, answer=2.0)", Score(reward=0.0, correct=False, answer="2")),
+        ("Score(reward=0.0, correct=False, answer=2.5)", Score(reward=0.0, correct=False, answer="2.5")),
+        ("Score(reward=0.0, correct=False, answer=True)", Score(reward=0.0, correct=False, answer="True")),
+        ("Score(reward=0.0, correct=False, answer=numpy.int64(7))", Score(reward=0.0, correct=False, answer="7")),
+        ("Score(reward=0.0, correct=False, answer=numpy.str_('x'))", Score(reward=0.0, correct=False, answer="x")),
+        ("Score(reward=0.0, correct=False, answer=torch.tensor(7))", Score(reward=0.0, correct=False, answer="7")),
+        ("Score(reward=0.0, correct=False, answer=nan)", Score(reward=0.0, correct=False, answer=None)),
+        ("Score(reward=0.0, correct=False, answer=inf)", Score(reward=0.0, correct=False, answer="inf")),
+        ("Score(reward=None, correct=None, error='hung')", Score(reward=0.0, correct=False, error="hung")),
+        ("Score(reward=nan, correct=False, error=ValueError('x'))", Score(reward=0.0, correct=False, error="x")),
+    ],
+)
+def test_what_means_the_same_is_taken(returned, score):
+    found = score_of(Returning(), PROBLEM, returned)
+    assert found == score
+    for name in ("reward", "correct", "answer", "error"):
+        assert type(getattr(found, name)) is type(getattr(score, name))
+
+
+@pytest.mark.parametrize("task", [LooksAtTokens(), LooksAtTokensInline()])
+def test_a_task_sees_the_tokens_of_a_completion(task):
+    texts = [
+        CompletionText.of(Completion(token_ids=ids, logprobs=[0.0] * len(ids), finish_reason=reason), text)
+        for text, ids, reason in (("a b", [3, 4, 1], "stop"), ("cut", [5] * 9, "length"), ("", [], "stop"))
+    ]
+    with Scorer({"task": task}, num_workers=1, timeout=PATIENT) as scorer:
+        assert ask(scorer, *texts) == [
+            Score(reward=-3.0, correct=True, answer="a b 3 False [3, 4, 1]"),
+            Score(reward=-9.0, correct=False, answer=f"cut 9 True {[5] * 9}"),
+            Score(reward=0.0, correct=True, answer=" 0 False []"),
+        ]
+
+
+def test_a_task_sees_the_tokens_that_were_sampled():
+    engine = ScriptedEngine(lambda prompt, seed: ([*range(5, 5 + seed), 1] + [7] * 9, [-1.0] * (seed + 10)))
+    engine.start("", None, [1])
+    batch = PromptBatch(problems=[PROBLEM], prompt_ids=[[2]], indices=[0], positions=[0], name="task")
+    with Scorer({"task": LooksAtTokens()}, num_workers=1, timeout=PATIENT) as scorer:
+        sampled = sample_and_score(engine, scorer, batch, Sampling(n=3, max_tokens=3), [1], lambda ids: f"t{len(ids)}")
+        ((_, group),) = list(sampled)
+    answers = ["t2 2 False [5, 1]", "t3 3 False [5, 6, 1]", "t3 3 True [5, 6, 7]"]
+    assert [score.answer for score in group.scores] == answers
+    assert {type(text) for text in group.texts} == {str}
+
+
+@pytest.mark.parametrize(("given", "text"), [(42, "42"), (True, "True"), (2.5, "2.5"), (np.int64(7), "7"), ("x", "x")])
+def test_numbers_in_problems_become_text(given, text):
+    problem = Problem(id=given, prompt="?", answer=given)
+    assert (problem.id, problem.answer) == (text, text)
+    assert type(problem.id) is type(problem.answer) is str
+
+
+@pytest.mark.parametrize("given", [None, [1], {}, b"1"])
+def test_other_answers_of_problems_are_refused(given):
+    with pytest.raises(Refusal, match=r"Problem 'a' needs a text as its answer, but got"):
+        Problem(id="a", prompt="?", answer=given)
+
+
+def test_a_text_with_tokens_is_a_text():
+    text = CompletionText("x = 1", num_tokens=3, truncated=True)
+    copied = pickle.loads(pickle.dumps(text))
+    assert (copied, copied.num_tokens, copied.truncated, copied.token_ids) == ("x = 1", 3, True, None)
+    assert type(text.text) is type(text.strip()) is str
+    assert json.dumps([text]) == '["x = 1"]'
 
 
 def test_closing_does_not_wait_for_what_hangs():

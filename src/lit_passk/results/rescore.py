@@ -18,7 +18,8 @@ from lit_passk.errors import Refusal
 from lit_passk.results.reader import Results, load_results
 from lit_passk.results.record import FORMAT, VERSION, CompletionRecord, encode_line, encode_record, installed_versions
 from lit_passk.tasks.base import Task
-from lit_passk.types import Problem, Score
+from lit_passk.tasks.scores import score_of
+from lit_passk.types import CompletionText, Problem, Score
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def rescore(
         pairs = _pairs(one, [results.records[row] for row in rows], results.path)
         scores: Iterable[Score]
         if submit is None:
-            scores = (one.score(problem, completion) for problem, completion in pairs)
+            scores = (score_of(one, problem, completion) for problem, completion in pairs)
         else:
             futures = [submit(benchmark, problem, completion) for problem, completion in pairs]
             scores = (future.result() for future in futures)
@@ -97,14 +98,17 @@ def _task_of(benchmark: str, task: Task | Mapping[str, Task], results: Results) 
     return task
 
 
-def _pairs(task: Task, records: Sequence[CompletionRecord], path: Path) -> list[tuple[Problem, str]]:
+def _pairs(task: Task, records: Sequence[CompletionRecord], path: Path) -> list[tuple[Problem, CompletionText]]:
     problems = {problem.id: problem for problem in (task[index] for index in range(len(task)))}
     if unknown := sorted({record.problem_id for record in records} - problems.keys()):
         raise Refusal(
             f"{path} holds {len(unknown)} problems that {type(task).__name__} does not have, such as {unknown[0]!r}. "
             "Rescore with the task the completions were sampled for."
         )
-    pairs = [(problems[record.problem_id], record.completion) for record in records]
+    pairs = [
+        (problems[record.problem_id], CompletionText(record.completion, record.num_tokens, record.truncated))
+        for record in records
+    ]
     reworded = {
         problem.id
         for (problem, _), record in zip(pairs, records, strict=True)

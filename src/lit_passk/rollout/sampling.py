@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lit_passk.engines.base import RolloutEngine
-from lit_passk.types import Completion, PromptBatch, Sampling, ScoredGroup
+from lit_passk.types import Completion, CompletionText, PromptBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -55,7 +55,8 @@ def sample_and_score(
 
     for p, completions in engine.generate(batch.prompt_ids, sampling, seeds):
         texts = [decode(c.token_ids) for c in completions]
-        pending[p] = (completions, texts, [scorer.submit(batch.name, batch.problems[p], text) for text in texts])
+        shown = [CompletionText.of(completion, text) for completion, text in zip(completions, texts, strict=True)]
+        pending[p] = (completions, texts, [scorer.submit(batch.name, batch.problems[p], text) for text in shown])
         for done in [q for q, (_, _, futures) in pending.items() if all(f.done() for f in futures)]:
             yield finish(done)
     for p in list(pending):

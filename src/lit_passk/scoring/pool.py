@@ -24,6 +24,7 @@ from typing import Any
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.scoring.server import REPLY, REQUEST
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.scores import BadScore
 from lit_passk.types import Score
 
 CLOSED = "the scorer was closed"
@@ -57,7 +58,7 @@ class Worker:
         self._lose()
         return True
 
-    def score(self, request: bytes, timeout: float) -> tuple[Score, str | None]:
+    def score(self, request: bytes, timeout: float) -> tuple[Score | BadScore, str | None]:
         """Have one completion judged.
 
         Args:
@@ -65,7 +66,7 @@ class Worker:
             timeout: Seconds it may take; then the worker is killed.
 
         Returns:
-            The score, and the traceback if the task raised.
+            The score, or what is wrong with what the task returned, and the traceback if the task raised.
 
         Raises:
             WorkerLost: If there is no verdict; the worker is gone then.

@@ -11,9 +11,10 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TypeAlias
 
-from lit_passk.errors import CannotRun, Refusal
+from lit_passk.errors import Refusal
 from lit_passk.scoring.pool import CLOSED, Worker, WorkerLost, WorkerPool
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.scores import BadScore, score_of
 from lit_passk.types import Problem, Score
 
 log = logging.getLogger(__name__)
@@ -65,12 +66,14 @@ class Scorer:
         Args:
             name: Which task the problem is from.
             problem: The problem.
-            completion: Text without special tokens.
+            completion: Text without special tokens; a ``CompletionText`` for tasks that look at tokens.
 
         Returns:
-            The score, as a future; collect a list of them in any order.
+            The score, as a future; collect a list of them in any order. It raises ``BadScore`` if a task with
+            ``use_workers`` returned what is no score.
 
         Raises:
+            BadScore: If a task without ``use_workers`` did.
             RuntimeError: If a task without ``use_workers`` raised, with the problem's id.
             ValueError: If a task with ``use_workers`` cannot be pickled.
         """
@@ -114,15 +117,14 @@ class Scorer:
 
     def _score_here(self, name: str, problem: Problem, completion: str) -> Score:
         try:
-            score = self.tasks[name].score(problem, completion)
+            return score_of(self.tasks[name], problem, completion)
+        except Refusal:
+            raise
         except Exception as error:
             raise RuntimeError(
                 f"Scoring a completion of problem {problem.id!r} of task {name!r} raised "
                 f"{type(error).__name__}: {error}"
             ) from error
-        if not isinstance(score, Score):
-            raise CannotRun(f"`{type(self.tasks[name]).__name__}.score` must return a Score, but got {score!r}.")
-        return score
 
     def _serve(self) -> None:
         """Life of a thread: hand one completion after another to a worker of its own."""
@@ -140,6 +142,8 @@ class Scorer:
                     worker = self._pool.fork()
                 timeout = max(self.timeout, self.tasks[name].score_timeout or 0.0)
                 score, trace = worker.score(request, timeout)
+                if isinstance(score, BadScore):
+                    raise score
                 if trace is not None:
                     self._log_once(name, problem, score, trace)
                 future.set_result(score)
@@ -147,7 +151,7 @@ class Scorer:
                 worker = None
                 reason = CLOSED if self._closed else str(lost)
                 future.set_result(Score(reward=0.0, correct=False, error=reason))
-            except BaseException as error:  # the workers cannot start, or the problem cannot be pickled
+            except BaseException as error:  # no score, no workers, or a problem that cannot be pickled
                 future.set_exception(error)
         if worker is not None:
             worker.connection.close()

@@ -23,6 +23,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
+from lit_passk.tasks.scores import BadScore, score_of
 from lit_passk.types import Score
 
 REQUEST = struct.Struct("=cq")
@@ -126,13 +127,12 @@ def _confine() -> None:
 
 
 def _answer(tasks: dict[str, Any], request: bytes) -> bytes:
-    """The score of a request, and the traceback when there is none."""
+    """The score of a request, or what is wrong with it, and the traceback when the task raised."""
     try:
         name, problem, completion = pickle.loads(request)
-        score = tasks[name].score(problem, completion)
-        if not isinstance(score, Score):
-            raise TypeError(f"{type(tasks[name]).__name__}.score must return a Score, but got {type(score).__name__}")
-        return pickle.dumps((score, None))
+        return pickle.dumps((score_of(tasks[name], problem, completion), None))
+    except BadScore as bad:  # the same for every completion: the run has to stop
+        return pickle.dumps((bad, None))
     except BaseException as error:
         message = f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARS]
         return pickle.dumps((Score(reward=0.0, correct=False, error=message), traceback.format_exc()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from lit_passk.types import Problem, Score
+from lit_passk.types import CompletionText, Problem, Score
 
 
 class Task(ABC):
@@ -14,6 +14,7 @@ class Task(ABC):
     is pickled there once), under the rollout callback's time limit for one completion.
 
     Example:
+        >>> from dataclasses import replace
         >>> class Times(Task):
         ...     def __len__(self):
         ...         return 4
@@ -27,6 +28,18 @@ class Task(ABC):
         >>> task = Times()
         >>> task.score(task[3], " 21").correct
         True
+
+    A reward may depend on more than the text, which knows its tokens (see ``CompletionText``). Here a right answer is
+    paid less for every token above 8, and nothing if it was cut off:
+
+        >>> class ShortTimes(Times):
+        ...     def score(self, problem, completion):
+        ...         score = super().score(problem, completion)
+        ...         price = 1.0 if completion.truncated else 0.25 * max(0, completion.num_tokens - 8)
+        ...         return replace(score, reward=max(0.0, score.reward - price))
+        >>> task = ShortTimes()
+        >>> task.score(task[3], CompletionText(" 21", num_tokens=10))
+        Score(reward=0.5, correct=True, answer='21', error=None)
 
     """
 
@@ -46,8 +59,12 @@ class Task(ABC):
         """The problem at ``index``; the same one every time. Raises IndexError past the end."""
 
     @abstractmethod
-    def score(self, problem: Problem, completion: str) -> Score:
-        """Judge one completion, given as text without special tokens."""
+    def score(self, problem: Problem, completion: CompletionText) -> Score:
+        """Judge one completion, given as text without special tokens; a task may declare it as plain ``str``.
+
+        What it returns is checked (``scores.py``): a wrong type or a reward that is no finite number stops the run with
+        a sentence. An exception is a completion that could not be scored with ``use_workers``, and else stops the run.
+        """
 
     def warm_up(self) -> None:  # noqa: B027 - most tasks have nothing to get ready
         """Load what ``score`` loads on first use; called once with ``use_workers``, before the workers are forked."""
