@@ -5,6 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from lit_passk.engines.transformers_engine import TransformersEngine, sample_tokens
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.types import Sampling
 
 EOS = 1
@@ -107,6 +108,38 @@ def test_leaves_the_model_and_the_random_state_alone(engine, model):
     run(engine)
     assert model.training
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_group_larger_than_a_batch_is_sampled_in_parts(engine, model, monkeypatch):
+    whole = run(engine, n=16)
+    engine.batch_size = 5
+    sizes = []
+    sample = type(engine)._sample
+    monkeypatch.setattr(type(engine), "_sample", lambda *a: sizes.append(len(a[1]) * a[3]) or sample(*a))
+    assert [[c.token_ids for c in group] for _, group in sorted(run(engine, n=16).items())] == [
+        [c.token_ids for c in group] for _, group in sorted(whole.items())
+    ]
+    assert max(sizes) == 5
+    assert sum(sizes) == 16 * len(PROMPTS)
+
+
+def test_a_prompt_that_leaves_no_room_is_refused_before_anything_is_sampled(engine):
+    with pytest.raises(Refusal, match="120 tokens and a completion of max_tokens=12 do not fit in 128"):
+        run(engine, [[3] * 120, [4]], [0, 1])
+    assert len(run(engine, [[3] * 116], [0])[0][0].token_ids) <= 12
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.0])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_numbers_are_named(maze_policy, temperature, value):
+    broken = AutoModelForCausalLM.from_pretrained(maze_policy)
+    with torch.no_grad():
+        broken.transformer.h[1].mlp.c_fc.weight[0, 0] = value
+    engine = TransformersEngine()
+    engine.start("", broken, [EOS])
+    engine.load_weights([], version=7)
+    with pytest.raises(CannotRun, match=r"weights hold NaN or infinity in 1 tensors, transformer.h.1.mlp.c_fc.weight"):
+        run(engine, temperature=temperature)
 
 
 def test_no_prompts_and_misuse(engine):

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from lit_passk.engines import decoding
 from lit_passk.engines.base import RolloutEngine
-from lit_passk.errors import Refusal
+from lit_passk.engines.limits import check_lengths, position_limit
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.functional.random import uniform
 from lit_passk.types import Completion, Sampling
 
@@ -22,11 +24,15 @@ if TYPE_CHECKING:
 class TransformersEngine(RolloutEngine):
     """Batched sampling with a key-value cache; each prompt is computed once a group, finished rows leave the batch.
 
+    A model that carries more than keys and values from token to token (recurrent, hybrid) is computed from the first
+    token again for every new one, which is slow; see ``decoding.py``.
+
     It shares the policy's weights, so there is nothing to synchronise. A policy that is sharded over processes cannot
     be run by one rank alone: then the engine keeps a full copy of its own, which is meant for tests and small models.
 
     Args:
-        batch_size: Completions that are sampled together; bounds the memory of the cache.
+        batch_size: Completions that are sampled together; bounds the memory of the cache. A group that is larger is
+            sampled in parts.
     """
 
     def __init__(self, batch_size: int = 512) -> None:
@@ -59,15 +65,31 @@ class TransformersEngine(RolloutEngine):
     def generate(
         self, prompt_ids: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
     ) -> Iterator[tuple[int, list[Completion]]]:
-        """Sample batch after batch, prompts in order of length so that little is padded."""
+        """Sample batch after batch, prompts in order of length so that little is padded.
+
+        Raises:
+            Refusal: If a prompt and ``max_tokens`` do not fit into the model's positions.
+            CannotRun: If the policy's logits are not numbers.
+        """
         if self._model is None:
             raise RuntimeError("TransformersEngine.generate was called before start.")
+        check_lengths(prompt_ids, sampling, position_limit(self._model.config))
+        return self._generate(prompt_ids, sampling, seeds)
+
+    def _generate(
+        self, prompt_ids: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, list[Completion]]]:
         group_size = sampling.n or 1
         prompts_at_once = max(1, self.batch_size // group_size)
         order = sorted(range(len(prompt_ids)), key=lambda i: len(prompt_ids[i]))
         for begin in range(0, len(order), prompts_at_once):
             chunk = order[begin : begin + prompts_at_once]
-            groups = self._sample([prompt_ids[i] for i in chunk], [seeds[i] for i in chunk], group_size, sampling)
+            groups: list[list[Completion]] = [[] for _ in chunk]
+            for first in range(0, group_size, self.batch_size):  # more than once for a group larger than a batch
+                size = min(self.batch_size, group_size - first)
+                parts = self._sample([prompt_ids[i] for i in chunk], [seeds[i] + first for i in chunk], size, sampling)
+                for group, part in zip(groups, parts, strict=True):
+                    group.extend(part)
             yield from zip(chunk, groups, strict=True)
 
     def close(self) -> None:
@@ -87,6 +109,8 @@ class TransformersEngine(RolloutEngine):
             tokens, logprobs, lengths, stopped = self._decode(model, prompts, seeds, group_size, sampling)
         finally:
             model.train(was_training)
+        if bool(logprobs.isnan().any()):
+            raise CannotRun(_not_numbers(model, self.version))
         completions = [
             Completion(
                 token_ids=ids[:length],
@@ -109,22 +133,10 @@ class TransformersEngine(RolloutEngine):
         sampling: Sampling,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Tokens and log-probs ``(rows, max_tokens)``, lengths ``(rows,)`` and whether each row ended by itself."""
-        from transformers import DynamicCache
-
         device = model.device
         eos = torch.tensor(self._eos_token_ids, device=device)
-        input_ids, mask = _pad_left(prompts, device)
-        padded = not bool(mask.all())  # without padding no mask is needed at all, which is much faster
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        cache = DynamicCache(config=model.config)
-        step = {"past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
-        logits = model(input_ids, attention_mask=mask if padded else None, position_ids=positions, **step).logits[:, -1]
-
-        cache.batch_repeat_interleave(group_size)
-        logits = logits.repeat_interleave(group_size, 0)
-        mask = mask.repeat_interleave(group_size, 0)
-        position = positions[:, -1:].repeat_interleave(group_size, 0)
-        num_rows = len(logits)
+        under_way = decoding.begin(model, prompts, group_size)
+        num_rows = len(under_way.logits)
         row_seeds = torch.tensor([s + i for s in seeds for i in range(group_size)], device=device)
         tokens = torch.zeros(num_rows, sampling.max_tokens, dtype=torch.int64, device=device)
         logprobs = torch.zeros(num_rows, sampling.max_tokens, dtype=torch.float32, device=device)
@@ -133,7 +145,7 @@ class TransformersEngine(RolloutEngine):
         rows = torch.arange(num_rows, device=device)  # the row of `tokens` that each row of the batch is
 
         for t in range(sampling.max_tokens):
-            token, logprob = sample_tokens(logits, uniform(row_seeds[rows], t), sampling)
+            token, logprob = sample_tokens(under_way.logits, uniform(row_seeds[rows], t), sampling)
             tokens[rows, t], logprobs[rows, t] = token, logprob
             ended = torch.isin(token, eos) & ~stopped[rows]
             lengths[rows[ended]] = t + 1
@@ -144,13 +156,9 @@ class TransformersEngine(RolloutEngine):
                 break
             if num_alive < 0.8 * len(rows):  # finished rows cost as much as live ones; copying the cache costs less
                 keep = alive.nonzero()[:, 0]
-                cache.batch_select_indices(keep)
-                rows, token, position, mask = rows[keep], token[keep], position[keep], mask[keep]
-            position = position + 1
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
-            logits = model(
-                token[:, None], attention_mask=mask if padded else None, position_ids=position, **step
-            ).logits[:, -1]
+                under_way.keep(keep)
+                rows, token = rows[keep], token[keep]
+            under_way.append(token)
         return tokens, logprobs, lengths, stopped
 
 
@@ -178,7 +186,7 @@ def sample_tokens(logits: Tensor, u: Tensor, sampling: Sampling) -> tuple[Tensor
     cdf = logprobs.exp().cumsum(-1, dtype=torch.float64)
     # The first token whose cumulative mass exceeds the target has positive mass, so excluded tokens are never drawn.
     target = torch.minimum(u[:, None] * cdf[:, -1:], torch.nextafter(cdf[:, -1:], cdf.new_zeros(())))
-    token = torch.searchsorted(cdf, target, right=True)
+    token = torch.searchsorted(cdf, target, right=True).clamp(max=logits.shape[-1] - 1)  # logits that are NaN have none
     return token[:, 0], logprobs.gather(1, token)[:, 0]
 
 
@@ -193,14 +201,14 @@ def _restrict(logits: Tensor, sampling: Sampling) -> Tensor:
     return torch.empty_like(logits).scatter_(1, order, ordered)
 
 
-def _pad_left(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    longest = max(len(p) for p in prompts)
-    ids = torch.zeros(len(prompts), longest, dtype=torch.int64)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-        mask[row, longest - len(prompt) :] = 1
-    return ids.to(device), mask.to(device)
+def _not_numbers(model: PreTrainedModel, version: int) -> str:
+    bad = [name for name, parameter in model.named_parameters() if not bool(parameter.isfinite().all())]
+    what = f"hold NaN or infinity in {len(bad)} tensors, {bad[0]} first" if bad else f"overflow in {model.dtype}"
+    return (
+        f"Nothing can be sampled: the logits are NaN, because the policy's weights {what} (after {version} RL steps). "
+        "Look at the folder it was loaded from if that is 0; else go back to an earlier checkpoint and lower "
+        "`model.learning_rate`."
+    )
 
 
 def _unsharded_copy(policy: PreTrainedModel) -> PreTrainedModel:

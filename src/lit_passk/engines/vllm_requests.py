@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lit_passk.engines.limits import check_lengths
 from lit_passk.errors import Refusal
 from lit_passk.types import Sampling
 
@@ -61,10 +62,4 @@ def check_request(
         raise Refusal(
             f"vLLM samples at temperature 0 or {MIN_TEMPERATURE} to {MAX_TEMPERATURE}, but got {sampling.temperature}."
         )
-    longest = max((len(prompt) for prompt in prompt_ids), default=0)
-    if longest + sampling.max_tokens > max_model_len:
-        raise Refusal(
-            f"A prompt of {longest} tokens and a completion of max_tokens={sampling.max_tokens} do not fit in "
-            f"{max_model_len} tokens. Lower `sampling.max_tokens`, drop longer prompts, or raise the engine's "
-            "`max_model_len` as far as the model allows."
-        )
+    check_lengths(prompt_ids, sampling, max_model_len)

@@ -151,8 +151,8 @@ class _Account:
 
             raise CannotRun(
                 f"vLLM's {type(self.model).__name__} would sample with other weights than the policy's: "
-                f"{'; '.join(problems)}. vLLM {vllm.__version__} and transformers {transformers.__version__} do not "
-                "agree on this model. Sample with TransformersEngine, or try other versions of the two."
+                f"{'; '.join(problems)}. vLLM {vllm.__version__} cannot take new weights of this model from "
+                f"transformers {transformers.__version__}: sample with TransformersEngine, or try other versions."
             )
 
 
@@ -215,8 +215,10 @@ def _pass_uncounted(model: nn.Module, loaded: set[str] | None, numbers: Counter[
     """Take the model's word for parameters that vLLM's reloading leaves in place, so that no copy is counted."""
     from vllm.model_executor.model_loader.reload.meta import SKIP_LOAD_TENSORS
 
+    everywhere = dict(model.named_parameters(remove_duplicate=False))  # such a one may be in two modules
+    arrived = {id(everywhere[name]) for name in loaded or () if name in everywhere}
     for name in wanted:
-        if name.rpartition(".")[2] in SKIP_LOAD_TENSORS and (loaded is None or name in loaded):
+        if name.rpartition(".")[2] in SKIP_LOAD_TENSORS and (loaded is None or id(everywhere[name]) in arrived):
             numbers[name] = wanted[name]
 
 
