@@ -86,12 +86,16 @@ def change_over(steps: int) -> int:
     return max(1, steps * 3 // 4)
 
 
-def train(folder: Path, arm: str, steps: int, *overrides: str) -> Step:
-    """Train one arm from the cold start."""
+def train(folder: Path, arm: str, steps: int, *overrides: str, start: Path | None = None) -> Step:
+    """Train one arm from the cold start, or from another arm's checkpoint."""
     out = folder / arm
     command = [*CLI, "fit", "--config", "configs/maze_cpu.yaml", "--model.policy", str(folder / "cold_start")]
     command += ["--trainer.max_steps", str(steps), "--trainer.limit_val_batches", "0"]
     command += ["--trainer.default_root_dir", str(out)]
+    if start is None or any((out / "checkpoints").glob("*.ckpt")):  # an interrupted run goes on
+        command += ["--ckpt_path", "last"]
+    else:
+        command += ["--ckpt_path", str(start)]
     command += ["--checkpoint.every", str(change_over(steps)), "--checkpoint.keep", "2"]
     return Step(folder, ARMS[arm], [*command, *overrides], out / "checkpoints" / f"step={steps}.ckpt")
 
@@ -131,7 +135,7 @@ def main() -> None:
     last = {arm: folder / arm / "checkpoints" / f"step={args.steps}.ckpt" for arm in list(ARMS)[1:]}
     run(
         [
-            train(folder, "passk_then_pass1", args.steps, "--ckpt_path", str(branch), *pass1, *seed),
+            train(folder, "passk_then_pass1", args.steps, *pass1, *seed, start=branch),
             evaluate(folder, "passk_then_pass1", last["passk_then_pass1"]),
         ],
         [evaluate(folder, "cold_start", None), *(evaluate(folder, arm, last[arm]) for arm in ("pass1", "passk"))],

@@ -336,7 +336,73 @@ def test_an_rl_step_that_max_steps_cuts_through_is_counted(user_code, maze_polic
     path = config(user_code, maze_policy, **changes)
     cli.main(["fit", "--config", path])
     assert [p.name for p in (user_code / "run" / "checkpoints").iterdir()] == ["step=2.ckpt"]
-    cli.main(["fit", "--config", path, "--trainer.max_steps", "3"])  # one RL step: its length is known
+    anew = ["--trainer.default_root_dir", str(user_code / "anew")]
+    cli.main(["fit", "--config", path, "--trainer.max_steps", "3", *anew])  # one RL step: its length is known
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    (path,) = (folder / "checkpoints").glob("*.ckpt")
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_a_second_run_never_replaces_the_first(user_code, maze_policy, capsys):
+    path = config(user_code, maze_policy, **{"data.val": {}, "trainer.logger": False, "trainer.max_steps": 2})
+    cli.main(["fit", "--config", path])
+    run = user_code / "run"
+    before = {path.name: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for change in ([], ["--seed_everything", "1"], ["--model.advantage", "GRPO"], ["--trainer.max_steps", "3"]):
+        error = refusal(capsys, "fit", "--config", path, *change).splitlines()[-1]
+        assert "'step=2.ckpt', which this run would replace" in error
+        assert "--ckpt_path last" in error
+    assert {path.name: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    cli.main(["fit", "--config", path, "--ckpt_path", "last", "--trainer.max_steps", "3"])
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step=3.ckpt"]
+    whole = ["--trainer.max_steps", "3", "--trainer.default_root_dir", str(user_code / "whole")]
+    cli.main(["fit", "--config", path, *whole])
+    ours, theirs = weights(run), weights(user_code / "whole")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_copied_run_goes_on_from_its_last_step_and_cleans_up(user_code, maze_policy):
+    path = config(user_code, maze_policy, **{"data.val": {}, "trainer.logger": False, "trainer.max_steps": 12})
+    keep = ["--config", path, "--checkpoint.every", "1", "--checkpoint.keep", "4"]
+    cli.main(["fit", *keep])
+    copy = user_code / "copy"
+    (copy / "checkpoints").mkdir(parents=True)
+    for step in (12, 9, 11, 10):  # the order of time is not that of steps
+        name = f"checkpoints/step={step}.ckpt"
+        (copy / name).write_bytes((user_code / "run" / name).read_bytes())
+    more = ["--trainer.default_root_dir", str(copy), "--ckpt_path", "last", "--trainer.max_steps", "13"]
+    cli.main(["fit", *keep, *more])
+    assert {p.name for p in (copy / "checkpoints").iterdir()} == {f"step={step}.ckpt" for step in (10, 11, 12, 13)}
+
+
+def test_two_runs_at_once_are_refused(user_code, maze_policy, capsys):
+    from lit_passk.checkpointing.run_folder import FolderLock
+
+    path = config(user_code, maze_policy, **{"data.val": {}, "trainer.logger": False})
+    other = FolderLock(user_code / "run" / "run.lock", "The folder")
+    assert "is in use by a run that has not ended" in refusal(capsys, "fit", "--config", path).splitlines()[-1]
+    assert {p.name for p in (user_code / "run").rglob("*")} == {"run.lock"}
+    other.release()
+    cli.main(["fit", "--config", path, "--trainer.max_steps", "1"])
+
+
+def test_an_evaluation_leaves_the_configuration_of_the_training_alone(user_code, maze_policy):
+    path = config(user_code, maze_policy, **{"trainer.logger": False, "trainer.max_steps": 1})
+    cli.main(["fit", "--config", path])
+    before = (user_code / "run" / "config.yaml").read_text()
+    cli.main(["validate", "--config", path, "--ckpt_path", "last", "--seed_everything", "5"])
+    assert (user_code / "run" / "config.yaml").read_text() == before
+
+
+def test_a_cold_start_replaces_no_policy(maze_policy, tmp_path, capsys):
+    before = {path.name: path.read_bytes() for path in Path(maze_policy).iterdir()}
+    args = ["sft", "--config", str(CONFIGS / "maze_sft_cpu.yaml"), "--data.train.init_args.num_problems", "8"]
+    args += ["--data.batch_size", "4", "--trainer.max_steps", "1", "--trainer.logger", "false"]
+    args += ["--trainer.default_root_dir", str(tmp_path)]
+    assert "holds a model already" in refusal(capsys, *args, "--out", maze_policy)
+    assert {path.name: path.read_bytes() for path in Path(maze_policy).iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import torch
 from helpers.ranks import Ranks
 from processes.conftest import KL, LORA, STEPS, Run, arguments
 
-from lit_passk.callbacks import last_checkpoint
 from lit_passk.checkpointing.files import is_whole
+from lit_passk.checkpointing.run_folder import last_checkpoint
 
 LAST = ("--ckpt_path", "last")
 WAYS = {  # strategy, processes, options, where it is killed

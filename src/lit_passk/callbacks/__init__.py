@@ -2,8 +2,8 @@
 
 from lit_passk.callbacks.completions_table import CompletionsTable
 from lit_passk.callbacks.pass_at_k_curve import PassAtKCurve
-from lit_passk.callbacks.resume import ResumeCheckpoint, last_checkpoint
+from lit_passk.callbacks.resume import ResumeCheckpoint
 from lit_passk.callbacks.rollout import RolloutCallback
 from lit_passk.callbacks.stop_together import StopTogether
 
-__all__ = ["CompletionsTable", "PassAtKCurve", "ResumeCheckpoint", "RolloutCallback", "StopTogether", "last_checkpoint"]
+__all__ = ["CompletionsTable", "PassAtKCurve", "ResumeCheckpoint", "RolloutCallback", "StopTogether"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
-from lit_passk.checkpointing.files import find_last, partial_path, remove
+from lit_passk.checkpointing.files import partial_path, remove
+from lit_passk.checkpointing.run_folder import FolderLock, check_own, checkpoint_folder
 from lit_passk.errors import Refusal
 
 if TYPE_CHECKING:
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 class ResumeCheckpoint(Checkpoint):
     """Writes ``<trainer.default_root_dir>/checkpoints/step=<RL steps>.ckpt`` every so many RL steps and at the end.
 
-    ``fit --ckpt_path last`` goes on from the newest one that is whole. To keep the best by a metric as well, add
-    Lightning's ``ModelCheckpoint`` to ``trainer.callbacks``.
+    ``fit --ckpt_path last`` goes on from the last one that is whole. The folder is this run's alone: one that holds the
+    checkpoints of another run, or that another process trains into, is refused. To keep the best by a metric as well,
+    add Lightning's ``ModelCheckpoint`` to ``trainer.callbacks``.
 
     Args:
         every: RL steps from one checkpoint to the next.
@@ -37,20 +40,23 @@ class ResumeCheckpoint(Checkpoint):
         self._saved: list[Path] = []
         self._last_step = -1
         self._due = False
+        self._lock: FolderLock | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Agree on the folder and clear away what a killed run was in the middle of writing."""
+        """Agree on the folder, lock it and clear away what a killed run was in the middle of writing."""
         self.folder = checkpoint_folder(trainer.strategy.broadcast(trainer.default_root_dir))
-        if stage == "fit" and trainer.is_global_zero:
-            for path in self.folder.glob(partial_path(Path("*.ckpt")).name):
-                remove(path)
+        if stage == "fit" and not _is_trial(trainer):
+            self._on_rank_0(trainer, self._take_folder)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Refuse to go on in the folder of another run; only now is it known what was restored."""
+        if not _is_trial(trainer):
+            self._on_rank_0(trainer, lambda: check_own(self.folder.parent, trainer.ckpt_path))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any) -> None:  # type: ignore[override]
         """Save when it is time, or leave it to the validation that follows: the checkpoint then has its metrics."""
         self._due = self._due or pl_module.rl_step % self.every == 0
-        fetcher = trainer.fit_loop._data_fetcher
-        assert fetcher is not None
-        if self._due and not trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
+        if self._due and not _validation_follows(trainer):
             self._save(trainer, pl_module)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
@@ -62,16 +68,46 @@ class ResumeCheckpoint(Checkpoint):
         """Save the end of the run."""
         self._save(trainer, pl_module)
 
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Leave the folder to others."""
+        self._leave_folder()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Leave the folder to others."""
+        self._leave_folder()
+
     def state_dict(self) -> dict[str, Any]:
         """Which checkpoints are there, so that a resumed run goes on removing old ones."""
-        return {"saved": [str(path) for path in self._saved]}
+        return {"saved": [path.name for path in self._saved]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state; the checkpoints of another run, branched off from here, stay untouched."""
-        self._saved = [path for path in map(Path, state_dict["saved"]) if path.parent == self.folder]
+        """Go on from a saved state, wherever the folder lies now; a run that branched off has none of them."""
+        self._saved = [path for name in state_dict["saved"] if (path := self.folder / Path(name).name).exists()]
+
+    def _on_rank_0(self, trainer: L.Trainer, check: Callable[[], None]) -> None:
+        """Let the rank that writes decide, and all refuse together."""
+        refusal = None
+        if trainer.is_global_zero:
+            try:
+                check()
+            except Refusal as error:
+                refusal = str(error)
+        if (refusal := trainer.strategy.broadcast(refusal)) is not None:
+            raise Refusal(refusal)
+
+    def _take_folder(self) -> None:
+        if self._lock is None:
+            self._lock = FolderLock(self.folder.parent / "run.lock", f"The folder {str(self.folder.parent)!r}")
+        for path in self.folder.glob(partial_path(Path("*.ckpt")).name):
+            remove(path)
+
+    def _leave_folder(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _save(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:
-        if getattr(trainer, "fast_dev_run", False) or pl_module.rl_step == self._last_step:
+        if _is_trial(trainer) or pl_module.rl_step == self._last_step:
             return
         self._last_step, self._due = pl_module.rl_step, False
         path = self.folder / f"step={pl_module.rl_step}.ckpt"
@@ -81,11 +117,12 @@ class ResumeCheckpoint(Checkpoint):
             trainer.strategy.remove_checkpoint(self._saved.pop(0))
 
 
-def checkpoint_folder(root: str | Path | None) -> Path:
-    """Where the checkpoints of a run lie, given ``trainer.default_root_dir``."""
-    return (Path(root) if root is not None else Path.cwd()) / "checkpoints"
+def _is_trial(trainer: L.Trainer) -> bool:
+    return bool(getattr(trainer, "fast_dev_run", False))  # it writes nothing
 
 
-def last_checkpoint(root: str | Path | None) -> Path | None:
-    """What ``--ckpt_path last`` is: the newest whole checkpoint of a run, None when there is none."""
-    return find_last(checkpoint_folder(root))
+def _validation_follows(trainer: L.Trainer) -> bool:
+    """Whether a validation with something to validate on comes before the next training batch."""
+    fetcher = trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher) and sum(trainer.num_val_batches) > 0

@@ -7,7 +7,6 @@ of its files and their sizes, so that one that lost a part later (a removal that
 from __future__ import annotations
 
 import json
-import logging
 import os
 import random
 import shutil
@@ -26,8 +25,6 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from lit_passk.distributed import all_objects, rank, world_size
 from lit_passk.errors import Refusal
-
-log = logging.getLogger(__name__)
 
 FILES = "files.json"
 META = "meta.pt"
@@ -48,7 +45,7 @@ def list_files(folder: Path) -> None:
 def put_in_place(partial: Path, path: Path) -> None:
     """Flush what was written at ``partial`` to the disk and give it its name, all of it or none.
 
-    A checkpoint of that name is moved aside first, to ``.<name>.old``, where ``find_last`` still finds it.
+    A checkpoint of that name is moved aside first, to ``.<name>.old``, where ``run_folder.find_last`` still finds it.
     """
     for file in partial.iterdir() if partial.is_dir() else ():
         _flush(file)
@@ -64,18 +61,25 @@ def put_in_place(partial: Path, path: Path) -> None:
     _flush(path.parent)
 
 
-def check_replaceable(folder: Path) -> None:
+def check_replaceable(folder: Path, models: bool = True) -> None:
     """Refuse to write a model's folder over something else: the whole folder would be replaced.
 
+    Args:
+        folder: Where it is to be.
+        models: Whether the folder of another model may be replaced.
+
     Raises:
-        ValueError: If there is a file, or a folder with anything but a model in it.
+        Refusal: If there is a file, or a folder with anything but a model in it.
     """
-    model = any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
-    if folder.exists() and not model and not (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
         raise Refusal(
             f"`--out` {str(folder)!r} exists and is not the folder of a model; it would be replaced as a whole. "
             "Name a folder that does not exist yet."
         )
+    if not models:
+        raise Refusal(f"`--out` {str(folder)!r} holds a model already. Remove it, or name a new folder.")
 
 
 def is_whole(path: Path) -> bool:
@@ -105,20 +109,6 @@ def check_whole(path: Path) -> None:
             f"The checkpoint {str(path)!r} is not whole (whatever wrote or removed it was stopped), or no checkpoint "
             "at all. `--ckpt_path last` finds the newest whole one of a run."
         )
-
-
-def find_last(folder: str | Path) -> Path | None:
-    """The newest whole checkpoint of a folder, None when there is none; what is not whole is named in the log."""
-    folder = Path(folder)
-    found = [p for p in [*folder.glob("*.ckpt"), *folder.glob(".*.ckpt.old")] if not p.is_symlink()]
-    whole = [p for p in found if is_whole(p)]
-    for path in sorted(set(found) - set(whole)):
-        log.warning("%s is not a whole checkpoint and is passed over.", path)
-    return max(whole, key=_written, default=None)
-
-
-def _written(path: Path) -> tuple[float, str]:
-    return (path / FILES if path.is_dir() else path).stat().st_mtime_ns, path.name
 
 
 def remove(path: Path) -> None:

@@ -21,11 +21,11 @@ from lit_passk.checkpointing.files import (
     META,
     check_replaceable,
     check_whole,
-    find_last,
     put_in_place,
     read_shards,
     remove,
 )
+from lit_passk.checkpointing.run_folder import find_last
 from lit_passk.errors import Refusal
 from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, peft_config
 from lit_passk.policy.sharding import full_tensors, parameters_on_meta

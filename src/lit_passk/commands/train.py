@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 from jsonargparse import Namespace
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_info
 
 # Imported so that their short names work in YAML files; none of them imports vLLM.
@@ -33,9 +35,9 @@ from lit_passk.callbacks import (
     ResumeCheckpoint,
     RolloutCallback,
     StopTogether,
-    last_checkpoint,
 )
 from lit_passk.checkpointing.files import CheckpointFiles, check_replaceable
+from lit_passk.checkpointing.run_folder import FolderLock, check_own, last_checkpoint
 from lit_passk.data import DemonstrationDataModule, PromptDataModule
 from lit_passk.errors import Refusal
 from lit_passk.modules import PassKRLModule, SFTModule
@@ -82,6 +84,14 @@ class LitPassKCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
+        """Find the checkpoint that ``--ckpt_path last`` means; refuse the folder of another run."""
+        self._find_last()
+        root, ckpt_path = self.trainer.default_root_dir, self._options(self.config_init).ckpt_path
+        requeued = any(Path(root).glob("hpc_ckpt_*.ckpt"))  # Lightning goes on from these by itself under SLURM
+        if any(isinstance(c, ResumeCheckpoint) for c in self.trainer.callbacks) and not requeued:  # type: ignore[attr-defined]
+            check_own(root, ckpt_path)
+
+    def _find_last(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means; without any the run starts anew."""
         options = self._options(self.config_init)
         if options.ckpt_path == "last":
@@ -92,7 +102,7 @@ class LitPassKCLI(LightningCLI):
         """Find the checkpoint that ``--ckpt_path last`` means; refuse to evaluate on nothing."""
         if not self.datamodule.val:
             raise Refusal("`data.val` is not set: there is nothing to evaluate on.")
-        self.before_fit()
+        self._find_last()
         if self._options(self.config).ckpt_path == "last" and self._options(self.config_init).ckpt_path is None:
             raise Refusal(
                 f"`--ckpt_path last` found no whole checkpoint under {self.trainer.default_root_dir}: set "
@@ -105,6 +115,20 @@ class LitPassKCLI(LightningCLI):
 
     before_test = before_validate
     before_predict = before_validate
+
+
+class SaveConfig(SaveConfigCallback):
+    """The configuration, beside the logs; an evaluation leaves that of a training alone."""
+
+    def setup(self, trainer: Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Write down what an evaluation was asked for, where there is room."""
+        there = Path(trainer.log_dir or trainer.default_root_dir) / self.config_filename
+        if stage != "fit" and not trainer.strategy.broadcast(there.exists()):
+            super().setup(trainer, pl_module, stage)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: L.LightningModule) -> None:
+        """Write down what a training was asked for, now that nothing refused the folder."""
+        super().setup(trainer, pl_module, "fit")
 
 
 TRAINER_DEFAULTS = {
@@ -135,6 +159,7 @@ def run(args: Sequence[str]) -> None:
         PassKRLModule,
         PromptDataModule,
         seed_everything_default=0,
+        save_config_callback=SaveConfig,
         save_config_kwargs={"overwrite": True},
         # Without its own, the usage in front of an error would list every option.
         parser_kwargs={
@@ -167,10 +192,14 @@ def sft(args: Sequence[str]) -> None:
         parser_kwargs={"prog": "lit-passk sft", "usage": "lit-passk sft [--config FILE] [--KEY VALUE ...] --out DIR"},
         args=list(args),
     )
-    check_replaceable(Path(cli.config.out))
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-    cli.model.export(cli.config.out)
-    print(f"wrote {Path(cli.config.out)}")
+    out = Path(cli.config.out)
+    check_replaceable(out, models=False)
+    with ExitStack() as stack:
+        if cli.trainer.is_global_zero:
+            stack.callback(FolderLock(out.with_name(f".{out.name}.lock"), f"`--out` {cli.config.out!r}").release)
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+        cli.model.export(out)
+    print(f"wrote {out}")
 
 
 def quieten() -> None:
