@@ -76,7 +76,11 @@ def test_other_answers_are_no_letter(answer):
         ("", r"\textbf{(C)}\ 12", "C"),
         ("", "C) 12", "C"),
         ("", "C. twelve", "C"),
-        ("the answer is (B)", "12", None),  # the box counts, and holds no letter
+        ("Hence, the answer is (B)", "12", "B"),  # the text is what follows the box
+        ("Hence, (B) is wrong", "12", None),
+        ("", r"(A),(B),(C)", "A,B,C"),
+        ("So the answer is (A), (B), and (C).", None, "A,B,C"),
+        ("**D**", None, "D"),
         ("", "C = 12", None),
         ("The answer is (B).", None, "B"),
         ("Final answer: **D**", None, "D"),

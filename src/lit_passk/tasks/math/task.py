@@ -3,18 +3,21 @@ r"""Problems with a mathematical answer: MATH, AIME, AMC, Minerva, OlympiadBench
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
-from lit_passk.tasks.math.grading import grade, warm_up
+from lit_passk.tasks.math.grading import grade, math_verify_grade
 from lit_passk.tasks.records import Record, answered, load_records
 from lit_passk.types import Problem, Score
 
 INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
 
+_VERIFIERS = {"lit_passk": grade, "math_verify": math_verify_grade}
+
 
 class MathTask(Task):
-    r"""A data set of questions whose answers math-verify compares: numbers, expressions, intervals, sets, matrices, ...
+    r"""A data set of questions with a mathematical answer: numbers, expressions, intervals, sets, matrices, ...
 
     A row without a reference answer (null, NaN, empty) is left out, and a warning counts such rows.
 
@@ -28,6 +31,8 @@ class MathTask(Task):
         subset: Configuration of a hub data set, such as ``main``.
         instruction: Follows the question on a line of its own; empty for none.
         expected_rows: Published number of rows, or several of them; another count warns.
+        verifier: Who judges: ``lit_passk``, or ``math_verify`` alone, for comparison with scores that it gave;
+            docs/grading.md has the differences.
 
     Example:
         >>> import json, pathlib, tempfile
@@ -51,7 +56,11 @@ class MathTask(Task):
         subset: str | None = None,
         instruction: str = INSTRUCTION,
         expected_rows: int | Sequence[int] | None = None,
+        verifier: Literal["lit_passk", "math_verify"] = "lit_passk",
     ) -> None:
+        if verifier not in _VERIFIERS:
+            raise Refusal(f"MathTask needs a verifier among {', '.join(_VERIFIERS)}, but got {verifier!r}.")
+        self.verifier = verifier
         self.instruction = instruction
         records = load_records(path, split, subset, expected_rows)
         self.problems: list[Problem] = []
@@ -72,13 +81,13 @@ class MathTask(Task):
         return self.problems[index]
 
     def score(self, problem: Problem, completion: str) -> Score:
-        """Compare the final answer with the reference: in the last box, else as the text says it. May take forever."""
-        correct, answer = grade(problem.answer, completion)
+        """Compare the final answer with the reference; math-verify, if it was chosen, may take for ever."""
+        correct, answer = _VERIFIERS[self.verifier](problem.answer, completion)
         return Score(reward=float(correct), correct=correct, answer=answer)
 
     def warm_up(self) -> None:
-        """Fill the parser's tables, which takes a second."""
-        warm_up()
+        """Load what the verifier needs, which takes a second for math-verify."""
+        _VERIFIERS[self.verifier](r"\frac{1}{2}", r"The answer is $\frac{x^2+\sqrt{3}}{5}$.")
 
     def _problem(
         self,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from lit_passk.tasks.math.latex import SHORT_WORDS
+
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 _SEPARATOR = re.compile(
-    r"(?:\\(?:quad|qquad|[ ,;:!()\[\]])|\\text\s*\{\s*(?:,\s*)?(?:and|or)?\s*\}|\b(?:and|or)\b|[\s,;$&])*"
+    r"(?:\\(?:quad|qquad|[ ,;:!()\[\]])|\\text\s*\{\s*(?:,\s*)?(?:and|or)?\s*\}|\b(?:and|or)\b|[\s,;$&+])*"
 )
 _CONCLUSION = re.compile(r"(?i:final answer is)(?:(?!(?i:final answer is)).){1,200}?I hope", re.DOTALL)
 _NEAR = 70
@@ -33,8 +35,11 @@ _SYMBOLS = {
     ]
 }
 _LETTER = re.compile(r"\(?([A-Z])(?:\)|[.:]|$)")
+_LETTERS = re.compile(r"\(?([A-H])\)?(?:(?:,|;|&|\band\b|\bor\b|\s)+\(?([A-H])\)?)+(?![\w'])")
 _LONE_LETTER = re.compile(r"\(?([A-Z])\)?\.?")
-_SAID_LETTER = re.compile(r"(?i:answer|choice|option)(?i:\s+is)?\s*:?[\s*$]*\\?\(?\(?([A-H])\)?(?![\w'])")
+_SAID_LETTER = re.compile(
+    r"(?i:answer|choice|option)(?i:\s{1,9}is)?[\s:*$]{0,20}(?:\\(?:text|mathrm)(?:bf|it|rm)?\s*\{)?\\?(\(?\(?([A-H])\)?(?![\w']))"
+)
 _LISTED_LETTER = re.compile(r"\(([A-H])\)")
 
 
@@ -114,12 +119,30 @@ def chosen_letter(text: str, boxed: str | None) -> str | None:
         >>> chosen_letter("", r"\textbf{(C)}\ 12"), chosen_letter("So the answer is (B).", None)
         ('C', 'B')
 
+    Args:
+        text: What was written; with a box, what follows it.
+        boxed: The content of the last box.
+
     """
     if boxed is not None:
-        match = _LETTER.match(plain(boxed))
-        return match[1] if match else None
-    said = _SAID_LETTER.findall(text) or _LISTED_LETTER.findall(text)
-    return said[-1] if said else None
+        boxed = plain(boxed)
+        if several := _several_letters(boxed):
+            return several
+        if match := _LETTER.match(boxed):
+            return match[1]
+    said = list(_SAID_LETTER.finditer(text))
+    if said:
+        return _several_letters(text[said[-1].start(1) :]) or said[-1][2]
+    if boxed is not None:
+        return None
+    listed = _LISTED_LETTER.findall(text)
+    return listed[-1] if listed else letter(text.strip("* \n"))
+
+
+def _several_letters(text: str) -> str | None:
+    """The letters of a list such as "(A), (B) and (C)", joined; None where one stands alone."""
+    match = _LETTERS.match(text)
+    return ",".join(re.findall(r"\b[A-H]\b", match[0])) if match else None
 
 
 def plain(answer: str, keep_text: bool = False) -> str:
@@ -143,7 +166,13 @@ def plain(answer: str, keep_text: bool = False) -> str:
         return answer
     answer = _SPACING.sub(" ", _WRAPPER.sub(r" \1 ", answer)).replace("\\ ", " ").strip()
     answer = re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", re.sub(r"\s+", " ", answer))
-    return answer.casefold() if len(answer) > 1 and answer.replace(" ", "").isalpha() else answer
+    return " ".join(map(_word, answer.split(" "))) if answer.replace(" ", "").isalpha() else answer
+
+
+def _word(letters: str) -> str:
+    """A word in small letters; AB and ab are variables."""
+    is_word = len(letters) > 3 or (len(letters) == 3 and letters.istitle()) or letters.lower() in SHORT_WORDS
+    return letters.casefold() if is_word else letters
 
 
 def _join(parts: list[tuple[int, int, str]]) -> str:

@@ -1,0 +1,68 @@
+r"""What an answer says: a formula, words, a list, set, interval or tuple, a relation, or sets joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lit_passk.tasks.math.expressions import Node
+
+
+@dataclass(frozen=True)
+class Words:
+    """An answer in words, or a formula that nobody can read: it equals its own spelling."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Formula:
+    """An expression; ``percent`` where a percent sign was taken off, ``base`` of a number like ``4210_5``."""
+
+    node: Node
+    percent: bool = False
+    base: str | None = None
+
+
+@dataclass(frozen=True)
+class Sequence:
+    r"""Several answers: a list without brackets (``opening`` is empty), ``\{..\}``, ``(..)``, ``[..)``, a quantity."""
+
+    items: tuple[Answer, ...]
+    opening: str = ""
+    closing: str = ""
+
+
+@dataclass(frozen=True)
+class Relation:
+    r"""``a < b = c``: sides and the signs between them, one of ``= < > \le \ge \ne \in``."""
+
+    sides: tuple[Answer, ...]
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Sets or conditions joined by "or", "and" or "minus", or one of the sets of numbers, "all" in ``parts[0]``."""
+
+    how: str
+    parts: tuple[Answer, ...]
+
+
+Answer: TypeAlias = Words | Formula | Sequence | Relation | Joined
+
+EMPTY = Sequence((), "\\{", "\\}")
+
+
+def is_region(answer: Answer) -> bool:
+    """Whether it can mean a set of real numbers with more than single points."""
+    if isinstance(answer, Relation):
+        return answer.signs != ("=",) * len(answer.signs)
+    if isinstance(answer, Sequence) and not answer.opening:
+        return any(is_region(item) for item in answer.items)
+    return isinstance(answer, Joined) or is_interval(answer)
+
+
+def is_interval(answer: Answer) -> bool:
+    """Whether it can be an interval; ``(1,2)`` may be a point as well."""
+    return isinstance(answer, Sequence) and answer.opening in {"(", "["} and len(answer.items) == 2

@@ -1,0 +1,200 @@
+"""Is one answer the other? Formulas by their values, relations and sets by sampling, the rest part by part."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence, Words, is_interval, is_region
+from lit_passk.tasks.math.cursor import UnreadableError
+from lit_passk.tasks.math.equations import same_equation
+from lit_passk.tasks.math.evaluation import names
+from lit_passk.tasks.math.expressions import Node
+from lit_passk.tasks.math.regions import same_region
+from lit_passk.tasks.math.sampling import same_value
+
+_MAX_ITEMS = 60  # lists without order are compared pair by pair
+_HUNDRED = ("number", "100")
+
+
+def same(right: Answer, given: Answer) -> bool:
+    """Whether an answer is the reference.
+
+    Not symmetric: the value alone answers an assignment (``x = 5``), and an assignment or a calculation a value, but
+    the right side of an equation does not answer the equation.
+    """
+    if right == given:
+        return True
+    if isinstance(given, Relation) and not isinstance(right, Relation):
+        value = assigned(given)
+        if value is not None and same(right, value):
+            return True
+    elif isinstance(right, Relation) and not isinstance(given, Relation):
+        value = assigned(right)
+        if value is not None and same(value, given):
+            return True
+    if isinstance(right, Formula) and isinstance(given, Formula):
+        return _same_formula(right, given)
+    if isinstance(right, Relation) and isinstance(given, Relation) and _same_relation(right, given):
+        return True
+    if any(_same_set(r, g) for r in _as_sets(right, given) for g in _as_sets(given, right)):
+        return True
+    if isinstance(right, Sequence) and isinstance(given, Sequence):
+        return _same_items(right, given)
+    if isinstance(right, Sequence) and right.opening == "\\{" and len(right.items) == 1:
+        return same(right.items[0], given)
+    if isinstance(given, Sequence) and given.opening == "\\{" and len(given.items) == 1:
+        return same(right, given.items[0])
+    return isinstance(right, Words) and isinstance(given, Words) and right.text.casefold() == given.text.casefold()
+
+
+def _same_formula(right: Formula, given: Formula) -> bool:
+    if right.base and given.base and right.base != given.base:
+        return False
+    if right.percent == given.percent:
+        return same_value(right.node, given.node)
+    percent, plain = (right, given) if right.percent else (given, right)
+    return same_value(percent.node, plain.node) or same_value(("/", percent.node, _HUNDRED), plain.node)
+
+
+def assigned(relation: Relation) -> Answer | None:
+    """What a relation says that something is: the last side of ``x = 5``, ``P(X>2) = 0.3``, ``2 + 3 = 5``.
+
+    None where the left side is no name: ``x^2 - 2x - 3 = 0`` does not say 0.
+    """
+    if relation.signs == ("\\in",):
+        return relation.sides[1] if _is_name(relation.sides[0]) else None
+    if set(relation.signs) != {"="}:
+        return None
+    first, *_, last = relation.sides
+    if _is_name(first):
+        return last
+    if len(relation.sides) > 2 and same(relation.sides[-2], last):  # a calculation
+        return last
+    return None
+
+
+def _is_name(answer: Answer) -> bool:
+    r"""Whether it stands for a value: words, a symbol, ``f(2)``, ``\sin A``, a+b, 2+3; no numbers among symbols."""
+    if isinstance(answer, Words):
+        return True
+    if isinstance(answer, Sequence):
+        return all(_is_name(item) for item in answer.items)
+    if not isinstance(answer, Formula):
+        return False
+    return not names(answer.node) or _names_only(answer.node)
+
+
+def _names_only(node: Node) -> bool:
+    kind = node[0]
+    if kind == "call":
+        return all(_names_only(part) for part in node[2:] if node[1] != "log")
+    return kind in {"symbol", "opaque"} or (kind in {"+", "*", "/", "-"} and all(_names_only(p) for p in node[1:]))
+
+
+def _same_relation(right: Relation, given: Relation) -> bool:
+    if set(right.signs) != {"="} or set(given.signs) != {"="}:
+        return _same_chain(right, given)
+    one, other = (_difference(relation) for relation in (right, given))
+    if one is None or other is None:
+        values = assigned(right), assigned(given)
+        return None not in values and same(right.sides[0], given.sides[0]) and same(*values)  # type: ignore[arg-type]
+    if not names(one) and not names(other):
+        return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
+    try:
+        return same_equation(one, other)
+    except UnreadableError:
+        return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
+
+
+def _same_chain(right: Relation, given: Relation) -> bool:
+    """The same comparisons, side by side or turned around."""
+    turned = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
+    for sides, signs in (
+        (given.sides, given.signs),
+        (given.sides[::-1], tuple(turned.get(sign, sign) for sign in given.signs[::-1])),
+    ):
+        if right.signs == signs and all(same(a, b) for a, b in zip(right.sides, sides, strict=True)):
+            return True
+    return False
+
+
+def _ends(relation: Relation) -> tuple[Answer, Answer]:
+    return relation.sides[0], relation.sides[-1]
+
+
+def _difference(relation: Relation) -> Node | None:
+    left, right = _ends(relation)
+    if not isinstance(left, Formula) or not isinstance(right, Formula):
+        return None
+    return ("+", left.node, ("-", right.node))
+
+
+def _as_sets(answer: Answer, other: Answer) -> list[Answer]:
+    """What an answer can be as a set if one of the two is one: of several conditions, where all or where one holds."""
+    if not (is_region(answer) or is_region(other)) or (is_interval(answer) and is_interval(other)):
+        return []
+    if isinstance(answer, Sequence) and not answer.opening:
+        return [Joined("and", answer.items), Joined("or", answer.items)]
+    return [answer]
+
+
+def _same_set(right: Answer, given: Answer) -> bool:
+    try:
+        return same_region(right, given)
+    except UnreadableError:
+        pass
+    if isinstance(right, Joined) and isinstance(given, Joined) and right.how == given.how:
+        parts = list(zip_longest(right.parts, given.parts))
+        return None not in sum(parts, ()) and all(same(a, b) for a, b in parts)
+    return False
+
+
+def _same_items(right: Sequence, given: Sequence) -> bool:
+    """Part by part: in order where one of them has an order, in any order else, and never one part for several."""
+    kinds = {right.opening, given.opening}
+    if kinds == {"", "+"}:  # 2 hours 15 minutes, 2 hours and 15 minutes
+        right, given = (_amounts(sequence) if sequence.opening == "+" else sequence for sequence in (right, given))
+    if kinds & {"+", "unit"}:
+        return (kinds == {"", "+"} or len(kinds) == 1) and _in_order(right, given)
+    if kinds <= {"", "\\{"}:
+        return _in_any_order(right, given)
+    if "\\{" in kinds:
+        return False
+    pair = len(right.items) == len(given.items) == 2
+    if pair and "\\langle" not in kinds and right.opening + right.closing != given.opening + given.closing:
+        return "" in kinds and "(" in kinds and (right.closing or given.closing) == ")" and _in_order(right, given)
+    return _in_order(right, given)
+
+
+def _amounts(quantity: Sequence) -> Sequence:
+    return Sequence(tuple(item.items[0] for item in quantity.items if isinstance(item, Sequence)))
+
+
+def _in_order(right: Sequence, given: Sequence) -> bool:
+    return len(right.items) == len(given.items) and all(
+        same(a, b) for a, b in zip(right.items, given.items, strict=True)
+    )
+
+
+def _in_any_order(right: Sequence, given: Sequence) -> bool:
+    # of points, as of the members of a set, each counts once; of numbers in a row, such as the roots 1, 1, 2, all do
+    sets = "\\{" in {right.opening, given.opening} or all(isinstance(item, Sequence) for item in given.items)
+    wanted, left = (_distinct(right), _distinct(given)) if sets else (list(right.items), list(given.items))
+    if len(wanted) != len(left) or len(wanted) > _MAX_ITEMS:
+        return False
+    for item in wanted:
+        for place, other in enumerate(left):
+            if same(item, other):
+                del left[place]
+                break
+        else:
+            return False
+    return True
+
+
+def _distinct(sequence: Sequence) -> list[Answer]:
+    kept: list[Answer] = []
+    for item in sequence.items[:_MAX_ITEMS]:
+        if not any(same(item, other) for other in kept):
+            kept.append(item)
+    return kept

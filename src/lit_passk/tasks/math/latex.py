@@ -1,0 +1,221 @@
+r"""LaTeX as models and data sets write it, cut into tokens: every way to write one thing gives the same tokens."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Token(NamedTuple):
+    r"""One piece of a formula.
+
+    ``kind`` is "number" (``3.5``), "letter" (a variable), "command" (``\pi``, ``\sin``), "word" (running text) or
+    "sign" (everything else); ``spaced`` says whether a space stood before it.
+    """
+
+    kind: str
+    text: str
+    spaced: bool = False
+
+
+_UNICODE = {
+    "\N{MINUS SIGN}": "-", "–": "-", "\N{DEGREE SIGN}": r"^\circ ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "π": r"\pi ",
+    "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "±": r"\pm ", "∓": r"\mp ", "≤": r"\le ",
+    "≥": r"\ge ", "≠": r"\ne ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ", "∈": r"\in ",
+    "∖": r"\setminus ", "≈": r"\approx ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}",
+    "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+    "∠": r"\angle ", "′": "'", "’": "'", "″": "''", "…": r"\ldots ", "％": "%", "\N{POUND SIGN}": "",
+    "\N{EURO SIGN}": "", "¥": "", "∣": r"\mid ", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "∧": " and ", "∨": " or ",
+    "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta ",
+    "λ": r"\lambda ", "μ": r"\mu ", "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi ", "ω": r"\omega ",
+}  # fmt: skip
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+
+_ALIASES = {
+    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom", "leq": "le", "geq": "ge",
+    "leqslant": "le", "geqslant": "ge", "lt": "<", "gt": ">", "neq": "ne", "varnothing": "emptyset", "ast": "*",
+    "lbrace": "{", "rbrace": "}", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "lvert": "|",
+    "rvert": "|", "vert": "|", "lVert": "|", "rVert": "|", "bigcup": "cup", "bigcap": "cap", "land": "and",
+    "lor": "or", "wedge": "and", "vee": "or", "dots": "ldots", "cdots": "ldots", "varepsilon": "epsilon",
+    "varphi": "phi", "vartheta": "theta", "arcsinh": "arsinh", "arccosh": "arcosh", "arctanh": "artanh",
+    "backslash": "setminus", "centerdot": "cdot", "infinity": "infty", "tg": "tan", "ctg": "cot", "degree": "circ",
+    "imath": "i", "colon": ":", "lg": "log", "R": "mathbb R", "Z": "mathbb Z", "N": "mathbb N", "Q": "mathbb Q",
+    "overrightarrow": "vec", "bar": "overline", "widehat": "hat", "widetilde": "tilde",
+}  # fmt: skip
+_DROPPED = {
+    "displaystyle", "textstyle", "limits", "nolimits", "boxed", "fbox", "rm", "bf", "it", "mathstrut", "strut", "quad",
+    "qquad", "enspace", "thinspace", "left", "right", "middle", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl",
+    "Bigr", "mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathsf", "mathfrak", "noindent", "hfill", "pounds",
+    "protect", "underline", "emph", "mathop",
+}  # fmt: skip
+FUNCTIONS = {
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc", "sinh",
+    "cosh", "tanh", "coth", "arsinh", "arcosh", "artanh", "ln", "log", "exp", "gcd", "lcm", "max", "min", "sgn",
+}  # fmt: skip
+_SPELLED = {"pi": "pi", "infty": "infty", "infinity": "infty", "inf": "infty", "oo": "infty", "sqrt": "sqrt"}
+_LINKS = {"or", "and", "union"}
+_MATRICES = {"matrix", "pmatrix", "bmatrix", "smallmatrix", "array"}
+SHORT_WORDS = set("yes no not odd one two six ten all any the is are to of at by on if for red day men".split())  # noqa: SIM905
+BARE_UNITS = {
+    "cm", "mm", "km", "kg", "mg", "ml", "mL", "lb", "lbs", "ft", "oz", "hr", "hrs", "min", "sec", "mph", "kph", "rpm",
+    "deg", "rad", "Hz", "kHz", "MHz", "eV", "keV", "MeV", "GeV", "kJ", "nm", "pc", "kpc", "Mpc", "AU",
+    "erg", "mol", "Pa", "kPa", "mi", "yd", "sq", "cu", "per", "pm", "am", "pct",
+}  # fmt: skip
+"""Abbreviations that need no ``\\text{}`` after a number; single letters are variables."""
+
+_TEXT = re.compile(
+    r"\\(?:text(?:bf|it|rm|normal|sf|tt|up)?|mbox|hbox|mathrm|operatorname\*?|textcolor\s*\{\w+\})\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
+)
+_GONE = re.compile(
+    r"\\(?:left|right)\s*\.|\\(?:[hv]space|phantom|color|tag|label)\*?\s*\{[^{}]*\}|\\[$!]|\\displaystyle|[$\"]"
+)
+_GAP = r"(?:\\[,;: ]|~|\s|\\thinspace)"
+_GROUPED = re.compile(rf"(?<![\d.,])(\d{{1,3}})((?:(?:\{{,\}}|,\\!|{_GAP}){_GAP}*\d{{3}})+)(?![\d/]|,\\!\d|\s*\\frac)")
+_THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+)(?![\d,]*\d)")
+_BRACED_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d)")
+_HALF_DAY = r"([AaPp])\.?\s*[Mm](?:\.|\b)"
+_CLOCK = re.compile(
+    rf"(?<!\d)0?(\d{{1,2}})(?::(\d\d))?(?:\s|~|\\[ ,;:])*(?:\\(?:text|mathrm)\s*\{{\s*{_HALF_DAY}\s*\}}|{_HALF_DAY})"
+)
+_REPEATING = re.compile(r"(\d+)\.(\d*)\\(?:overline|bar|dot)\s*\{(\d+)\}")
+_NUMBER = r"\d+\.(?=[/*])|\d+(?:\.\d+)?(?:[eE][+-]?\d+(?![\w.]))?|\.\d+"
+_TOKEN = re.compile(
+    rf"(?P<space>\s+)|\\(?P<place>begin|end)\s*\{{(?P<environment>[a-zA-Z]+\*?)\}}(?:\s*\{{[lcr|]+\}})?|\\mathbb\s*\{{?\s*(?P<set>[A-Z])\s*\}}?|\\(?P<command>[a-zA-Z]+)\*?|(?P<row>\\\\)|\\(?P<gap>[,;:!\s])"
+    rf"|\\(?P<escaped>.)|(?P<number>{_NUMBER})|(?P<run>[^\W\d_]+)|(?P<sign>\.\.\.|[<>=!]=|.)",
+    re.DOTALL,
+)
+_WORD = re.compile(rf"(?P<space>\s+)|(?P<number>{_NUMBER})|(?P<run>[^\W\d_]+)|(?P<sign>\\?.)", re.DOTALL)
+
+
+def tokenize(text: str, thousands: bool = True) -> list[Token]:
+    r"""Cut a formula, or a text that holds formulas, into tokens.
+
+    Args:
+        text: LaTeX, plain text, or a mixture.
+        thousands: Read ``1,234`` as one number; else the comma separates two. ``1{,}234`` is always one.
+
+    Example:
+        >>> [token.text for token in tokenize(r"\dfrac\pi2 \text{ cm}")]
+        ['\\frac', '\\pi', '2', 'cm']
+        >>> [token.text for token in tokenize(r"1,\!234 \leqslant x")]
+        ['1234', '\\le', 'x']
+
+    """
+    text = _written_out(text, thousands)
+    tokens: list[Token] = []
+    end = 0
+    for match in _TEXT.finditer(text):
+        tokens += _math_tokens(text[end : match.start()])
+        tokens += _text_tokens(match[1], bool(tokens) and text[: match.start()].endswith(" "))
+        end = match.end()
+    return tokens + _math_tokens(text[end:])
+
+
+def _written_out(text: str, thousands: bool) -> str:
+    for symbol, latex in _UNICODE.items():
+        if symbol in text:
+            text = text.replace(symbol, latex)
+    text = re.sub(r"(?<=[\d\s])([kcdm]?m)([²³])", r"\\text{ \1}\2", text)
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda raised: f"^{{{raised[0].translate(_RAISED)}}}", text)
+    text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda lowered: f"_{{{lowered[0].translate(_LOWERED)}}}", text)
+    text = escaped_once(text)
+    text = _REPEATING.sub(_repeating, text)
+    text = _CLOCK.sub(lambda time: f" {time[1]}:{time[2] or '00'}{(time[3] or time[4]).lower()}m ", text)
+    text = _GROUPED.sub(lambda number: number[1] + re.sub(r"\D", "", number[2]), text)
+    text = _BRACED_COMMA.sub(".", text)  # what is left of them are decimal commas
+    if thousands:
+        text = _THOUSANDS.sub(lambda number: number[1] + number[2].replace(",", ""), text)
+    return _GONE.sub(" ", text).replace("**", "^") if "\\" in text or "$" in text else text.replace("**", "^")
+
+
+def _repeating(number: re.Match[str]) -> str:
+    r"""``0.1\overline{6}`` as a fraction."""
+    whole, start, period = number.groups()
+    above = int(whole + start + period) - int(whole + start)
+    return f"\\frac{{{above}}}{{{'9' * len(period)}{'0' * len(start)}}}"
+
+
+def escaped_once(text: str) -> str:
+    r"""Commands with one backslash, where a way through JSON left two; ``\\`` between the rows of a matrix stays."""
+    return text if "matrix" in text or "array" in text else re.sub(r"\\\\(?=[a-zA-Z{}])", r"\\", text)
+
+
+def _text_tokens(text: str, spaced: bool) -> list[Token]:
+    r"""The inside of a ``\text{}``: letters in it are words; a lone e or i is a constant, a function's name one."""
+    if text.strip() in {"e", "i", "d"}:
+        return [Token("letter", text.strip())]
+    if text.strip() in FUNCTIONS - BARE_UNITS:
+        return [Token("command", "\\" + text.strip())]
+    if re.search(r"\\[a-zA-Z]", text):
+        return _math_tokens(text)
+    found = []
+    for match in _WORD.finditer(text.replace("~", " ")):
+        if match["space"]:
+            spaced = True
+            continue
+        kind = "word" if match["run"] else "number" if match["number"] else "sign"
+        found.append(Token(kind, match[0].lstrip("\\"), spaced))
+        spaced = False
+    return found
+
+
+def _math_tokens(text: str) -> list[Token]:
+    found: list[Token] = []
+    spaced = False
+    for match in _TOKEN.finditer(text):
+        if match["space"] or match["gap"] or match[0] == "~":
+            spaced = True
+            continue
+        if match["place"]:
+            matrix = match["environment"] in _MATRICES
+            new = [Token("command", "\\" + match["place"] + ("" if matrix else match["environment"]))]
+        elif match["command"]:
+            new = _command(match["command"])
+        elif match["run"]:
+            new = _letters(match["run"])
+        elif match["set"]:
+            new = [Token("command", f"\\mathbb {match['set']}")]
+        elif match["row"]:
+            new = [Token("sign", "\\\\")]
+        elif match["escaped"]:
+            new = [Token("sign", match[0] if match["escaped"] in "{}" else match["escaped"].replace("|", "|"))]
+        else:
+            sign = {"...": "\\ldots", "<=": "\\le", ">=": "\\ge", "!=": "\\ne", "==": "="}.get(match[0], match[0])
+            new = [Token("number" if match["number"] else "sign", sign)]
+        if new:
+            new[0] = new[0]._replace(spaced=spaced)
+            spaced = False
+        found += new
+    return found
+
+
+def _command(name: str) -> list[Token]:
+    if name in _DROPPED:
+        return []
+    name = _ALIASES.get(name, name)
+    if name in {"and", "or"}:
+        return [Token("word", name)]
+    if name == "i":
+        return [Token("letter", "i")]
+    if name in {"{", "}"}:
+        return [Token("sign", "\\" + name)]
+    return [Token("command", "\\" + name)] if name[0].isalpha() else [Token("sign", name)]
+
+
+def _letters(run: str) -> list[Token]:
+    """Letters that no command surrounds: a function's name, a word, or a product of variables."""
+    if run in FUNCTIONS or run in _SPELLED:
+        return [Token("command", "\\" + _SPELLED.get(run, run))]
+    if run in _LINKS or run in BARE_UNITS or run in SHORT_WORDS or (len(run) > 3 and not run.isupper()):
+        return [Token("word", run)]
+    return [Token("letter", run)] if len(run) > 3 else [Token("letter", letter) for letter in run]
+
+
+def spelled(tokens: list[Token]) -> str:
+    """One spelling of the same tokens, whatever the spaces and the case of words."""
+    return "".join(
+        token.text.casefold() if token.kind == "word" else token.text
+        for token in tokens
+        if token.text not in {"{", "}"}
+    )

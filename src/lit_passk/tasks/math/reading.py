@@ -1,0 +1,287 @@
+"""From the text of an answer to what it says."""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+
+from lit_passk.tasks.math.answers import EMPTY, Answer, Formula, Joined, Relation, Sequence, Words, is_region
+from lit_passk.tasks.math.cursor import UnreadableError
+from lit_passk.tasks.math.evaluation import names
+from lit_passk.tasks.math.expressions import MAX_DEPTH, MAX_TOKENS, parse_expression
+from lit_passk.tasks.math.latex import BARE_UNITS, Token, spelled, tokenize
+
+_MAX_PARTS = 60
+_RELATIONS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv", "\\notin"}
+_SEPARATORS = {",", ";", "and", "or", "\\\\"}
+_BRACKETS = {"(": ")]", "[": "])", "\\{": ("\\}",), "\\langle": ("\\rangle",)}
+_MULTIPLES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_PERCENT = {"percent", "percentage", "pct"}
+_UNITS = BARE_UNITS | set(
+    (  # noqa: SIM905
+        "unit units square cubic degree degrees radian radians dollar dollars cent cents inch inches foot feet meter "
+        "meters metre metres mile miles yard yards second seconds minute minutes hour hours gram grams liter liters "
+        "litre litres m s g h l J N W V A K C F Pa mol newton newtons joule joules watt watts volt volts"
+    ).split()
+)
+_APPROXIMATELY = {"approximately", "about", "roughly", "exactly", "around"}
+_PHRASES = [
+    (r"all\s+(?:the\s+)?real(?:\s+numbers?|s)?|(?:the\s+)?(?:set\s+of\s+)?real\s+numbers", r" \\mathbb{R} "),
+    (r"(?:the\s+)?(?:empty|null)\s+set", r" \\emptyset "),
+    (r"\s(?:except(?:\s+for)?|excluding|other\s+than|not\s+equal\s+to)\s", r" \\setminus "),
+    (r"is\s+(?:greater|more)\s+than\s+or\s+equal\s+to|is\s+at\s+least", r" \\ge "),
+    (r"is\s+less\s+than\s+or\s+equal\s+to|is\s+at\s+most", r" \\le "),
+    (r"is\s+(?:greater|more)\s+than", " > "),
+    (r"is\s+less\s+than", " < "),
+    (r"\bunion\b", r" \\cup "),
+    (r"\bplus\s+or\s+minus\b", r" \\pm "),
+]
+_PHRASE = [
+    (re.compile(rf"\\(?:text|mbox|mathrm)\s*\{{\s*(?:{p})\s*\}}|(?:{p})", re.IGNORECASE), r) for p, r in _PHRASES
+]
+_CHOICE = re.compile(
+    r"\s*(?:\\text(?:bf|rm)?\s*\{\s*)?\(?([A-H])(?:\)\s*\}|\}\s*\)|\)|[.:])[\s~]*(?:\\ )?\}?\s*(?=[^\s,;.)])"
+)
+
+
+def readings(text: str) -> tuple[Answer, ...]:
+    """All that an answer can mean, the likeliest first: 1,234 is a number or two, 2e-1 a fifth or 2e - 1.
+
+    What cannot be read means its own spelling. Never raises.
+    """
+    for phrase, latex in _PHRASE:
+        text = phrase.sub(latex, text)
+    spellings = [text, _CHOICE.sub("", text, count=1)]
+    if re.search(r"\d[eE][+-]?\d", text):
+        spellings.append(re.sub(r"(?<=\d)([eE])(?=[+-]?\d)", r"\1 ", text))
+    found = []
+    for spelling in dict.fromkeys(spellings):
+        for thousands in (True, False) if "," in spelling else (True,):
+            tokens = tokenize(spelling, thousands)
+            try:
+                if max(accumulate(map(_level, tokens)), default=0) > MAX_DEPTH:
+                    raise UnreadableError
+                found.append(_read(tokens))
+            except (UnreadableError, RecursionError):
+                found.append(Words(spelled(tokens)))
+    return tuple(dict.fromkeys(found))
+
+
+def _read(tokens: list[Token]) -> Answer:
+    tokens = _trimmed(tokens)
+    if not tokens or len(tokens) > MAX_TOKENS * 4:
+        raise UnreadableError
+    parts, semicolons = _split(tokens, {";"})
+    if semicolons and any(_split(part, {","})[1] for part in parts):  # x=1, y=2; x=3, y=4
+        pairs = [_read(part) for part in parts if _trimmed(part)]
+        return Sequence(tuple(Sequence(_spread(p), "(", ")") if len(_spread(p)) > 1 else p for p in pairs))
+    parts, separators = _split(tokens, _SEPARATORS)
+    if separators:
+        items = tuple(item for part in parts if _trimmed(part) for item in _spread(_read(part)))
+        if isinstance(items[0], Relation) and items[0].signs == ("\\ne",):  # x \ne 0, 1
+            name = items[0].sides[0]
+            items = tuple(Relation((name, i), ("\\ne",)) if isinstance(i, Formula) else i for i in items)
+        if "or" in separators and all(is_region(item) for item in items):
+            return Joined("or", items)
+        return Sequence(items) if len(items) > 1 else items[0]
+    for sign, how in (("\\setminus", "minus"), ("\\cup", "or"), ("\\cap", "and")):
+        parts, found = _split(tokens, {sign})
+        if found:
+            if len(parts) > _MAX_PARTS:
+                raise UnreadableError
+            return Joined(how, tuple(_read(part) for part in parts))
+    if any(token.text in {"\\pm", "\\mp"} for token in tokens):
+        both = ({"\\pm": "+", "\\mp": "-"}, {"\\pm": "-", "\\mp": "+"})
+        return Sequence(tuple(_read([t._replace(text=sign.get(t.text, t.text)) for t in tokens]) for sign in both))
+    parts, signs = _split(tokens, _RELATIONS)
+    if signs:
+        return _relation([part for part in parts if part], signs)
+    if tokens[0].text in _BRACKETS and _closes(tokens) == len(tokens):
+        return _bracketed(tokens)
+    return _single(tokens)
+
+
+def _single(tokens: list[Token]) -> Answer:
+    """An answer without any structure."""
+    if len(tokens) == 1 and tokens[0].text.startswith("\\mathbb "):
+        return Joined("all", (Words(tokens[0].text[-1]),))
+    if tokens[0].text == "\\emptyset":
+        return EMPTY
+    if len(tokens) > 2 and tokens[0].kind == "number" and tokens[1].text == "_":
+        base = "".join(token.text for token in tokens[2:] if token.text not in "{}")
+        if base.isdigit():
+            return Formula(("number", tokens[0].text), base=base)
+    if len(tokens) == 4 and tokens[1].text == ":" and tokens[3].text in {"am", "pm"}:
+        return Words(spelled(tokens))
+    percent = tokens[-1].text == "%" or tokens[-1].text.lower() in _PERCENT
+    if percent:
+        return Formula(parse_expression(tokens[:-1]), percent=True)
+    while tokens[0].kind == "word" and tokens[0].text.lower() in _APPROXIMATELY and len(tokens) > 1:
+        tokens = tokens[1:]
+    if _has_words(tokens):
+        return _quantity(tokens)
+    return Formula(parse_expression(tokens))
+
+
+def _quantity(tokens: list[Token]) -> Answer:
+    """A number with a unit, which is dropped; several of them; or words."""
+    parts: list[tuple[list[Token], list[Token]]] = []  # numbers and the words behind them
+    for place, token in enumerate(tokens):
+        inside_unit = (
+            parts and parts[-1][1] and (token.text in _UNIT_SIGNS or tokens[place - 1].text in {"^", "-", "{"})
+        )
+        if token.kind == "word" or inside_unit:
+            if not parts:
+                return _worded(tokens)
+            parts[-1][1].append(token)
+        elif parts and not parts[-1][1]:
+            parts[-1][0].append(token)
+        else:
+            parts.append(([token], []))
+    if not parts[0][1]:
+        return _worded(tokens)
+    nodes = [parse_expression(number) for number, _ in parts]
+    words = [[token.text for token in unit if token.kind == "word"] for _, unit in parts]
+    if len(parts) > 1:
+        if any(names(node) for node in nodes) or not all(words):
+            return _worded(tokens)
+        return Sequence(
+            tuple(Sequence((Formula(n), Words(w[0][0].lower())), "unit") for n, w in zip(nodes, words, strict=True)),
+            "+",
+        )
+    if names(nodes[0]) and not set(words[0]) <= _UNITS:
+        return _worded(tokens)
+    zeros = _MULTIPLES.get(words[0][0].lower().rstrip("s"))
+    return Formula(("*", nodes[0], ("number", "1" + "0" * zeros)) if zeros else nodes[0])
+
+
+def _has_words(tokens: list[Token]) -> bool:
+    """Whether there are words outside of brackets and indices."""
+    level = 0
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        level += _level(token)
+        if token.kind == "word" and level == 0 and (before is None or before.text != "_"):
+            return True
+    return False
+
+
+_UNIT_SIGNS = {"^", "/", "\\cdot", "{", "}", "-", "(", ")", "*", "."}
+
+
+def _worded(tokens: list[Token]) -> Answer:
+    r"""Words, or a product that has a name of several letters in it, such as ``2 \text{rate}``."""
+    if all(token.kind != "word" or len(token.text) == 1 for token in tokens):
+        return Formula(parse_expression(tokens))
+    return Words(spelled(tokens))
+
+
+def _relation(parts: list[list[Token]], signs: list[str]) -> Answer:
+    if len(parts) != len(signs) + 1:  # a sign before or behind everything
+        if len(parts) == len(signs) and len(signs) == 1 and signs[0] in {"=", "\\approx"}:
+            return _read(parts[0])
+        raise UnreadableError
+    if "\\equiv" in signs:
+        raise UnreadableError
+    if "\\approx" in signs[1:]:  # x = 1/3 \approx 0.33: the exact value counts
+        place = signs.index("\\approx", 1)
+        parts, signs = parts[: place + 1], signs[:place]
+    if signs == ["\\notin"]:
+        return Joined("minus", (Joined("all", (Words("R"),)), _read(parts[1])))
+    return Relation(tuple(_side(part) for part in parts), tuple("=" if s == "\\approx" else s for s in signs))
+
+
+def _side(tokens: list[Token]) -> Answer:
+    try:
+        return _read(tokens)
+    except UnreadableError:
+        return Words(spelled(tokens))
+
+
+def _bracketed(tokens: list[Token]) -> Answer:
+    opening, closing, inside = tokens[0].text, tokens[-1].text, tokens[1:-1]
+    if not inside:
+        return EMPTY
+    if closing not in _BRACKETS[opening]:
+        raise UnreadableError
+    if opening == "\\{":
+        parts, bars = _split(inside, {"\\mid", "|", ":"})
+        if (bars and bars[0] in {"\\mid", ":"}) or len(bars) == 1:
+            left, condition = _read(parts[0]), inside[len(parts[0]) + 1 :]
+            if isinstance(left, Relation) and left.signs == ("\\in",):
+                left = left.sides[0]
+            if not isinstance(left, Formula) or left.node[0] != "symbol":
+                raise UnreadableError
+            return _condition(_read(condition))
+    parts, commas = _split(inside, {",", ";"})
+    if not commas and opening != "\\{":
+        return _read(inside)
+    return Sequence(tuple(item for part in parts for item in _spread(_read(part))), opening, closing)
+
+
+def _condition(answer: Answer) -> Answer:
+    """Several conditions on the members of a set, of which "is real" is none."""
+    if not isinstance(answer, Sequence) or answer.opening:
+        return answer
+    real = Joined("all", (Words("R"),))
+    kept = tuple(
+        p for p in answer.items if not (isinstance(p, Relation) and p.signs == ("\\in",) and p.sides[1] == real)
+    )
+    return kept[0] if len(kept) == 1 else Joined("and", kept)
+
+
+def _spread(answer: Answer) -> tuple[Answer, ...]:
+    return answer.items if isinstance(answer, Sequence) and not answer.opening else (answer,)
+
+
+def _trimmed(tokens: list[Token]) -> list[Token]:
+    """Without what stands around an answer and says nothing."""
+    begin, end = 0, len(tokens)
+    while begin < end and tokens[begin].text in {
+        ",",
+        ";",
+        ":",
+        ".",
+        "\\\\",
+        "\\therefore",
+        "\\Rightarrow",
+        "\\implies",
+    }:
+        begin += 1
+    while begin < end and tokens[end - 1].text in {",", ";", ":", ".", "\\\\"}:
+        end -= 1
+    tokens = tokens[begin:end]
+    while len(tokens) > 2 and tokens[0].text == "{" and tokens[-1].text == "}" and _closes(tokens) == len(tokens):
+        tokens = tokens[1:-1]
+    return tokens
+
+
+def _closes(tokens: list[Token]) -> int:
+    """The place behind the bracket that closes the first token."""
+    level = 0
+    for place, token in enumerate(tokens):
+        level += _level(token)
+        if level == 0:
+            return place + 1
+    return -1
+
+
+def _level(token: Token) -> int:
+    if token.kind == "word":
+        return 0
+    opens = token.text in {"(", "[", "{", "\\{", "\\langle", "\\begin", "\\lfloor", "\\lceil"}
+    return opens - (token.text in {")", "]", "}", "\\}", "\\rangle", "\\end", "\\rfloor", "\\rceil"})
+
+
+def _split(tokens: list[Token], separators: set[str]) -> tuple[list[list[Token]], list[str]]:
+    """Cut at the separators that no bracket surrounds: the parts, and which separators they were."""
+    parts: list[list[Token]] = [[]]
+    found: list[str] = []
+    level = 0
+    for token in tokens:
+        level += _level(token)
+        if level == 0 and token.text in separators:
+            found.append(token.text)
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts, found

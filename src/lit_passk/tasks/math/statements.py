@@ -1,0 +1,135 @@
+"""Where a text without a box says its answer: after the last "the answer is", in tags, or in its last formula."""
+
+from __future__ import annotations
+
+import re
+
+from lit_passk.tasks.math.answers import Answer, Sequence, Words
+from lit_passk.tasks.math.reading import readings
+
+_ANCHOR = re.compile(
+    r"(?i:\banswers?\b)(?:[^.\n:=]|\.(?=\d)){0,100}?(?:\b(?:is|are|was|be|equals)\b(?:\s*:)?|:|=)[\s*]*|\#{4}"
+)
+_TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL | re.IGNORECASE)
+_SENTENCE_END = re.compile(r"\.(?=\s|\Z|\*)|\n|\bI hope\b|</")
+_FORMULA = re.compile(
+    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)"
+    # a dollar sign before a price opens no formula: what closes one has no digit behind it
+    r"|(?<!\\)\$(?=\S)(?P<d>(?:[^$\\\n]|\\.)+?)\$(?!\d)|(?<!\\)\$ (?P<e>(?:[^$\\\n]|\\.)+?) \$",
+    re.DOTALL,
+)
+_WORD_RUN = r"(?:sin|cos|tan|log|ln|exp|sqrt|pi|or|and|infinity)(?![A-Za-z])"
+_RUN = re.compile(
+    rf"(?:\\(?:text|mathrm|mbox|operatorname)\s*\{{[^{{}}]*\}}|\\[A-Za-z]+|\\.|{_WORD_RUN}"
+    r"|(?<![A-Za-z'])[A-Za-z](?![A-Za-z'])|(?<=\d)[A-Za-z]{2}(?![A-Za-z])|[^\sA-Za-z\\#<>?\"“”]|[<>=]|[ \t])+"
+)
+_LINKS = re.compile(r"(?:\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|[\s,;.*&:])*")
+_UNIT = re.compile(r"(?<=[\d})\]%])\s+[A-Za-z][A-Za-z ]*$")
+_REASON = re.compile(r",?\s(?:since|because|as|so|which|where|when|for|but|given)\s")
+_MAX_TEXT = 100_000
+_MAX_RUN = 2_000
+
+
+def tagged(text: str) -> str | None:
+    """What the last ``<answer>`` holds, None without one."""
+    found = _TAG.findall(text)
+    return found[-1].strip() if found and found[-1].strip() else None
+
+
+def stated(text: str) -> str | None:
+    """What follows the last "the answer is", up to the end of the sentence or line; None where nothing does."""
+    for anchor in reversed(list(_ANCHOR.finditer(text[-_MAX_TEXT:]))):
+        rest = text[-_MAX_TEXT:][anchor.end() :].lstrip(" \n\t*:=_")
+        sentence = _sentence(rest)
+        if sentence:
+            return sentence
+    return None
+
+
+def _sentence(rest: str) -> str:
+    """The first sentence; a full stop within a formula ends none."""
+    rest = rest[:_MAX_RUN]
+    place = 0
+    formulas = [match.span() for match in _FORMULA.finditer(rest)]
+    while end := _SENTENCE_END.search(rest, place):
+        inside = next((span for span in formulas if span[0] <= end.start() < span[1]), None)
+        if inside is None and not re.search(r"\b[apAP]\.m$|\b[apAP]$", rest[: end.start()]):
+            return rest[: end.start()].strip()
+        place = inside[1] if inside else end.end()
+    return rest.strip()
+
+
+def formulas(sentence: str) -> list[str]:
+    """What a sentence can say, the likeliest first.
+
+    Example:
+        >>> formulas("$5$ and $6$, since $5 < 6$"), formulas("72 clips"), formulas("what Natalia sold, 72 in all")
+        (['5,6'], ['72'], ['72'])
+
+    """
+    sentence = sentence.strip().strip("*_\"' ").strip()
+    found = list(_FORMULA.finditer(sentence))
+    if found:
+        return [_linked(sentence, found)]
+    for part in (_REASON.split(sentence)[0], sentence):
+        if _readable(part):
+            bare = _UNIT.sub("", part)  # "72 clips" and "72" are one answer, also where votes are counted
+            return [bare if readings(bare)[0] == readings(part)[0] else part]
+    return _runs(sentence)[:1]
+
+
+def last_formula(text: str) -> str | None:
+    """The last formula or number of a text that states no answer."""
+    text = text[-_MAX_TEXT:]
+    if len(text) < _MAX_RUN and not _FORMULA.search(text) and _readable(text.strip()):
+        return text.strip()
+    found = [(match.end(), _linked(text, [match])) for match in _FORMULA.finditer(text)]
+    hidden = _FORMULA.sub(lambda match: "\n" * len(match[0]), text)
+    found += [(match.end(), run) for match in _RUN.finditer(hidden) for run in [_run(match[0])] if run]
+    return max(found, default=(0, None))[1]
+
+
+def _linked(sentence: str, found: list[re.Match[str]]) -> str:
+    """The first formulas with nothing but "and" and commas between them; the last ones after words."""
+    ordered = found if _LINKS.fullmatch(sentence[: found[0].start()]) else found[::-1]
+    chosen = [ordered[0]]
+    for match in ordered[1:]:
+        first, second = sorted((chosen[-1], match), key=lambda formula: formula.start())
+        if not _LINKS.fullmatch(sentence[first.end() : second.start()]):
+            break
+        chosen.append(match)
+    chosen.sort(key=lambda formula: formula.start())
+    percent = "\\%" if re.match(r"\s*(?:\\?%|percent)", sentence[chosen[-1].end() :]) else ""
+    contents = [next(group for group in match.groups() if group is not None).strip() for match in chosen]
+    joined = contents[0]
+    for content in contents[1:]:
+        joined += (" " if joined.endswith(("+", "-", "=", "*", "/")) else ",") + content
+    return joined + percent
+
+
+def _runs(text: str) -> list[str]:
+    return [run for match in _RUN.finditer(text) if (run := _run(match[0]))]
+
+
+def _run(text: str) -> str | None:
+    """A run of mathematical characters without what ends a clause; None where there is no number or command."""
+    text = re.sub(r"^(?:\s|[,.;:)*!'-](?!\d)|\b(?:and|or|a|A|I)\b)+|(?:[\s,.;:(*'=]|\b(?:and|or|a|A|I)\b)+$", "", text)
+    text = text.strip()
+    if len(text) > _MAX_RUN or not re.search(r"\d|\\[a-zA-Z]", text):
+        return None
+    if not _readable(text):  # as much of its end as can be read
+        pieces = re.split(r"\s+|,\s", text)
+        return next((piece for piece in reversed(pieces) if re.search(r"\d", piece) and _readable(piece)), None)
+    return text
+
+
+def _readable(text: str) -> bool:
+    if not text or len(text) > _MAX_RUN:
+        return False
+    return not _has_words(readings(text)[0])
+
+
+def _has_words(answer: Answer) -> bool:
+    if isinstance(answer, Sequence):
+        return answer.opening != "unit" and any(_has_words(item) for item in answer.items)
+    return isinstance(answer, Words)

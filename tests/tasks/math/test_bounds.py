@@ -1,0 +1,85 @@
+r"""No answer that a policy can write costs more than a bounded amount of work; counted, not timed."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from lit_passk.tasks.math.evaluation import TooLargeError, evaluate
+from lit_passk.tasks.math.expressions import parse_expression
+from lit_passk.tasks.math.grading import grade
+from lit_passk.tasks.math.latex import tokenize
+from lit_passk.tasks.math.sampling import same_value
+
+HOSTILE = {
+    "a tower of powers": "9^{9^{9^{9}}}",
+    "factorials of factorials": "((50!)!)!",
+    "a factorial of a tower": r"(x+1)^{3000}+10^{10^{10}}!",
+    "a binomial": r"\binom{10^{15}}{5\cdot 10^{14}}",
+    "a sine of something large": r"\sin(10^{10^{6}})",
+    "a greatest common divisor of large numbers": r"\gcd(10^{30000},7^{30000})",
+    "the whole part of something large": r"\lfloor 10^{50000}\rfloor",
+    "exponentials": "e^{e^{e^{e^{e}}}}",
+    "a number with many digits": "5" * 100_000,
+    "an exponent with many digits": "1e999999999",
+    "brackets": "(" * 300 + "1+x" + ")" * 300,
+    "fractions": r"\frac{" * 200 + "x" + "}{2}" * 200,
+    "a long sum": "1" + "+1" * 5000,
+    "a long list": ",".join(f"{n}+x" for n in range(2000)),
+    "a long list of formulas": ",".join(f"x^2+{n}" for n in range(60)),
+    "a long union": r"\cup".join(f"({n},{n + 1})" for n in range(300)),
+    "an equation in three variables": r"x^{100}+y^{50}+z^{3}=\sin x\cos y\tan z",
+    "an inequality in three variables": r"x^{51}+y^{50}<\sin x\cos y\tan z",
+    "alternatives": r"\text{ or }".join(f"x^{{{n}}}<{n + 1}" for n in range(2, 40)),
+    "plus or minus": r"\pm 1" * 50,
+    "spaces": " " * 50_000 + "5",
+    "prose": "x + y is z and then " * 2000,
+    "times of the day": "4:30 p.m. " * 2000,
+}
+REFERENCES = ["5", "x^2+y^2+z=1", "(1,2)", "x<3", "x+y+z<3", r"\frac{\pi}{2}", "C", r"\text{Evelyn}", "1,2,3"]
+_MOST_LINES = 3_000_000
+"""Lines of Python that a verdict may run: about a second. The answers of MATH need a thousand."""
+
+
+def lines_run(function) -> int:
+    count = 0
+
+    def trace(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        if count > _MOST_LINES:
+            raise TimeoutError
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
+def test_no_answer_costs_much(answer):
+    for reference in REFERENCES[:: 4 if len(answer) > 10_000 else 1]:
+        for completion in (f"\\boxed{{{answer}}}", f"The answer is {answer}."):
+            assert lines_run(lambda r=reference, c=completion: grade(r, c)) < _MOST_LINES
+
+
+@pytest.mark.parametrize("name", ["a tower of powers", "factorials of factorials", "a binomial", "exponentials"])
+def test_what_is_too_large_is_refused(name):
+    node = parse_expression(tokenize(HOSTILE[name]))
+    with pytest.raises(TooLargeError):
+        evaluate(node)
+    assert same_value(node, node)
+    assert not same_value(node, ("number", "5"))
+
+
+def test_small_numbers_do_not_vanish():
+    """2003! has six thousand digits: neither 0 nor its neighbour."""
+    one, other, zero = (parse_expression(tokenize(text)) for text in (r"\frac{1}{2004!}", r"\frac{1}{2003!}", "0"))
+    assert not same_value(one, other)
+    assert not same_value(one, zero)
+    assert same_value(one, ("/", other, ("number", "2004")))
