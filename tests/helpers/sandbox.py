@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lit_passk.tasks.code.judge import check_sandbox
@@ -32,20 +33,15 @@ def adopt_orphans() -> None:
 
 def descendants(root: int | None = None) -> dict[int, str]:
     """Command lines of all processes that descend from this one, ended but unreaped ones included."""
-    parents, commands = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-                commands[int(entry.name)] = (entry / "cmdline").read_text(errors="replace").replace("\0", " ")
-                parents[int(entry.name)] = int(fields[1])
-            except OSError:
-                continue
-    family, children = {root or os.getpid()}, {root or os.getpid()}
-    while children:
-        children = {pid for pid, parent in parents.items() if parent in children}
-        family |= children
-    return {pid: commands[pid] for pid in family if pid != (root or os.getpid())}
+    found = {}
+    for process in psutil.Process(root).children(recursive=True):
+        try:
+            found[process.pid] = " ".join(process.cmdline())
+        except psutil.ZombieProcess:
+            found[process.pid] = ""
+        except psutil.NoSuchProcess:
+            continue
+    return found
 
 
 def left_over(before: dict[int, str], seconds: float = 5.0) -> dict[int, str]:

@@ -114,7 +114,7 @@ def _collect(sandbox: Sandbox, output: int, limits: Limits, end: float) -> tuple
     poll.register(sandbox.stdout, select.POLLIN)
     while True:
         ready = [fd for fd, _ in poll.poll(min(limits.patience, max(0.0, end - time.monotonic())) * 1000)]
-        if time.monotonic() >= end or (not ready and asleep([sandbox.process.pid])):
+        if time.monotonic() >= end or (not ready and asleep(sandbox.process.pid)):
             return b"", "out of time"
         ended = sandbox.stdout.fileno() in ready
         status = sandbox.line(end) if ended else None
@@ -196,7 +196,7 @@ def judge_calls(
         verdict = sandbox.line(min(end, time.monotonic() + limits.patience))
         if verdict is None and sandbox.ended:
             return _lost(sandbox, job["limits"]["total_cpu"])
-        if verdict is None and asleep([sandbox.process.pid]):
+        if verdict is None and asleep(sandbox.process.pid):
             break
     kind, _, reason = (verdict or "fail out of time").partition(" ")
     if kind == "error":

@@ -137,7 +137,7 @@ def test_the_disk_is_limited(size, passed):
 def test_cpu_time_is_a_limit_of_each_test():
     """Three tests of 0.6 s each pass a limit of one second."""
     program = "import time\nwhile time.process_time() < 0.6: pass\nprint(1)"
-    assert passes(program, *[("", "1")] * 3).passed
+    assert passes(program, *[("", "1")] * 3, limits=Limits(seconds=1)).passed  # on a busy machine too
     busy = passes("while True: pass", ("", ""))
     assert busy.reason == "test 0: out of CPU time"
 

@@ -3,48 +3,49 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from pathlib import Path
+
+import psutil
 
 _AGAIN = 0.05
 """Seconds between two looks, so that a process that has just been woken is not missed."""
+_BUSY = (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
 
 
-def asleep(pids: Iterable[int]) -> bool:
-    """Whether neither these processes nor their descendants run, or would run if the machine were less busy.
+def asleep(pid: int) -> bool:
+    """Whether neither this process nor its descendants run, or would run if the machine were less busy.
 
     A program that waits for a processor on a crowded machine is not asleep: the clock says nothing about it.
 
     Example:
         >>> import os
-        >>> asleep([os.getpid()])
+        >>> asleep(os.getpid())
         False
 
     """
-    roots = set(pids)
-    if _running(roots):
+    if _running(pid):
         return False
     time.sleep(_AGAIN)
-    return not _running(roots)
+    return not _running(pid)
 
 
-def _running(roots: set[int]) -> bool:
-    parents = {
-        int(entry.name): int(fields[1])
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and (fields := _stat(entry))
-    }
-    family, children = set(roots), set(roots)
-    while children:
-        children = {pid for pid, parent in parents.items() if parent in children}
-        family |= children
-    threads = [thread for pid in family for thread in Path(f"/proc/{pid}/task").glob("*")]
-    return any(fields[0] in "RD" for thread in threads if (fields := _stat(thread)))
-
-
-def _stat(process: Path) -> list[str]:
-    """State, parent and further fields of a process or thread; none if it has ended."""
+def _running(pid: int) -> bool:
     try:
-        return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return False
+    return any(_thread_runs(thread) for process in family for thread in _threads(process))
+
+
+def _threads(process: psutil.Process) -> list[int]:
+    try:
+        return [thread.id for thread in process.threads()]
+    except psutil.NoSuchProcess:  # it has just ended
         return []
+
+
+def _thread_runs(thread: int) -> bool:
+    try:
+        return psutil.Process(thread).status() in _BUSY  # of a process it would be its first thread's alone
+    except psutil.NoSuchProcess:
+        return False
