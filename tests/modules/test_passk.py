@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.scripted import scripted_rollouts, train
@@ -16,6 +18,7 @@ from lit_passk.policy import head
 from lit_passk.policy.head import running_gradient
 from lit_passk.policy.model import load_policy
 from lit_passk.policy.packed_batch import PackedBatch
+from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.types import PromptBatch, Sampling
 
 REWARDS = [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]]
@@ -47,20 +50,21 @@ def plain_logprobs(model, rollouts):
 
 
 def plain_gradient(policy, rollouts, advantages, aggregation="token", kl=0.0, entropy=0.0, weights=None):
-    """Gradient of the policy-gradient loss, written down from its definition in float64."""
+    """Gradient of the policy-gradient loss over the trained tokens, written down from its definition in float64."""
     model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float64, attn_implementation="eager").eval()
     logprobs, entropies = plain_logprobs(model, rollouts)
-    lengths = [len(c) for c in rollouts.completion_ids]
+    lengths = [int(mask.sum()) for mask in rollouts.trained]
+    number = sum(length > 0 for length in lengths)
     loss = 0.0
     for n, (lp, ent) in enumerate(zip(logprobs, entropies, strict=True)):
         token = -advantages[n] * (lp - lp.detach()).exp() * (1.0 if weights is None else weights[n])
         token = token + kl * 0.5 * (lp - lp.detach()) ** 2 - entropy * ent  # k2 at the reference: no gradient
         scale = {
             "token": 1 / sum(lengths),
-            "sequence": 1 / (len(lengths) * lengths[n]),
-            "constant": 1 / (len(lengths) * rollouts.sampling.max_tokens),
+            "sequence": 1 / (number * max(lengths[n], 1)),
+            "constant": 1 / (number * rollouts.sampling.max_tokens),
         }[aggregation]
-        loss = loss + scale * token.sum()
+        loss = loss + scale * token[rollouts.trained[n]].sum()
     loss.backward()
     return {name: p.grad for name, p in model.named_parameters()}
 
@@ -257,6 +261,51 @@ def test_rollout_correction_weights_the_tokens(maze_policy):
     advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
     assert_same(gradient_of(module, maze_policy), plain_gradient(maze_policy, rollouts, advantages, weights=weights))
     assert 0 < logged["train/rollout_correction/ess"] < 1
+
+
+def masked(rollouts, seed=0):
+    """The same completions, of which random tokens are trained: of the first none, of the second the last."""
+    draw, groups = torch.Generator().manual_seed(seed), []
+    for group in rollouts.groups:
+        masks = [(torch.rand(len(c.token_ids), generator=draw) < 0.5).tolist() for c in group.completions]
+        completions = [replace(c, trained=mask) for c, mask in zip(group.completions, masks, strict=True)]
+        groups.append(replace(group, completions=completions))
+    first = groups[0].completions
+    none, last = [False] * len(first[0].token_ids), [False] * (len(first[1].token_ids) - 1) + [True]
+    edges = [replace(first[0], trained=none), replace(first[1], trained=last)]
+    groups[0] = replace(groups[0], completions=[*edges, *first[2:]])
+    return collate_rollouts(groups, rollouts.sampling)
+
+
+@pytest.mark.parametrize("aggregation", ["token", "sequence", "constant"])
+@pytest.mark.parametrize("token_budget", [10_000, 25])
+def test_only_the_trained_tokens_are_trained(maze_policy, aggregation, token_budget):
+    rollouts = masked(scripted_rollouts(REWARDS))
+    module = make(maze_policy, aggregation=aggregation, compute=Compute(token_budget=token_budget), entropy_coef=0.1)
+    logged = train(module, rollouts)
+    advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
+    expected = plain_gradient(maze_policy, rollouts, advantages, aggregation, entropy=0.1)
+    assert_same(gradient_of(module, maze_policy), expected)
+    logprobs = torch.cat([x[m] for x, m in zip(rollouts.rollout_logprobs, rollouts.trained, strict=True)])
+    assert logged["train/entropy"] == pytest.approx(-float(logprobs.mean()), rel=1e-5)
+
+
+def test_log_probs_of_trained_tokens_alone(maze_policy):
+    rollouts = masked(scripted_rollouts(REWARDS))
+    module = make(maze_policy)
+    module.policy = load_policy(maze_policy)
+    model = AutoModelForCausalLM.from_pretrained(maze_policy, dtype=torch.float64).eval()
+    expected, _ = plain_logprobs(model, rollouts)
+    for found, plain, mask in zip(module.completion_logprobs(rollouts), expected, rollouts.trained, strict=True):
+        torch.testing.assert_close(found.double(), plain[mask].detach(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_mask_of_the_wrong_length_is_refused():
+    rollouts = scripted_rollouts([[1.0]])
+    group = rollouts.groups[0]
+    completion = replace(group.completions[0], trained=[True] * (len(group.completions[0].token_ids) + 1))
+    with pytest.raises(ValueError, match="one bool per token"):
+        collate_rollouts([replace(group, completions=[completion])])
 
 
 def test_missing_rollouts_are_an_error(maze_policy):

@@ -53,8 +53,8 @@ class Sampler:
 
     @property
     def full_precision(self) -> bool:
-        """Whether the engine computes in float32."""
-        return self.engine.dtype == torch.float32
+        """Whether the engine computes in float32, nothing quantised."""
+        return self.engine.dtype == torch.float32 and not self.engine.quantized
 
     def start(
         self,
