@@ -17,18 +17,27 @@ if TYPE_CHECKING:
     from torch import Tensor  # only named here: scoring workers import this module and have no need of torch
 
 
+Prompt = str | Sequence[Mapping[str, str]]
+"""A question as text, or a chat: turns of ``role`` (system, user, assistant) and ``content``."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
     """One question and its answer key."""
 
     id: str
     """Name of the problem in its data set, unique there."""
-    prompt: str
-    """The question as text, before any chat template."""
+    prompt: Prompt
+    """The question before any chat template: text, or a chat with its system and few-shot turns."""
     answer: str
     """What the verifier compares with: a reference answer, a program's tests as JSON, ..."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Anything else a task's ``score`` wants to know."""
+
+    @property
+    def text(self) -> str:
+        """The prompt as one text, for tables, files and comparisons: of a chat the contents of its turns."""
+        return self.prompt if isinstance(self.prompt, str) else "\n\n".join(turn["content"] for turn in self.prompt)
 
     def __post_init__(self) -> None:
         for name in ("id", "answer"):  # numbers become text: files of results and tables hold texts

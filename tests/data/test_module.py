@@ -112,9 +112,9 @@ def test_chat_template(maze_policy, tmp_path):
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.save_pretrained(tmp_path)
     data = PromptDataModule(str(tmp_path), train=Letters(1), system_prompt="LL")
-    assert data.render("U") == "SLL\nUU\nR"
-    assert PromptDataModule(str(tmp_path), train=Letters(1), chat_template=False).render("U") == "U"
-    with pytest.raises(ValueError, match="needs a chat template"):
+    assert data.renderer.render("U") == "SLL\nUU\nR"
+    assert PromptDataModule(str(tmp_path), train=Letters(1), chat_template=False).renderer.render("U") == "U"
+    with pytest.raises(ValueError, match="need a chat template"):
         PromptDataModule(maze_policy, system_prompt="x")
     with pytest.raises(ValueError, match="has no chat template"):
         PromptDataModule(maze_policy, chat_template=True)

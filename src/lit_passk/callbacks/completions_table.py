@@ -60,7 +60,7 @@ def completions_markdown(groups: Sequence[ScoredGroup], completions: int) -> str
     for group in groups:
         for text, score in list(zip(group.texts, group.scores, strict=True))[:completions]:
             verdict = score.error or ("yes" if score.correct else "no")
-            cells = [group.problem.prompt, text, score.answer or "", f"{score.reward:.3g}", verdict]
+            cells = [group.problem.text, text, score.answer or "", f"{score.reward:.3g}", verdict]
             rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(rows)
 

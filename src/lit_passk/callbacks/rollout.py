@@ -217,8 +217,9 @@ class RolloutCallback(L.Callback):
             pl_module.policy_path + (f" @ {trainer.ckpt_path}" if trainer.ckpt_path else ""),
             self.val_sampling,
             self.seed,
-            chat_template=data.chat_template,
-            system_prompt=data.system_prompt,
+            chat_template=data.renderer.chat_template,
+            system_prompt=data.renderer.system_prompt,
+            **({"chat_template_kwargs": kwargs} if (kwargs := data.renderer.template_kwargs) else {}),
             engine=type(self.engine).__name__,
         )
 

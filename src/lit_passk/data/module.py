@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from lit_passk.data.contamination import find_overlaps, warn_about_overlaps
 from lit_passk.data.loader import PromptLoader
+from lit_passk.data.rendering import PromptRenderer
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.types import PromptBatch
@@ -54,9 +55,11 @@ class PromptDataModule(L.LightningDataModule):
         val: Validation tasks by name; ``val/<name>/pass@k`` is logged for each.
         prompts_per_step: Prompts of one RL step, over all ranks.
         val_prompts_per_step: Prompts of one validation batch, over all ranks.
-        chat_template: Render prompts as a user's turn of the tokenizer's chat template; None does so when the tokenizer
-            has one.
-        system_prompt: System turn before the user's; needs a chat template.
+        chat_template: Render prompts with the tokenizer's chat template, those of plain text as a user's turn; None
+            does so when the tokenizer has one.
+        system_prompt: System turn before the user's, for prompts that have none of their own; needs a chat template.
+            A template that knows no system turn gets the text before the user's.
+        chat_template_kwargs: Variables of the chat template, such as ``{enable_thinking: false}``.
         max_prompt_tokens: Longer prompts are dropped.
         seed: Orders the training prompts.
     """
@@ -70,6 +73,7 @@ class PromptDataModule(L.LightningDataModule):
         val_prompts_per_step: int = 64,
         chat_template: bool | None = None,
         system_prompt: str | None = None,
+        chat_template_kwargs: dict[str, Any] | None = None,
         max_prompt_tokens: int = 2048,
         seed: int = 0,
     ) -> None:
@@ -86,16 +90,10 @@ class PromptDataModule(L.LightningDataModule):
                 raise Refusal(f"`data.val` names may not be 'train' nor hold '/' or '.', but got {name!r}.")
         self.prompts_per_step = prompts_per_step
         self.val_prompts_per_step = val_prompts_per_step
-        self.system_prompt = system_prompt
         self.max_prompt_tokens = max_prompt_tokens
         self.seed = seed
         self.tokenizer = load_tokenizer(tokenizer)
-        has_template = bool(getattr(self.tokenizer, "chat_template", None))
-        self.chat_template = has_template if chat_template is None else chat_template
-        if self.chat_template and not has_template:
-            raise Refusal(f"`data.chat_template` is true, but the tokenizer of {tokenizer!r} has no chat template.")
-        if system_prompt is not None and not self.chat_template:
-            raise Refusal("`data.system_prompt` needs a chat template: set `data.chat_template` to true.")
+        self.renderer = PromptRenderer(self.tokenizer, chat_template, system_prompt, chat_template_kwargs)
         self._rendered: dict[str, list[tuple[int, list[int]]]] = {}
         self._train_loader: PromptLoader | None = None
 
@@ -110,18 +108,10 @@ class PromptDataModule(L.LightningDataModule):
             return
         task = self._train_task()  # before a policy is loaded that nothing would train
         if self.trainer is None or self.trainer.is_global_zero:
-            train = [task[i].prompt for i in range(len(task))]
+            train = [task[i].text for i in range(len(task))]
             for name, val in self.val.items():
-                prompts = [val[i].prompt for i in range(len(val))]
+                prompts = [val[i].text for i in range(len(val))]
                 warn_about_overlaps(find_overlaps(train, prompts), len(prompts), f"`data.val` {name!r}")
-
-    def render(self, prompt: str) -> str:
-        """The text the policy continues."""
-        if not self.chat_template:
-            return prompt
-        turns = [{"role": "system", "content": self.system_prompt}] if self.system_prompt is not None else []
-        turns.append({"role": "user", "content": prompt})
-        return str(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
 
     def train_dataloader(self) -> PromptLoader:
         """Training prompts, reshuffled every epoch; sized, because Lightning fetches ahead of unsized loaders.
@@ -171,10 +161,10 @@ class PromptDataModule(L.LightningDataModule):
         return (sampler["rank"], sampler["num_replicas"]) if sampler else (0, 1)
 
     def _tokenize(self, task: Task, name: str) -> list[tuple[int, list[int]]]:
-        texts = [self.render(task[i].prompt) for i in range(len(task))]
+        texts = [self.renderer.render(task[i].prompt) for i in range(len(task))]
         if not texts:
             raise Refusal(f"Task {name!r} has no problems.")
-        ids = self.tokenizer(texts, add_special_tokens=not self.chat_template)["input_ids"]
+        ids = self.renderer.tokenize(texts)
         kept = [(i, row) for i, row in enumerate(ids) if 0 < len(row) <= self.max_prompt_tokens]
         if dropped := len(ids) - len(kept):
             rank_zero_warn(
@@ -209,6 +199,6 @@ class DemonstrationDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches of pairs."""
-        pairs = [(self.train[i].prompt, self.train.demonstration(i)) for i in range(len(self.train))]
+        pairs = [(self.train[i].text, self.train.demonstration(i)) for i in range(len(self.train))]
         generator = torch.Generator().manual_seed(self.seed)
         return DataLoader(pairs, self.batch_size, shuffle=True, generator=generator, collate_fn=list, drop_last=True)  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ def group_records(benchmark: str, group: ScoredGroup, samples: Sequence[int] | N
             benchmark=benchmark,
             problem_id=group.problem.id,
             sample=sample,
-            prompt=group.problem.prompt,
+            prompt=group.problem.text,
             reference=group.problem.answer,
             completion=text,
             answer=score.answer,

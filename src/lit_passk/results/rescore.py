@@ -112,7 +112,7 @@ def _pairs(task: Task, records: Sequence[CompletionRecord], path: Path) -> list[
     reworded = {
         problem.id
         for (problem, _), record in zip(pairs, records, strict=True)
-        if problem.prompt.strip() not in record.prompt
+        if problem.text.strip() not in record.prompt
     }
     if reworded:
         log.warning(

@@ -1,0 +1,130 @@
+"""From a problem's prompt to the tokens that the policy continues: chat templates and special tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import TemplateError
+from lightning.pytorch.utilities import rank_zero_info
+
+from lit_passk.errors import Refusal
+from lit_passk.types import Prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+PROBE = "a question"
+
+
+class PromptRenderer:
+    """Renders prompts with a tokenizer's chat template, or leaves them as they are.
+
+    Args:
+        tokenizer: The policy's.
+        chat_template: Whether to use its template; None does so when it has one.
+        system_prompt: System turn before the user's, for prompts that have none of their own. A template that knows no
+            system turn gets the text before the user's.
+        template_kwargs: Variables of the template, such as ``{"enable_thinking": False}``.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        chat_template: bool | None = None,
+        system_prompt: str | None = None,
+        template_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        has_template = bool(getattr(tokenizer, "chat_template", None))
+        self.tokenizer = tokenizer
+        self.chat_template = has_template if chat_template is None else chat_template
+        self.system_prompt = system_prompt
+        self.template_kwargs = dict(template_kwargs or {})
+        name = getattr(tokenizer, "name_or_path", "") or "the policy"
+        if self.chat_template and not has_template:
+            raise Refusal(f"`data.chat_template` is true, but the tokenizer of {name!r} has no chat template.")
+        if not self.chat_template and (system_prompt is not None or self.template_kwargs):
+            raise Refusal(
+                "`data.system_prompt` and `data.chat_template_kwargs` need a chat template: set `data.chat_template` "
+                "to true."
+            )
+        self.system_turns = self.chat_template and self._knows_system_turns()
+        if self.system_prompt is not None and not self.system_turns:
+            rank_zero_info(f"The chat template of {name!r} has no system turn: its text goes before the user's.")
+        self._num_appended = self._count_appended()
+
+    def render(self, prompt: Prompt) -> str:
+        """The text that the policy continues.
+
+        Args:
+            prompt: A question, or a chat: turns of ``role`` and ``content``. A chat whose last turn is the assistant's
+                is continued there.
+
+        Raises:
+            Refusal: If a chat is malformed, the template cannot render it, or there is no template.
+        """
+        if isinstance(prompt, str):
+            if not self.chat_template:
+                return prompt
+            return self._apply([{"role": "user", "content": prompt}])
+        turns = [dict(turn) for turn in prompt]
+        if not turns or not all(isinstance(turn.get("role"), str) and _is_text(turn.get("content")) for turn in turns):
+            raise Refusal(f"A chat needs turns with a `role` and a `content` of text, but got {_shorten(prompt)}.")
+        if not self.chat_template:
+            raise Refusal(
+                "A prompt is a chat, but `data.chat_template` is off or the tokenizer has none: render chats to text "
+                f"first, or use a tokenizer with a chat template. The chat: {_shorten(prompt)}"
+            )
+        return self._apply(turns)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of rendered prompts; an end token that the tokenizer appends is left out, as prompts go on."""
+        # A rendered template has its special tokens already.
+        rows = self.tokenizer(list(texts), add_special_tokens=not self.chat_template)["input_ids"]
+        return [row[: len(row) - self._num_appended] for row in rows]
+
+    def _apply(self, turns: list[dict[str, str]]) -> str:
+        if self.system_prompt is not None and turns[0]["role"] != "system":
+            turns = [{"role": "system", "content": self.system_prompt}, *turns]
+        if not self.system_turns and turns[0]["role"] == "system" and len(turns) > 1:
+            first, second, *rest = turns
+            turns = [{**second, "content": f"{first['content']}\n\n{second['content']}"}, *rest]
+        goes_on = turns[-1]["role"] == "assistant"
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    turns,
+                    add_generation_prompt=not goes_on,
+                    continue_final_message=goes_on,
+                    tokenize=False,
+                    **self.template_kwargs,
+                )
+            )
+        except (TemplateError, ValueError) as error:
+            raise Refusal(f"The tokenizer's chat template cannot render {_shorten(turns)}: {error}") from error
+
+    def _knows_system_turns(self) -> bool:
+        """Whether the text of a system turn is rendered; some templates raise, some leave it out without a word."""
+        turns = [{"role": "system", "content": "be brief"}, {"role": "user", "content": PROBE}]
+        try:
+            text = self.tokenizer.apply_chat_template(turns, tokenize=False, **self.template_kwargs)
+        except (TemplateError, ValueError):
+            return False
+        return "be brief" in str(text)
+
+    def _count_appended(self) -> int:
+        """Special tokens that the tokenizer appends to a text."""
+        if self.chat_template:
+            return 0
+        whole, plain = (self.tokenizer(PROBE, add_special_tokens=special)["input_ids"] for special in (True, False))
+        added = len(whole) - len(plain)
+        return next((n for n in range(added + 1) if whole[added - n : len(whole) - n] == plain), 0)
+
+
+def _is_text(content: object) -> bool:
+    return isinstance(content, str)
+
+
+def _shorten(chat: object) -> str:
+    text = repr(chat)
+    return text if len(text) <= 200 else text[:200] + "..."

@@ -1,0 +1,92 @@
+"""Prompts as text and as chats, templates that know no system turn, tokenizers that append an end token."""
+
+from __future__ import annotations
+
+import pytest
+from tokenizers.processors import TemplateProcessing
+
+from lit_passk.data.rendering import PromptRenderer
+from lit_passk.modules.sft import build_tokenizer
+from lit_passk.types import Problem
+
+TURNS = (
+    "{% for m in messages %}{{ m['role'][0] }}[{{ m['content'] }}]{% endfor %}"
+    "{% if add_generation_prompt %}a[{% if think is defined and not think %}-{% endif %}{% endif %}"
+)
+RAISES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + TURNS
+DROPS = TURNS.replace("{% for m in messages %}", "{% for m in messages if m['role'] != 'system' %}")
+CHAT = [{"role": "user", "content": "1+1"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": "2+2"}]
+
+
+def tokenizer(template=TURNS):
+    made = build_tokenizer(list("UDLR"))
+    made.chat_template = template
+    return made
+
+
+def test_text_is_a_users_turn_and_a_chat_is_itself():
+    plain = PromptRenderer(tokenizer(), system_prompt="be brief")
+    assert plain.render("2+2") == "s[be brief]u[2+2]a["
+    assert plain.render(CHAT) == "s[be brief]u[1+1]a[2]u[2+2]a["
+    own = [{"role": "system", "content": "think"}, *CHAT]
+    assert plain.render(own) == "s[think]u[1+1]a[2]u[2+2]a[", "a chat's own system turn stays"
+    assert PromptRenderer(tokenizer(None)).render("2+2") == "2+2"
+    assert PromptRenderer(tokenizer(), chat_template=False).render("2+2") == "2+2"
+
+
+def test_an_assistants_last_turn_is_continued():
+    begun = [*CHAT, {"role": "assistant", "content": "The answer is"}]
+    assert PromptRenderer(tokenizer()).render(begun).endswith("u[2+2]a[The answer is")
+
+
+def test_variables_of_the_template():
+    assert PromptRenderer(tokenizer(), template_kwargs={"think": False}).render("U") == "u[U]a[-"
+
+
+@pytest.mark.parametrize("template", [RAISES, DROPS], ids=["raises", "drops it"])
+def test_without_system_turns_the_text_goes_before_the_users(template):
+    renderer = PromptRenderer(tokenizer(template), system_prompt="be brief")
+    assert renderer.render("2+2") == "u[be brief\n\n2+2]a["
+    assert renderer.render([{"role": "system", "content": "think"}, *CHAT]) == "u[think\n\n1+1]a[2]u[2+2]a["
+
+
+def processed(pattern):
+    made = tokenizer(None)
+    ids = [("<pad>", 0), ("<eos>", made.eos_token_id)]
+    special = [(name, token) for name, token in ids if name in pattern]
+    made._tokenizer.post_processor = TemplateProcessing(single=pattern, special_tokens=special)
+    return made
+
+
+@pytest.mark.parametrize("pattern", ["$A", "$A <eos>", "<eos> $A", "<eos> $A <eos>", "<eos> $A <eos> <eos>"])
+def test_an_appended_end_token_is_left_out(pattern):
+    made = processed(pattern)
+    (ids,) = PromptRenderer(made).tokenize(["UD"])
+    begin = [made.eos_token_id] if pattern.startswith("<eos>") else []
+    assert ids == begin + made.convert_tokens_to_ids(["U", "D"])
+
+
+@pytest.mark.parametrize(
+    ("template", "prompt", "message"),
+    [
+        (None, CHAT, "`data.chat_template` is off"),
+        (TURNS, [], "a `role` and a `content`"),
+        (TURNS, [{"role": "user"}], "a `role` and a `content`"),
+        (TURNS, [{"role": "user", "content": None}], "a `role` and a `content`"),
+        ("{{ raise_exception('roles must alternate') }}", CHAT, "roles must alternate"),
+    ],
+)
+def test_what_cannot_be_rendered_is_said(template, prompt, message):
+    with pytest.raises(ValueError, match=message):
+        PromptRenderer(tokenizer(template)).render(prompt)
+
+
+def test_template_settings_without_a_template():
+    with pytest.raises(ValueError, match="need a chat template"):
+        PromptRenderer(tokenizer(None), system_prompt="be brief")
+    with pytest.raises(ValueError, match="need a chat template"):
+        PromptRenderer(tokenizer(None), template_kwargs={"think": False})
+
+
+def test_a_chat_as_one_text():
+    assert Problem(id="0", prompt=CHAT, answer="4").text == "1+1\n\n2\n\n2+2"
