@@ -82,19 +82,20 @@ def gradients_and_clipping(args: Sequence[str]) -> None:
         for parameter in alone.parameters():
             parameter.grad /= 2  # FSDP2 averages over ranks
         expected_norm = torch.nn.utils.clip_grad_norm_(alone.parameters(), 0.5)
-        for last_only in (True, False):
-            for checkpointing in (False, True):
-                policy = load_sharded_policy(path, mesh)
-                if checkpointing:
-                    policy.checkpoint_activations()
-                batches = _batches(rank, 3)
-                for number, batch in enumerate(batches):
-                    with gradient_sync(policy, None, not last_only or number == 2):
-                        policy(batch)[0].sum().backward()
-                norm = clip_gradients(policy.parameters(), 0.5)
-                torch.testing.assert_close(norm, expected_norm)
-                for (name, mine), theirs in zip(policy.named_parameters(), alone.parameters(), strict=True):
-                    torch.testing.assert_close(whole(mine.grad), theirs.grad, rtol=1e-4, atol=1e-6, msg=name)
+        ways = [(last_only, checkpointing, "fast") for last_only in (True, False) for checkpointing in (False, True)]
+        for last_only, checkpointing, kernels in [*ways, (True, False, "plain")]:
+            policy = load_sharded_policy(path, mesh)
+            policy.kernels = kernels
+            if checkpointing:
+                policy.checkpoint_activations()
+            batches = _batches(rank, 3)
+            for number, batch in enumerate(batches):
+                with gradient_sync(policy, None, not last_only or number == 2):
+                    policy(batch)[0].sum().backward()
+            norm = clip_gradients(policy.parameters(), 0.5)
+            torch.testing.assert_close(norm, expected_norm)
+            for (name, mine), theirs in zip(policy.named_parameters(), alone.parameters(), strict=True):
+                torch.testing.assert_close(whole(mine.grad), theirs.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def lower_precision(args: Sequence[str]) -> None:

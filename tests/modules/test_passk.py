@@ -14,8 +14,6 @@ from lit_passk.losses.correction import RolloutCorrection
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.policies import Compute, pack_step
 from lit_passk.modules.training_batch import TrainingBatch
-from lit_passk.policy import head
-from lit_passk.policy.head import running_gradient
 from lit_passk.policy.model import load_policy
 from lit_passk.policy.packed_batch import PackedBatch
 from lit_passk.rollout.collate import collate_rollouts
@@ -115,17 +113,6 @@ def test_a_model_that_cannot_be_packed_keeps_to_the_budget_too(tmp_path, monkeyp
     assert (len(rows) > 1) == (token_budget == 40)
     advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
     assert_same(gradient_of(module, str(tmp_path)), plain_gradient(str(tmp_path), rollouts, advantages))
-
-
-def test_later_micro_batches_add_to_the_embeddings_gradient_in_place(maze_policy, monkeypatch):
-    found = []
-    monkeypatch.setattr(head, "running_gradient", lambda *args: found.append(running_gradient(*args)) or found[-1])
-    module = make(maze_policy, compute=Compute(token_budget=15))
-    train(module, scripted_rollouts(REWARDS))
-    first, *later = found
-    assert first is None
-    assert len(later) > 1
-    assert len({gradient.data_ptr() for gradient in later}) == 1
 
 
 def test_micro_batches_are_balanced_by_the_policys_own_costs(maze_policy):

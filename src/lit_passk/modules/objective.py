@@ -57,7 +57,7 @@ class Objective:
             Scalar with gradient, and sums to log.
         """
         device, temperature = micro.input_ids.device, training.temperature
-        logprobs, entropy = policy(micro, temperature, self.entropy_coef != 0, add_to_grad=True)  # (T,) each
+        logprobs, entropy = policy(micro, temperature, self.entropy_coef != 0)  # (T,) each
         old_logprobs = logprobs.detach() if old_logprobs is None else old_logprobs  # (T,)
         ref_logprobs = reference_logprobs(policy, reference, micro, temperature) if self.kl_coef != 0 else None  # (T,)
         rollout_logprobs = micro.gather(training.rollout_logprobs)  # (T,)

@@ -2,10 +2,11 @@
 
 A layer brings its own scale, window and soft cap, so no mask is shared between layers that differ. Three ways:
 
-- CPU, nothing special about the layer: ``SharedPrompt``, which computes visible pairs only. A completion's attention is
-  the merger of two unmasked-or-causal ones, over its prompt and over itself, by their log-sum-exps.
-- CPU, a window that binds, a soft cap or dropout: ``dense_attention``, one sequence at a time under a mask.
+- CPU, nothing special about the layer: ``shared_prompt_attention``, which computes visible pairs only. A completion's
+  attention is the merger of two unmasked-or-causal ones, over its prompt and over itself, by their log-sum-exps.
 - CUDA: FlexAttention with one block mask a window size.
+- Everything else: ``plain_attention``, one sequence at a time under a mask. That is ``kernels="plain"``; on the CPU a
+  window that binds, a soft cap, dropout, or a torch whose kernels have changed; on CUDA dropout and very small heads.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from lit_passk.policy.packing import PackedBatch
+from lit_passk.policy.cpu_kernels import kernels_usable
+from lit_passk.policy.packed_batch import PackedBatch
+from lit_passk.policy.plain import masked_attention, plain_attention
 from lit_passk.policy.shared_prompt import SharedPromptPlan, shared_prompt_attention
 
 ATTENTION = "lit_passk_packed"
@@ -38,11 +40,14 @@ class PackedLayout:
 
     Args:
         batch: The micro-batch.
+        plain: Whether every layer computes by ``plain_attention``.
     """
 
-    def __init__(self, batch: PackedBatch) -> None:
+    def __init__(self, batch: PackedBatch, plain: bool = False) -> None:
         self.batch = batch
-        self.flex = batch.input_ids.is_cuda if USE_FLEX is None else USE_FLEX
+        self.flex = not plain and (batch.input_ids.is_cuda if USE_FLEX is None else USE_FLEX)
+        self.shares = not plain and batch.input_ids.device.type == "cpu" and kernels_usable()
+        """Whether layers with nothing special about them may compute by ``shared_prompt_attention``."""
         self.longest = max(
             max(batch.prompt_lengths),
             *(batch.prompt_lengths[p] + n for p, n in zip(batch.prompt_of, batch.fed_lengths, strict=True)),
@@ -69,10 +74,11 @@ class PackedLayout:
             b, device = self.batch, self.batch.input_ids.device
             position = b.position_ids
             prompt_lengths, fed = (torch.tensor(n, device=device) for n in (b.prompt_lengths, b.fed_lengths))
+            # For each token of a prompt (first line) or of a completion (second): which one it belongs to.
             at_prompt = torch.repeat_interleave(torch.arange(len(prompt_lengths), device=device), prompt_lengths)
             at_branch = torch.repeat_interleave(torch.arange(len(fed), device=device), fed.long())
             prompt = torch.cat([at_prompt, torch.tensor(b.prompt_of, dtype=torch.int64, device=device)[at_branch]])
-            branch = torch.cat([torch.full_like(at_prompt, -1), at_branch])
+            branch = torch.cat([torch.full_like(at_prompt, -1), at_branch])  # (S,), as `prompt`; -1 for a prompt's own
 
             def visible(_batch: Tensor, _head: Tensor, i: Tensor, j: Tensor) -> Tensor:
                 seen = (prompt[i] == prompt[j]) & ((branch[j] == -1) | (branch[i] == branch[j]))
@@ -122,68 +128,11 @@ def packed_attention(
     window = packed_layout.binding(sliding_window)
     if packed_layout.flex and dropout == 0 and query.shape[-1] >= MIN_FLEX_HEAD_DIM:
         return _flex(query, key, value, packed_layout.block_mask(window), scale, softcap), None
-    q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
-    if q.device.type == "cpu" and window is None and softcap is None and dropout == 0:
+    q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))  # (S, heads, head_dim), fewer heads in k and v
+    if packed_layout.shares and window is None and softcap is None and dropout == 0:
         return shared_prompt_attention(q, k, v, packed_layout.plan, scale)[None], None
-    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
-    return dense_attention(q, k, v, packed_layout, scale, window, softcap, dropout)[None], None
-
-
-def dense_attention(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    layout: PackedLayout,
-    scale: float,
-    window: int | None = None,
-    softcap: float | None = None,
-    dropout: float = 0.0,
-) -> Tensor:
-    """Each prompt, then each completion over its prompt and itself, under a mask.
-
-    Args:
-        q: Shape ``(S, heads, head_dim)``; ``k`` and ``v`` alike.
-        k: Keys.
-        v: Values.
-        layout: Which tokens share a group.
-        scale: Factor on the scores.
-        window: How many positions back a token sees.
-        softcap: Cap on the scores.
-        dropout: Chance to drop an attention weight.
-
-    Returns:
-        Shape ``(S, heads, head_dim)``.
-    """
-    batch, out, start, prompts = layout.batch, [], 0, []
-    for length in batch.prompt_lengths:
-        prompts.append(slice(start, start + length))
-        start += length
-    own = [slice(0, 0)] * len(prompts)
-    queries = list(prompts)
-    for length in batch.fed_lengths:
-        queries.append(slice(start, start + length))
-        start += length
-    keys = [*zip(prompts, own, strict=True)] + [
-        (prompts[p], rows) for p, rows in zip(batch.prompt_of, queries[len(prompts) :], strict=True)
-    ]
-    for rows, (before, after) in zip(queries, keys, strict=True):
-        one_k, one_v = (torch.cat([x[before], x[after]]).transpose(0, 1) for x in (k, v))
-        length, total = rows.stop - rows.start, one_k.shape[1]
-        distance = torch.arange(total - length, total, device=q.device)[:, None] - torch.arange(total, device=q.device)
-        mask = (distance >= 0) if window is None else (distance >= 0) & (distance < window)
-        out.append(_masked_attention(q[rows].transpose(0, 1), one_k, one_v, mask, scale, softcap, dropout))
-    return torch.cat([x.transpose(0, 1) for x in out])
-
-
-def _masked_attention(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, softcap: float | None, dropout: float
-) -> Tensor:
-    """Attention under a boolean mask; soft-capped scores are beyond ``scaled_dot_product_attention``."""
-    if softcap is None:
-        return F.scaled_dot_product_attention(q, k, v, mask, dropout, scale=scale)
-    scores = torch.tanh(q @ k.transpose(-1, -2) * (scale / softcap)) * softcap
-    weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1, dtype=torch.float32).to(v.dtype)
-    return F.dropout(weights, dropout) @ v
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))  # as many heads as q has
+    return plain_attention(q, k, v, packed_layout.batch, scale, window, softcap, dropout)[None], None
 
 
 def _padded_attention(
@@ -204,7 +153,7 @@ def _padded_attention(
         length, total = query.shape[2], key.shape[2]
         mask = torch.ones(length, total, dtype=torch.bool, device=query.device).tril(total - length)
     key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], dim=1) for x in (key, value))
-    return _masked_attention(query, key, value, mask, scale, softcap, dropout).transpose(1, 2).contiguous(), None
+    return masked_attention(query, key, value, mask, scale, softcap, dropout).transpose(1, 2).contiguous(), None
 
 
 _compiled: dict[str, Any] = {}

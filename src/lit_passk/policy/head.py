@@ -30,10 +30,20 @@ class Settings(NamedTuple):
 
 
 class Head(torch.autograd.Function):
-    """Vocabulary blocks outside, token blocks inside; a block of logits becomes its exponentials at once.
+    """Log-probability and entropy of each label, without logits of all tokens and the whole vocabulary at once.
 
-    For a block v of the vocabulary, ``top`` is the largest scaled logit z of a row and ``E = exp(z - top)``. Row sums
-    of E and of ``E (z - top)`` give log-sum-exp and entropy; E alone gives the backward pass.
+    What ``plain_token_logprobs`` computes, with its gradients written by hand. Legend: T trained tokens, V entries of
+    the vocabulary, H channels; t is a slice of tokens, v a slice of the vocabulary.
+
+    *Forward.* The logits, divided by the temperature, are made one block ``z`` (t, v) at a time, blocks of the
+    vocabulary outside, of tokens inside. Of each row of a block are kept its largest entry ``top`` and two sums: of
+    ``E = exp(z - top)``, and of ``E (z - top)``. Over all blocks they add up to the log-sum-exp, so that
+    ``log p = z - lse``, and to the entropy, the mean of ``lse - z`` under p.
+
+    *Backward.* The gradient of a row of logits is, for its log-probability, ``(one at the label) - p``, and for its
+    entropy, ``-p (log p + entropy)``. Both need p alone, which is ``E exp(top - lse)``: E is kept from the forward pass
+    or, with ``chunk``, computed again from the hidden states. A block's gradient is multiplied into the gradients of
+    hidden states and weight at once, and dropped.
     """
 
     @staticmethod
@@ -45,29 +55,28 @@ class Head(torch.autograd.Function):
         bias: Tensor | None,
         labels: Tensor,
         s: Settings,
-        add_to: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """See ``token_logprobs``."""
         with torch.autocast(states.device.type, enabled=False):
-            hidden = states.index_select(0, predictor_index)
+            hidden = states.index_select(0, predictor_index)  # (S, H) -> (T, H)
             blocks = _Blocks(hidden, weight, bias, s)
-            tops, sums, dots = (blocks.rows.new_zeros((len(blocks.columns), len(hidden))) for _ in range(3))
-            chosen = blocks.rows.new_zeros(len(hidden))
+            tops, sums, dots = (blocks.rows.new_zeros((len(blocks.columns), len(hidden))) for _ in range(3))  # (V/v, T)
+            chosen = blocks.rows.new_zeros(len(hidden))  # (T,), the label's logit
             kept = []
             for number, (v, matrix) in enumerate(blocks.matrices()):
                 for t in blocks.row_slices:
-                    z = blocks.logits(t, v, matrix)
+                    z = blocks.logits(t, v, matrix)  # (t, v)
                     chosen[t] += _at_label(z, labels[t], v)
                     e, tops[number, t], sums[number, t], dots[number, t] = _call(_exponentials, z, s.with_entropy)
                     if s.keep:
                         kept.append(e)
-            top = tops.amax(0)
+            top = tops.amax(0)  # (T,), as all below
             log_sum = (sums * (tops - top).exp()).sum(0).log()
             lse = top + log_sum
             # The mean of lse - z, every term of which is positive: nothing cancels.
             entropy = -((tops - lse).exp() * (dots + (tops - lse) * sums)).sum(0) * s.with_entropy
         ctx.save_for_backward(states, predictor_index, weight, bias, labels, tops, lse, entropy, *kept)
-        ctx.settings, ctx.add_to = s, add_to
+        ctx.settings = s
         ctx.set_materialize_grads(False)
         if not s.with_entropy:
             ctx.mark_non_differentiable(entropy)
@@ -86,21 +95,21 @@ class Head(torch.autograd.Function):
             rows = blocks.rows
             upstream = (lse.new_zeros(len(lse)) if grad_logprob is None else grad_logprob.to(lse.dtype)) / s.temperature
             grad_hidden = rows.new_zeros(hidden.shape) if need_hidden else None
-            running = running_gradient(ctx.add_to, rows.dtype) if need_weight else None
-            grad_weight = rows.new_empty(weight.shape) if need_weight and running is None else running
+            grad_weight = rows.new_empty(weight.shape) if need_weight else None  # the first product is written there
             grad_bias = rows.new_zeros(len(weight)) if need_bias else None
             for number, (v, matrix) in enumerate(blocks.matrices()):
                 for t in blocks.row_slices:
                     e = kept[number] if kept else (blocks.logits(t, v, matrix) - tops[number, t, None]).exp_()
-                    share = (tops[number, t] - lse[t]).exp()  # E times this is the probability
+                    share = (tops[number, t] - lse[t]).exp()  # (t,): E times this is p
                     slope, offset = -share * upstream[t], None
                     if grad_entropy is not None:
-                        # d entropy / d z = -p (log p + entropy)
+                        # -p (log p + entropy), where log p = log E + top - lse: a part with log E, and one without
                         offset = -share * grad_entropy[t].to(lse.dtype) / s.temperature
                         slope = slope + offset * (tops[number, t] - lse[t] + entropy[t])
-                    d = _call(_block_gradient, e, slope, offset)
+                    d = _call(_block_gradient, e, slope, offset)  # (t, v), of the logits
                     _add_at_label(d, upstream[t], labels[t], v)
                     if s.softcap is not None:
+                        # logit = cap tanh(x / cap), whose slope is 1 - (logit / cap)^2
                         capped = (e.clamp_min(_TINY).log() + tops[number, t, None]) * (s.temperature / s.softcap)
                         d = d * (1 - capped * capped)
                     if grad_bias is not None:
@@ -109,26 +118,18 @@ class Head(torch.autograd.Function):
                     if grad_hidden is not None:
                         _add_product(grad_hidden[t], d, matrix, first=False)
                     if grad_weight is not None:
-                        _add_product(grad_weight[v], d.t(), blocks.hidden[t], first=t.start == 0 and running is None)
-            if grad_hidden is not None:  # a prompt's last state predicts the first token of every completion
+                        _add_product(grad_weight[v], d.t(), blocks.hidden[t], first=t.start == 0)
+            if grad_hidden is not None:
+                # (T, H) -> (S, H): a prompt's last state predicts the first token of every completion
                 grad_hidden = rows.new_zeros(states.shape).index_add_(0, predictor_index, grad_hidden)
         return (
             None if grad_hidden is None else grad_hidden.to(states.dtype),
             None,
-            None if grad_weight is None or running is not None else grad_weight.to(weight.dtype),
+            None if grad_weight is None else grad_weight.to(weight.dtype),
             None if grad_bias is None or bias is None else grad_bias.to(bias.dtype),
             None,
             None,
-            None,
         )
-
-
-def running_gradient(parameter: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    """A parameter's ``.grad`` if more can be added to it in place: there is one, whole, dense and of that dtype."""
-    gradient = parameter.grad if parameter is not None and parameter.is_leaf else None
-    if type(gradient) is not Tensor or gradient.layout != torch.strided or gradient.dtype != dtype:
-        return None
-    return gradient
 
 
 _TINY = torch.finfo(torch.float32).tiny
@@ -172,7 +173,7 @@ class _Blocks:
 
 
 def _exponentials(z: Tensor, with_dot: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """``exp(z - top)``, its row maxima ``top``, row sums and row sums of ``exp(z - top) (z - top)``; spoils z."""
+    """``exp(z - top)``, its row maxima ``top``, row sums and row sums of ``exp(z - top) (z - top)``; overwrites z."""
     top = z.amax(1)
     z.sub_(top[:, None])
     if not with_dot:

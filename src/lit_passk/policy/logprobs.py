@@ -46,7 +46,6 @@ def token_logprobs(
     with_entropy: bool = True,
     chunk: Chunk | None = None,
     predictor_index: Tensor | None = None,
-    add_to: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Log-probability of each label and entropy of its distribution.
 
@@ -65,8 +64,6 @@ def token_logprobs(
             ``T * V`` float32 numbers until then, which saves a quarter of the matrix products.
         predictor_index: Row of ``hidden`` that predicts each label, shape ``(T,)``, int64; None means row t predicts
             label t.
-        add_to: Parameter to whose ``.grad``, once it has one, the backward pass adds the weight's gradient in place,
-            instead of returning a second tensor as large as the vocabulary. Not for ``torch.autograd.grad``.
 
     Returns:
         Log-probabilities and entropies in nats, each ``(T,)``, float32.
@@ -88,7 +85,7 @@ def token_logprobs(
     settings = Settings(temperature, softcap, with_entropy, chunk, keep, product_dtype(hidden, weight))
     if predictor_index is None:
         predictor_index = torch.arange(len(labels), device=labels.device)
-    logprob, entropy = Head.apply(hidden, predictor_index, weight, bias, labels, settings, add_to)
+    logprob, entropy = Head.apply(hidden, predictor_index, weight, bias, labels, settings)
     return logprob, entropy
 
 
@@ -103,7 +100,8 @@ def logits_to_logprobs(
         (tensor([0.2500]), tensor([4.]))
 
     """
-    logp = torch.log_softmax(logits.float() / temperature, dim=-1)
-    chosen = logp.gather(-1, labels[:, None])[:, 0]
-    entropy = -(logp.exp() * logp).sum(-1) if with_entropy else torch.zeros_like(chosen)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logp = torch.log_softmax(logits / temperature, dim=-1)  # (T, V)
+    chosen = logp.gather(-1, labels[:, None])[:, 0]  # (T,)
+    entropy = -(logp.exp() * logp).sum(-1) if with_entropy else torch.zeros_like(chosen)  # (T,)
     return chosen, entropy

@@ -7,7 +7,7 @@ import logging
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from lit_passk.errors import Refusal
 from lit_passk.policy.attention import ATTENTION, PackedLayout
 from lit_passk.policy.logprobs import Chunk, logits_to_logprobs, token_logprobs
 from lit_passk.policy.packing import PackedBatch, TokenCosts
-from lit_passk.policy.tied import TiedGradient
+from lit_passk.policy.plain import plain_token_logprobs
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +37,16 @@ class CausalPolicy(nn.Module):
     Args:
         model: A Hugging Face causal language model; stays reachable as ``model``. Its attention is replaced by
             ``packed_attention``, which without a packed micro-batch computes what the model did before.
+        kernels: ``fast``, or ``plain`` for the stock operations of ``plain.py``: slower, and in float32 with the same
+            numbers up to rounding. May be set later as the attribute ``kernels``.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, kernels: Literal["fast", "plain"] = "fast") -> None:
         super().__init__()
+        if kernels not in ("fast", "plain"):
+            raise Refusal(f"CausalPolicy needs kernels 'fast' or 'plain', but got {kernels!r}.")
         self.model = model
+        self.kernels = kernels
         self.kept_logits_mib = 256
         """Logits of a micro-batch beyond this size are made twice, in pieces, and not kept for the backward pass."""
         config = model.config.get_text_config()
@@ -59,7 +64,6 @@ class CausalPolicy(nn.Module):
         batch: PackedBatch,
         temperature: float = 1.0,
         with_entropy: bool = True,
-        add_to_grad: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies of a micro-batch's trained tokens.
 
@@ -68,35 +72,28 @@ class CausalPolicy(nn.Module):
                 zero gradients.
             temperature: Divides the logits, as in sampling.
             with_entropy: False returns zeros for the entropy.
-            add_to_grad: Where the output embedding has a ``.grad`` in float32 already (from an earlier micro-batch;
-                under FSDP2 only in float32 and with ``gradient_sync: last``), the backward pass adds to it in place,
-                which saves a matrix as large as the vocabulary. Not for ``torch.autograd.grad``, and hooks on that
-                gradient see the first micro-batch alone.
 
         Returns:
             Two tensors of shape ``(T,)``, float32, both differentiable.
         """
         if not self.packs:
             return self._padded(batch, temperature, with_entropy)
-        head = self.model.get_output_embeddings()
-        tied = TiedGradient(self.model.get_input_embeddings(), head.weight, add_to_grad)
+        plain = self.kernels == "plain"
         hidden = self.model.get_decoder()(
-            inputs_embeds=tied.lookup(batch.input_ids[None]),
+            input_ids=batch.input_ids[None],
             position_ids=batch.position_ids[None],
             # Models take a four-dimensional mask as it is, so none is built. Our attention reads the layout instead.
             attention_mask=torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device),
             use_cache=False,
-            packed_layout=PackedLayout(batch),
-        ).last_hidden_state[0]
-        if type(head) is not nn.Linear:  # an adapter around it: its weight alone would be the wrong matrix
-            logits = head(hidden[batch.predictor_index])
-            if self.softcap is not None:
-                logits = torch.tanh(logits / self.softcap) * self.softcap
-            return logits_to_logprobs(logits, batch.labels, temperature, with_entropy)
+            packed_layout=PackedLayout(batch, plain),
+        ).last_hidden_state[0]  # (1, S, H) -> (S, H)
+        head = self.model.get_output_embeddings()
+        if plain or type(head) is not nn.Linear:  # an adapter around it: its weight alone would be the wrong matrix
+            return plain_token_logprobs(head, hidden, batch, temperature, self.softcap, with_entropy)
         keeps = 4 * len(batch.labels) * len(head.weight) <= self.kept_logits_mib * 2**20
         return token_logprobs(
             hidden,
-            tied.output(),
+            head.weight,
             batch.labels,
             bias=head.bias,
             temperature=temperature,
@@ -104,13 +101,12 @@ class CausalPolicy(nn.Module):
             with_entropy=with_entropy,
             chunk=None if keeps else CHUNKS.get(hidden.device.type, Chunk(4096, 16384)),
             predictor_index=batch.predictor_index,
-            add_to=head.weight if add_to_grad else None,
         )
 
     def _padded(self, batch: PackedBatch, temperature: float, with_entropy: bool) -> tuple[Tensor, Tensor]:
         """The same by whole padded rows and the model's own logits, whatever the model does inside."""
         rows, mask, predictor_index = batch.padded()
-        logits = self.model(input_ids=rows, attention_mask=mask.long(), use_cache=False).logits
+        logits = self.model(input_ids=rows, attention_mask=mask.long(), use_cache=False).logits  # (n, L, V)
         return logits_to_logprobs(logits.flatten(0, 1)[predictor_index], batch.labels, temperature, with_entropy)
 
     def checkpoint_activations(self) -> None:

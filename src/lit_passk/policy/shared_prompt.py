@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+from lit_passk.policy.cpu_kernels import attention_backward, attention_forward
 
 PADDING = 1.15
 """Sequences this much shorter than a call's longest still ride along, padded: fewer calls for little waste."""
@@ -52,21 +51,20 @@ class Call:
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """Output ``(B, heads, L, head_dim)`` and log-sum-exp ``(B, heads, L)``."""
-        return _forward(self.query.take(q), self.key.take(k), self.key.take(v), 0.0, self.causal, scale=scale)
+        return attention_forward(self.query.take(q), self.key.take(k), self.key.take(v), self.causal, scale)
 
     def differentiate(self, grad: Tensor, saved: Sequence[Tensor], scale: float) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of queries, keys and values, each ``(B, heads, L, head_dim)``."""
         q, k, v, out, lse = saved
-        return _backward(
+        return attention_backward(
             self.query.take(grad, zero_padding=True),  # so that padded queries leave keys and values alone
             self.query.take(q),
             self.key.take(k),
             self.key.take(v),
             self.query.take(out),
             self.query.take(lse),
-            0.0,
             self.causal,
-            scale=scale,
+            scale,
         )
 
 
