@@ -10,7 +10,8 @@ from decimal import Decimal
 
 import pytest
 
-from lit_passk.tasks.records import Record, load_records
+from lit_passk.tasks.records import Record, check_problem, load_records
+from lit_passk.types import Problem
 
 
 def write(path, *lines):
@@ -193,3 +194,22 @@ def test_reading_does_not_import_what_it_does_not_need(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", lambda name, *rest: imported.append(name) or original(name, *rest))
     load_records(path)
     assert not {"pyarrow", "datasets"} & {name.partition(".")[0] for name in imported}
+
+
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        ({"prompt": "?"}, "must be a Problem"),
+        (None, "must be a Problem"),
+        (Problem(id="1", prompt=3, answer=""), "needs a text or a list of turns as its prompt, but has 3"),
+        (Problem(id="1", prompt=None, answer=""), "needs a text or a list of turns as its prompt, but has None"),
+        (Problem(id="1", prompt=["a"], answer=""), "needs a text or a list of turns as its prompt, but has"),
+        (Problem(id="1", prompt=[{"role": "user", "content": "\ud800"}], answer=""), "has half of a surrogate pair"),
+        (Problem(id="1", prompt="a\udc00", answer=""), r"has half of a surrogate pair \(.udc00 at character 2\)"),
+    ],
+)
+def test_a_problem_that_cannot_be_tokenized_is_named(problem, message):
+    for prompt in ("?", [{"role": "user", "content": "?"}]):
+        check_problem(Problem(id="1", prompt=prompt, answer=""), "MyTask 'train', problem 3,")
+    with pytest.raises(ValueError, match=f"^MyTask 'train', problem 3, {message}"):
+        check_problem(problem, "MyTask 'train', problem 3,")

@@ -17,6 +17,7 @@ from lit_passk.data.loader import PromptLoader
 from lit_passk.data.rendering import PromptRenderer
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.records import check_problem
 from lit_passk.types import PromptBatch
 
 if TYPE_CHECKING:
@@ -161,7 +162,10 @@ class PromptDataModule(L.LightningDataModule):
         return (sampler["rank"], sampler["num_replicas"]) if sampler else (0, 1)
 
     def _tokenize(self, task: Task, name: str) -> list[tuple[int, list[int]]]:
-        texts = [self.renderer.render(task[i].prompt) for i in range(len(task))]
+        problems = [task[i] for i in range(len(task))]
+        for i, problem in enumerate(problems):
+            check_problem(problem, f"{type(task).__name__} {name!r}, problem {i},")
+        texts = [self.renderer.render(problem.prompt) for problem in problems]
         if not texts:
             raise Refusal(f"Task {name!r} has no problems.")
         ids = self.renderer.tokenize(texts)

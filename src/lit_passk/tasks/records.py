@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
+from lit_passk.types import Problem
 
 SUFFIXES = (".jsonl", ".parquet")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -91,6 +92,27 @@ def answered(records: Sequence[Record], columns: str | Sequence[str], path: str)
             stacklevel=3,
         )
     return kept
+
+
+def check_problem(problem: Any, where: str) -> None:
+    """Refuse what a task gives out as a problem and no tokenizer could read.
+
+    Args:
+        problem: What the task returned for an index.
+        where: Begins the message, such as ``MyTask 'train', problem 3,``.
+
+    Raises:
+        Refusal: If it is no Problem, or its prompt is neither text nor chat, or holds half a surrogate pair.
+    """
+    if not isinstance(problem, Problem):
+        raise Refusal(f"{where} must be a Problem(id=..., prompt=..., answer=...), but is {shown(problem)}.")
+    prompt = problem.prompt
+    turns = [{"content": prompt}] if isinstance(prompt, str) else prompt
+    if not isinstance(turns, list | tuple) or not all(isinstance(turn, Mapping) for turn in turns):
+        raise Refusal(f"{where} needs a text or a list of turns as its prompt, but has {shown(prompt)}.")
+    for text in (str(turn.get("content")) for turn in turns):
+        if (half := surrogate(text)) is not None:
+            raise Refusal(f"{where} has half of a surrogate pair ({half}) in its prompt: {shown(text)}.")
 
 
 def shown(value: Any, most: int = 80) -> str:

@@ -194,6 +194,7 @@ def result(completion):
         "Sure:\n```python\nfrom __future__ import annotations\ndef root(x: int):\n    return sqrt(x)\n```\nDone.",
         "The body is\n```python\n    return sqrt(x)\n```",
         "Here is the function:\n\ndef root(x):\n    return sqrt(x)\n",
+        "Here's the body:\n\n    return sqrt(x)\n",
         "    return sqrt(x)\n```\n\n```python\nprint(root('no'))\n```",  # a base model writes on
         "```python\ndef root(x):\n    return sqrt(x)\n```\nUsage:\n```python\nprint(root('no'))\n```",
         "```python\ndef root(x):\n    return other(x)\n```\nwith\n```python\nother = sqrt\n```",

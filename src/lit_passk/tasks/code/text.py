@@ -67,8 +67,12 @@ def function_units(prompt: str, entry_point: str, completion: str) -> list[Unit]
         return [("prompt", prompt), *(("completion", source) for source in whole)]
     if block is not None and not continues:
         return [("completion", prompt + _indented(prompt, block)), *_later_helpers(prompt, entry_point, block)]
-    body = _STOPS.split(text, maxsplit=1)[0]
-    return [("completion", prompt + _indented(prompt, body)), *_later_helpers(prompt, entry_point, text)]
+    body = _indented(prompt, _STOPS.split(text, maxsplit=1)[0])
+    indented = re.search(r"^[ \t]+\S", text, re.MULTILINE)
+    if not continues and indented is not None and not parse(prompt + body):  # prose, then the body
+        text = text[indented.start() :]
+        body = _indented(prompt, _STOPS.split(text, maxsplit=1)[0])
+    return [("completion", prompt + body), *_later_helpers(prompt, entry_point, text)]
 
 
 def _program(completion: str, wanted: Sequence[str] | None, owner: str) -> list[str] | None:
