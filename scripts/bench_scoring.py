@@ -2,16 +2,20 @@
 
     python scripts/bench_scoring.py math DATA.jsonl                       # right and wrong answers in turn
     python scripts/bench_scoring.py math DATA.jsonl --completions 10000 --hanging 0.01
+    python scripts/bench_scoring.py equations                             # of college courses, changed
     python scripts/bench_scoring.py code DATA.jsonl RECORDED.jsonl        # rows with `id`, `completions`, `correct`
 
-Prints completions a second, how many were right, how many have no verdict and why, and the longest time in which no
-verdict came.
+Prints completions a second and their processor time, how many were right, how many have no verdict and why, and the
+longest time in which no verdict came.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+import resource
+import tempfile
 import time
 from collections import Counter
 from concurrent.futures import as_completed
@@ -44,6 +48,36 @@ def math_work(args: argparse.Namespace) -> tuple[Task, Work]:
     return task, work
 
 
+EQUATIONS = [  # a solution or curve, the same one written otherwise, another one; A and B are numbers
+    (r"y = c_{1} e^{-At} + c_{2} e^{Bt} - 3\sin{2t}", r"y + 3\sin 2t = c_2 e^{Bt} + \frac{c_1}{e^{At}}",
+     r"y = c_{1} e^{-At} + c_{2} e^{Bt} - 3\cos{2t}"),
+    (r"\frac{x^{2}}{A}+\frac{y^{2}}{B}=1", r"B x^{2} + A y^{2} = A \cdot B", r"A x^{2} + B y^{2} = A \cdot B"),
+    (r"y(t) = \frac{A}{B}\left(1-e^{-Bt}\right)", r"B\, y(t) + A e^{-Bt} = A",
+     r"y(t) = \frac{A}{B}\left(1+e^{-Bt}\right)"),
+    (r"Ax - By + 2z = 7", r"z = \frac{7 - Ax + By}{2}", r"z = \frac{7 + Ax + By}{2}"),
+    (r"\ln|y| = A x^{3} + \arctan x + C", r"C = \ln|y| - Ax^3 - \arctan x", r"\ln|y| = A x^{3} + \arctan 2x + C"),
+    (r"s^{2} Y + A s Y + B Y = \frac{1}{s-1}", r"Y = \frac{1}{(s-1)(s^2+As+B)}", r"Y = \frac{1}{(s-1)(s^2+Bs+A)}"),
+]  # fmt: skip
+
+
+def equation_work(args: argparse.Namespace) -> tuple[Task, Work]:
+    """Equations with two numbers, every other time answered by another one."""
+    rows, answers = [], []
+    for number in range(args.completions or 1000):
+        numbers = {"A": str(2 + number % 7), "B": str(11 + number // 7)}
+        right, same, other = (
+            re.sub("[AB]", lambda letter: numbers[letter[0]], text)  # noqa: B023
+            for text in EQUATIONS[number % len(EQUATIONS)]
+        )
+        rows.append({"problem": "?", "answer": right})
+        answers.append(f"\\boxed{{{same if number // len(EQUATIONS) % 2 else other}}}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "equations.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        task = MathTask(str(path))
+    return task, list(zip(task.problems, answers, strict=True))
+
+
 def code_work(args: argparse.Namespace) -> tuple[Task, Work]:
     """Recorded completions."""
     task = CodeTask(args.data)
@@ -56,15 +90,16 @@ def code_work(args: argparse.Namespace) -> tuple[Task, Work]:
 def main() -> None:
     """Judge everything, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["math", "code"])
-    parser.add_argument("data", help="JSON Lines file of problems")
+    parser.add_argument("what", choices=["math", "equations", "code"])
+    parser.add_argument("data", nargs="?", help="JSON Lines file of problems")
     parser.add_argument("recorded", nargs="?", help="JSON Lines file of completions, for `code`")
     parser.add_argument("--completions", type=int, help="how many; default: all there are")
     parser.add_argument("--hanging", type=float, default=0.0, help="share of completions that hang, for `math`")
     parser.add_argument("--num-workers", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds a completion may take")
     args = parser.parse_args()
-    task, work = (math_work if args.what == "math" else code_work)(args)
+    works = {"math": math_work, "equations": equation_work, "code": code_work}
+    task, work = works[args.what](args)
     with Scorer({"task": task}, num_workers=args.num_workers, timeout=args.timeout) as scorer:
         scorer.submit("task", *work[0]).result()  # workers have started, libraries are loaded
         begin = last = time.perf_counter()
@@ -74,10 +109,13 @@ def main() -> None:
             longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
         seconds = time.perf_counter() - begin
         scores = [future.result() for future in futures]
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)  # the workers have ended
+    cpu = spent.ru_utime + spent.ru_stime
     errors = Counter(score.error.split(":")[0] for score in scores if score.error)
     print(
         f"{len(scores)} completions in {seconds:.1f} s: {len(scores) / seconds:.0f} a second with {args.num_workers} "
-        f"workers; {sum(score.correct for score in scores)} right, without a verdict: {dict(errors) or 'none'}; "
+        f"workers ({1000 * cpu / len(scores):.2f} ms of processor time each, starting included); "
+        f"{sum(score.correct for score in scores)} right, without a verdict: {dict(errors) or 'none'}; "
         f"longest wait for a verdict {longest:.1f} s"
     )
 

@@ -83,3 +83,19 @@ def test_small_numbers_do_not_vanish():
     assert not same_value(one, other)
     assert not same_value(one, zero)
     assert same_value(one, ("/", other, ("number", "2004")))
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "correct"),
+    [
+        # terms that are lost in floats where the variables are about 1
+        (r"y = c_1 e^{-2t} + c_2 e^{90t} - 3\sin 2t", r"y = c_1 e^{-2t} + c_2 e^{90t} - 3\cos 2t", False),
+        (r"y = c_1 e^{-2t} + c_2 e^{90t} - 3\sin 2t", r"y + 3\sin 2t = \frac{c_1}{e^{2t}} + c_2 e^{90t}", True),
+        (r"y = \frac{3}{40}(1-e^{-40t})", r"y = \frac{3}{40}(1+e^{-40t})", False),
+        # a pole on one side only, where no zero is found
+        (r"s^2 Y + 5sY + 17Y = \frac{1}{s-1}", r"Y = \frac{1}{(s-1)(s^2+5s+17)}", True),
+        (r"s^2 Y + 5sY + 17Y = \frac{1}{s-1}", r"Y = \frac{1}{(s-1)(s^2+17s+5)}", False),
+    ],
+)
+def test_equations_of_a_college_course(reference, answer, correct):
+    assert grade(reference, f"\\boxed{{{answer}}}")[0] == correct

@@ -10,11 +10,13 @@ from typing import TypeAlias
 from lit_passk.tasks.math.evaluation import arbitrary, evaluate, names
 from lit_passk.tasks.math.expressions import Node
 from lit_passk.tasks.math.floats import Function, UndefinedError, compiled
+from lit_passk.tasks.math.sampling import is_rounded
 
 Point: TypeAlias = dict[str, complex]
 _MAX_ROOTS = 6
 _STARTS = (0.37 + 0.11j, -1.9 + 0.05j, 4.1 - 1.3j)
 _STEPS = 40
+_SCALES = (1.0, 0.05)  # exp(-40 t) is no part of a sum where t is about 1
 
 
 def same_equation(one: Node, other: Node) -> bool:
@@ -29,19 +31,16 @@ def same_equation(one: Node, other: Node) -> bool:
         return True
     f, g = compiled(one), compiled(other)
     decided = False
-    for draw, variable in enumerate(sorted(names(one) & names(other))[:3]):
-        point: Point = {name: complex(arbitrary(name, 10 + draw)) for name in symbols}
+    shared = sorted(names(one) & names(other))[:3]
+    for draw, (variable, scale) in enumerate((variable, scale) for variable in shared for scale in _SCALES):
+        point: Point = {name: complex(arbitrary(name, 10 + draw)) * scale for name in symbols}
         lines = along(f, point, variable), along(g, point, variable)
-        zeros = roots(lines[0]), roots(lines[1])
+        zeros = [roots(lines[0]), roots(lines[1])]
         if any(root.imag == 0 for found in zeros for root in found):
-            zeros = tuple([root for root in found if root.imag == 0] for found in zeros)  # type: ignore[assignment]
-        if not any(zeros):
-            continue
-        if not all(zeros) or not all(
-            _vanishes(line, root) for line, found in zip(lines, reversed(zeros), strict=True) for root in found
-        ):
+            zeros = [[root for root in found if root.imag == 0] for found in zeros]
+        if not all(_vanishes(lines[1 - side], root) for side in (0, 1) for root in zeros[side]):
             return False
-        decided = True
+        decided |= all(zeros)
     return decided
 
 
@@ -53,12 +52,13 @@ def along(function: Function, point: Point, variable: str) -> Callable[[complex]
 def _proportional(one: Node, other: Node, symbols: list[str]) -> bool:
     ratio = None
     try:
-        for draw in (5, 6, 7):
-            point = {name: arbitrary(name, draw) for name in symbols}
+        for draw, scale in enumerate((*_SCALES, 0.3), start=5):
+            point = {name: arbitrary(name, draw) * scale for name in symbols}
             (a, noise), (b, more) = evaluate(one, point), evaluate(other, point)
+            tolerance = 1e-6 if is_rounded(one) or is_rounded(other) else 1e-24
             if isinstance(a, tuple) or isinstance(b, tuple) or abs(a) <= noise or abs(b) <= more:
                 return False
-            if ratio is not None and abs(a / b - ratio) > 1e-9 * abs(ratio):
+            if ratio is not None and abs(a / b - ratio) > tolerance * abs(ratio):
                 return False
             ratio = a / b
     except ArithmeticError:
