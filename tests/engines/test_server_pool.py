@@ -3,8 +3,8 @@ import time
 
 import pytest
 
+from lit_passk.engines.server import Server, ServerError
 from lit_passk.engines.server_pool import FIRST_PAUSE, ServerPool
-from lit_passk.engines.vllm_protocol import Server, ServerError
 
 
 @pytest.fixture

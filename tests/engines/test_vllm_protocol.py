@@ -6,7 +6,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from lit_passk.engines.vllm_protocol import Server, ServerError, sample
+from lit_passk.engines.server import Server, ServerError
+from lit_passk.engines.vllm_protocol import sample
 from lit_passk.types import Sampling
 
 CHOICE = {

@@ -89,7 +89,7 @@ def test_abandoned_rollouts_are_aborted(engine) -> None:
 def test_rollouts_in_the_background_are_broken_off(engine) -> None:
     expected = sample(engine)
     rollouts = Background(lambda: dict(engine.generate(PROMPTS * 4, Sampling(n=8, max_tokens=200), range(48))))
-    while not any(server._open for server in engine.servers):
+    while not any(member.in_flight for member in engine._pool.members):
         time.sleep(0.01)
     rollouts.cancel(engine.interrupt)
     with pytest.raises(RuntimeError, match="given up"):
@@ -151,9 +151,3 @@ def test_no_server_at_all_is_an_error_with_the_command(tied_folder: str) -> None
     engine.close()
     with pytest.raises(RuntimeError, match="start"):
         engine.generate([[1]], SAMPLING, [0])
-
-
-@pytest.mark.parametrize("address", ["localhost:8000", "https://somewhere", "http://"])
-def test_addresses_that_cannot_work_are_refused(address: str) -> None:
-    with pytest.raises(ValueError, match="http://localhost:8000"):
-        VLLMServerEngine([address])

@@ -2,5 +2,5 @@
 
 - ``TransformersEngine``: the policy's own module, on any machine.
 - ``VLLMEngine``: vLLM in this process, beside the policy. ``vllm_compat.py`` is the only place of version trouble.
-- ``VLLMServerEngine``: ``vllm serve`` on other machines, over HTTP (``vllm_protocol.py``, ``server_pool.py``).
+- ``VLLMServerEngine``: ``vllm serve`` on other machines (``vllm_protocol.py``, ``server_pool.py``, ``server.py``).
 """

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lit_passk.engines.vllm_protocol import Server, ServerError
+from lit_passk.engines.server import Server, ServerError
 from lit_passk.errors import CannotRun
 
 logger = logging.getLogger(__name__)

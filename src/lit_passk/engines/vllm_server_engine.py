@@ -19,8 +19,8 @@ from torch import Tensor
 from lit_passk.distributed import all_objects, rank
 from lit_passk.engines import vllm_protocol
 from lit_passk.engines.base import RolloutEngine
+from lit_passk.engines.server import Server, ServerError
 from lit_passk.engines.server_pool import Member, ServerPool
-from lit_passk.engines.vllm_protocol import Server, ServerError
 from lit_passk.engines.vllm_requests import check_request, group_size
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.types import Completion, Sampling
@@ -43,7 +43,8 @@ class VLLMServerEngine(RolloutEngine):
     that comes back is brought up to date before it is used.
 
     Args:
-        addresses: ``http://host:port`` of each server.
+        addresses: ``http://host:port`` or ``https://host/path`` of each server. An API key is read from the environment
+            variable ``VLLM_API_KEY``, where the server reads it too; no configuration holds it.
         request_timeout: Seconds without an answer after which a request is tried elsewhere; more than the longest group
             takes.
         patience: Seconds without any working server after which the run stops; also how long ``start`` waits.
