@@ -1,4 +1,4 @@
-"""``lit-passk rescore RESULT --config FILE``: judge the completions of a result file again, without sampling."""
+"""``lit-passk rescore RESULT --config FILE``: score the completions of a result file again, without sampling."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     parser = ArgumentParser(prog="lit-passk rescore", description=__doc__)
     parser.add_argument("result", type=Path, help="result file (JSONL); it is not changed")
-    parser.add_argument("--config", type=Path, required=True, help="configuration whose `data.val` tasks judge")
+    parser.add_argument("--config", type=Path, required=True, help="configuration whose `data.val` tasks score")
     parser.add_argument("--out", type=Path | None, default=None, help="new file; NAME.rescored.jsonl by default")
     parser.add_argument("--num_workers", type=int, default=2, help="processes that score, for tasks that need them")
     parser.add_argument("--score_timeout", type=float, default=10.0, help="seconds one completion may take")

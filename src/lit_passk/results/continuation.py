@@ -66,7 +66,7 @@ class ResultsFile:
         return parts + [nothing] * (most - len(parts))
 
     def write(self, benchmark: str, group: ScoredGroup) -> None:
-        """Append a group that was just judged; its seed says which of the problem's samples it holds."""
+        """Append a group that was just scored; its seed says which of the problem's samples it holds."""
         first = group.seed - self._base_seeds[benchmark, group.problem.id]
         self._writer.write(group_records(benchmark, group, range(first, first + len(group.texts))))
 
