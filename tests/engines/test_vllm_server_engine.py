@@ -113,7 +113,12 @@ def test_a_server_killed_mid_rollout_costs_its_requests_only(engine, servers) ->
     rollouts = engine.generate(*arguments)
     first = next(rollouts)
     servers[1].kill()
-    assert dict([first, *rollouts]) == expected
+    again = dict([first, *rollouts])
+    assert again.keys() == expected.keys()
+    for index, group in expected.items():  # log-probabilities depend in their last digits on what else is in a batch
+        assert [c.token_ids for c in again[index]] == [c.token_ids for c in group]
+        for one, other in zip(again[index], group, strict=True):
+            assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
     assert engine._pool.members[1].failures
     engine.load_weights(tiny_policy(tied=True, seed=7).state_dict().items(), version=7)
     assert worst_difference(engine, tiny_policy(tied=True, seed=7)) < 2e-5

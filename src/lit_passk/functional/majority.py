@@ -79,30 +79,40 @@ def maj_at_k(votes: Votes, k: int) -> float:
     num_samples = votes.num_completions
     if not 1 <= k <= num_samples:
         raise ValueError(f"maj@k needs 1 <= k <= n, but got k={k} and n={num_samples} completions.")
+    if k == num_samples:  # one subset: the count below would say the same, in more time
+        best = max(votes.counts, default=0)
+        leading = [credit for count, credit in zip(votes.counts, votes.credit, strict=True) if count == best]
+        return sum(leading) / len(leading) if leading else 0.0
     # Numbers of ways, C(count, v), would overflow. Binomial chances, for any share, are such numbers up to one common
     # factor once the subset's size is k; this share keeps them from underflowing too.
     share = k / (num_samples + 1)
     pmfs = {count: _binomial(count, share, k) for count in {*votes.counts, votes.num_silent}}
-    winning = sum(_winning(votes, top, k, pmfs) for top in range(1, min(max(votes.counts, default=0), k) + 1))
-    return min(winning / float(_binomial(num_samples, share, k)[k]), 1.0)
+    return min(_winning(votes, k, pmfs) / float(_binomial(num_samples, share, k)[k]), 1.0)
 
 
-def _winning(votes: Votes, top: int, k: int, pmfs: dict[int, NDArray]) -> float:
-    """Joint chance that the subset has ``k`` completions, its winner ``top`` votes, and that winner is correct."""
-    # chance[0, j, s]: s completions in all, j answers with `top` votes and none with more; chance[1, j, s]: the same,
-    # times the summed credit of these j.
-    chance = np.zeros((2, k // top + 1, k + 1))
-    chance[0, 0, : len(pmfs[votes.num_silent])] = pmfs[votes.num_silent]
+def _winning(votes: Votes, k: int, pmfs: dict[int, NDArray]) -> float:
+    """Joint chance that the subset has ``k`` completions and that its winner is correct."""
+    # A row for each number of votes that the winner may have, `top`, and each number j of answers that have as many:
+    # those of one top side by side from first[top] on, j = 0 .. k // top.
+    most = min(max(votes.counts, default=0), k)
+    first = np.cumsum([0, 0, *(k // top + 1 for top in range(1, most + 1))])
+    # chance[0, row, s]: s completions in all, and no answer has more votes than the winner.
+    # chance[1, row, s]: the same, times the summed credit of the j answers.
+    chance = np.zeros((2, first[-1], k + 1))
+    chance[0, first[1:-1], : len(pmfs[votes.num_silent])] = pmfs[votes.num_silent]
     for count, credit in zip(votes.counts, votes.credit, strict=True):
         added = np.zeros_like(chance)
-        for given, p in enumerate(pmfs[count][:top]):
-            added[:, :, given:] += p * chance[:, :, : k + 1 - given]
-        if count >= top:
-            leading = pmfs[count][top] * chance[:, :-1, : k + 1 - top]
-            added[:, 1:, top:] += leading
-            added[1, 1:, top:] += credit * leading[0]
+        for given, p in enumerate(pmfs[count]):
+            before = p * chance[:, :, : k + 1 - given]
+            more = first[given + 1]  # from here on the winner has more votes than this answer
+            added[:, more:, given:] += before[:, more:]
+            if given > 0:  # it is one more of the answers with as many votes as the winner
+                tied = before[:, first[given] : more - 1]
+                added[:, first[given] + 1 : more, given:] += tied
+                added[1, first[given] + 1 : more, given:] += credit * tied[0]
         chance = added
-    return float((chance[1, 1:, k] / np.arange(1, k // top + 1)).sum())
+    ties = np.concatenate([np.arange(k // top + 1) for top in range(1, most + 1)] or [[]])
+    return float((chance[1, ties > 0, k] / ties[ties > 0]).sum())
 
 
 def _binomial(count: int, share: float, k: int) -> NDArray:

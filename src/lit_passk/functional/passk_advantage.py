@@ -51,7 +51,7 @@ def normalize_groups(rewards: Tensor, std: Std = "population") -> Tensor:
 def analytic_advantage(correct: Tensor, k: int, std: Std = "population") -> Tensor:
     """The mean advantage a completion gets over all C(G, k) groups of k (arXiv 2508.10751, eqs. 8-15).
 
-    With c correct completions and q = C(G - c, k) / C(G, k), the share of groups without one, eqs. 14 and 15 are the same as
+    With c correct and q = C(G - c, k) / C(G, k), the share of groups without one, eqs. 14 and 15 are the same as
     ``A_pos = sqrt(q / (1 - q))`` and ``A_neg = -c / (G - c) * A_pos``, and 0 where q is 0 or 1: no difference of nearly
     equal numbers is ever taken, and the group sums to zero.
 
