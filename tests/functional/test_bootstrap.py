@@ -69,6 +69,14 @@ def test_wider_with_more_confidence_and_narrower_with_more_problems():
     assert width(50) > 2 * width(800)
 
 
+def test_the_order_of_problems_does_not_matter():
+    num_correct, num_samples = counts(40, 8), torch.tensor([8, 16] * 20)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    there = pass_at_k_interval(num_correct, num_samples, [1, 4])
+    back = pass_at_k_interval(num_correct[order], num_samples[order], [1, 4])
+    torch.testing.assert_close(back, there, rtol=0, atol=1e-12)
+
+
 def test_no_spread_where_every_sample_agrees():
     _, low, high = pass_at_k_interval(torch.tensor([8, 8, 8]), 8, [1, 4])
     assert (low == 1).all()

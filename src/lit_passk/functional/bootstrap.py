@@ -37,7 +37,7 @@ def pass_at_k_interval(
         ks: K numbers of attempts.
         draws: Bootstrap draws.
         confidence: Chance that the interval covers the truth, in (0, 1).
-        seed: The same seed and counts give the same interval.
+        seed: The same seed and counts, in any order, give the same interval.
 
     Returns:
         Estimate, lower and upper bound, each ``(K,)``, float64 in ``[0, 1]``.
@@ -54,7 +54,7 @@ def pass_at_k_interval(
 
     """
     check_draws(draws, confidence)
-    counts = _Counts(num_correct, num_samples, ks)
+    counts = _Counts(num_correct, num_samples, ks).ordered(ks)
     rng = np.random.default_rng(seed)
     deviations = np.concatenate([counts.deviations(picks, rng) for picks in _pick(len(counts), draws, rng)], axis=1)
     estimate = torch.stack([pass_at_k(counts.num_correct, counts.num_samples, k).mean() for k in ks])
@@ -132,6 +132,11 @@ class _Counts:
 
     def __len__(self) -> int:
         return len(self.num_correct)
+
+    def ordered(self, ks: Sequence[int]) -> _Counts:
+        """The same problems in an order that is of the counts alone: draws pick problems by their place."""
+        order = torch.from_numpy(np.lexsort((self.num_correct.cpu().numpy(), self._n)))
+        return _Counts(self.num_correct[order], self.num_samples[order], ks)
 
     def deviations(self, picks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Mean pass@k of each draw's problems with newly drawn samples, minus its centre; shape ``(K, draws)``."""

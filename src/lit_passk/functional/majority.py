@@ -111,7 +111,7 @@ def _winning(votes: Votes, k: int, pmfs: dict[int, NDArray]) -> float:
                 added[:, first[given] + 1 : more, given:] += tied
                 added[1, first[given] + 1 : more, given:] += credit * tied[0]
         chance = added
-    ties = np.concatenate([np.arange(k // top + 1) for top in range(1, most + 1)] or [[]])
+    ties = np.array([j for top in range(1, most + 1) for j in range(k // top + 1)], dtype=np.int64)
     return float((chance[1, ties > 0, k] / ties[ties > 0]).sum())
 
 

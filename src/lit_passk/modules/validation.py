@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lightning.pytorch.utilities import rank_zero_info
 from torchmetrics import MetricCollection
 
 from lit_passk.errors import Refusal
 from lit_passk.metrics import EvaluationMetric, PassAtK, metric_inputs
-from lit_passk.types import Completion, PromptBatch, Score
+from lit_passk.results import group_records
+from lit_passk.types import PromptBatch
 
 Curve = dict[int, tuple[float, float, float]]
 """For each k: pass@k and the bounds of its confidence interval."""
@@ -60,10 +60,8 @@ class ValidationMetrics:
         if batch.name not in self._metrics:
             metrics = [PassAtK(self.ks), *(metric.clone() for metric in self.others)]
             self._metrics[batch.name] = MetricCollection(metrics, compute_groups=False)
-        samples = {
-            group.index: [_Sample(*pair) for pair in zip(group.completions, group.scores, strict=True)]
-            for group in batch.rollouts.groups
-        }
+        # As a results file holds them, so that `lit-passk report` counts the same.
+        samples = {group.index: group_records(batch.name, group) for group in batch.rollouts.groups}
         self._metrics[batch.name].update(**metric_inputs(samples))
 
     def compute(self) -> dict[str, float]:
@@ -84,40 +82,3 @@ class ValidationMetrics:
 
 def _curve_point(values: dict[str, float], k: int) -> tuple[float, float, float]:
     return values[f"pass@{k}"], values[f"pass@{k}/low"], values[f"pass@{k}/high"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """One completion as the metrics want it (``lit_passk.metrics.Sample``)."""
-
-    completion: Completion
-    score: Score
-
-    @property
-    def correct(self) -> bool:
-        return self.score.correct
-
-    @property
-    def reward(self) -> float:
-        return self.score.reward
-
-    @property
-    def answer(self) -> str | None:
-        return self.score.answer
-
-    @property
-    def error(self) -> str | None:
-        return self.score.error
-
-    @property
-    def truncated(self) -> bool:
-        return self.completion.finish_reason == "length"
-
-    @property
-    def num_tokens(self) -> int:
-        return len(self.completion.token_ids)
-
-    @property
-    def mean_logprob(self) -> float | None:
-        logprobs = self.completion.logprobs
-        return sum(logprobs) / len(logprobs) if logprobs else None
