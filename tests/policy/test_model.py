@@ -22,7 +22,8 @@ from helpers.policies import (
 from torch.nn.attention import flex_attention
 from transformers import AutoModelForCausalLM
 
-from lit_passk.policy.model import PACKABLE, decoder_blocks, load_policy
+from lit_passk.policy.logprobs import Chunk
+from lit_passk.policy.model import CHUNKS, PACKABLE, decoder_blocks, load_policy
 from lit_passk.policy.packing import pack
 
 
@@ -158,7 +159,7 @@ def test_compiled_blocks_give_the_same():
 
 def test_head_in_chunks_gives_the_same(monkeypatch):
     policy, model = build(FAMILIES["gemma2"])
-    monkeypatch.setitem(__import__("lit_passk.policy.model").models.CHUNKS, "cpu", (4, 20))
+    monkeypatch.setitem(CHUNKS, "cpu", Chunk(4, 20))
     policy.kept_logits_mib = 0
     step = make_step()
     assert_same(policy, model, packed(policy, step), padded(model, step))

@@ -35,7 +35,7 @@ class Rows:
         if self.index is None:
             return x[self.runs[0]][None].transpose(1, 2)
         # Rows of a matrix are copied whole, several times faster than by x[index].
-        out = x.flatten(1).index_select(0, self.index).view(len(self.runs), -1, *x.shape[1:])
+        out = x.flatten(1).index_select(0, self.index).view(len(self.runs), -1, *x.shape[1:])  # (B, L, heads, head_dim)
         if zero_padding and self.padding is not None:
             out.masked_fill_(self.padding[..., None, None], 0)
         return out.transpose(1, 2)
@@ -121,15 +121,26 @@ def shared_prompt_attention(q: Tensor, k: Tensor, v: Tensor, plan: SharedPromptP
 
 
 class _SharedPromptAttention(torch.autograd.Function):
+    """What ``plain_attention`` computes without window, cap and dropout, with its gradients put together by hand.
+
+    *Forward.* ``within``: every prompt and every completion over itself, causally. ``across``: completions over their
+    prompts. Softmax over both parts of what a completion sees is the mean of the parts' outputs, weighted by the
+    exponentials of their log-sum-exps; ``merged`` is the log-sum-exp of both.
+
+    *Backward.* The gradient of a score is ``p (dp - out . grad)``, where ``p = exp(score - lse)``. Given the merged
+    ``out`` and ``lse``, each call of the kernel makes that p for the keys it sees, so the calls' gradients add up.
+    """
+
     @staticmethod
     def forward(ctx: Any, q: Tensor, few_k: Tensor, few_v: Tensor, plan: SharedPromptPlan, scale: float) -> Tensor:
-        k, v = _repeat(few_k, q), _repeat(few_v, q)
+        k, v = _repeat(few_k, q), _repeat(few_v, q)  # (S, heads, head_dim)
         outs, lses = zip(*(call.attend(q, k, v, scale) for call in plan.within), strict=True)
+        # (S, heads, head_dim) and (S, heads)
         out, lse = _lay_out(outs, plan.within_order), _lay_out(lses, plan.within_order)
         if plan.across:
             outs, lses = zip(*(call.attend(q, k, v, scale) for call in plan.across), strict=True)
             far, far_lse = _lay_out(outs, plan.across_query_order), _lay_out(lses, plan.across_query_order)
-            near, near_lse = out[plan.num_prompt_rows :], lse[plan.num_prompt_rows :]
+            near, near_lse = out[plan.num_prompt_rows :], lse[plan.num_prompt_rows :]  # views on completions' rows
             merged = torch.logaddexp(near_lse, far_lse)
             near *= (near_lse - merged).exp_()[..., None]
             near += far.mul_((far_lse - merged).exp_()[..., None])
@@ -153,6 +164,7 @@ class _SharedPromptAttention(torch.autograd.Function):
             dq[at:] += _lay_out(far_q, plan.across_query_order)
             dk[:at] += _lay_out(far_k, plan.across_key_order)
             dv[:at] += _lay_out(far_v, plan.across_key_order)
+        # (S, heads, head_dim) -> (S, key heads, head_dim)
         dk, dv = (x.unflatten(1, (few_k.shape[1], -1)).sum(2) if few_k.shape != q.shape else x for x in (dk, dv))
         return dq, dk, dv, None, None
 
@@ -164,7 +176,7 @@ def _repeat(few: Tensor, q: Tensor) -> Tensor:
 
 def _lay_out(parts: Sequence[Tensor], order: Tensor) -> Tensor:
     """Rows of several ``(B, heads, L[, head_dim])`` in the order of the micro-batch; zeros where no part has any."""
-    rows = [part.transpose(1, 2).flatten(0, 1).flatten(1) for part in parts]
+    rows = [part.transpose(1, 2).flatten(0, 1).flatten(1) for part in parts]  # (B * L, heads * head_dim) each
     flat = torch.cat([*rows, rows[0].new_zeros(1, rows[0].shape[1])]).index_select(0, order)
     return flat.view(-1, *(parts[0].shape[1:2] + parts[0].shape[3:]))
 
