@@ -67,6 +67,8 @@ def assigned(relation: Relation) -> Answer | None:
         return None
     first, *_, last = relation.sides
     if _is_name(first):
+        if len(relation.sides) == 2 and _is_number(first) and not _is_number(last) and _is_name(last):  # 9 = x
+            return first
         return last
     if len(relation.sides) > 2 and same(relation.sides[-2], last):  # a calculation
         return last
@@ -82,6 +84,10 @@ def _is_name(answer: Answer) -> bool:
     if not isinstance(answer, Formula):
         return False
     return not names(answer.node) or _names_only(answer.node)
+
+
+def _is_number(answer: Answer) -> bool:
+    return isinstance(answer, Formula) and not names(answer.node)
 
 
 def _names_only(node: Node) -> bool:

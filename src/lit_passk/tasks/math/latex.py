@@ -120,6 +120,7 @@ def _written_out(text: str, thousands: bool) -> str:
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda raised: f"^{{{raised[0].translate(_RAISED)}}}", text)
     text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda lowered: f"_{{{lowered[0].translate(_LOWERED)}}}", text)
     text = escaped_once(text)
+    text = text.replace("{:}", ":")
     text = _REPEATING.sub(_repeating, text)
     text = _CLOCK.sub(lambda time: f" {time[1]}:{time[2] or '00'}{(time[3] or time[4]).lower()}m ", text)
     text = _GROUPED.sub(lambda number: number[1] + re.sub(r"\D", "", number[2]), text)

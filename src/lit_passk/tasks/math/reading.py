@@ -24,6 +24,8 @@ _UNITS = BARE_UNITS | set(
         "litre litres m s g h l J N W V A K C F Pa mol newton newtons joule joules watt watts volt volts"
     ).split()
 )
+_AROUND = {",", ";", ":", ".", "\\\\", "\\therefore", "\\Rightarrow", "\\implies"}
+_FILLERS = {"therefore", "thus", "hence"}
 _APPROXIMATELY = {"approximately", "about", "roughly", "exactly", "around"}
 _PHRASES = [
     (r"all\s+(?:the\s+)?real(?:\s+numbers?|s)?|(?:the\s+)?(?:set\s+of\s+)?real\s+numbers", r" \\mathbb{R} "),
@@ -236,16 +238,7 @@ def _spread(answer: Answer) -> tuple[Answer, ...]:
 def _trimmed(tokens: list[Token]) -> list[Token]:
     """Without what stands around an answer and says nothing."""
     begin, end = 0, len(tokens)
-    while begin < end and tokens[begin].text in {
-        ",",
-        ";",
-        ":",
-        ".",
-        "\\\\",
-        "\\therefore",
-        "\\Rightarrow",
-        "\\implies",
-    }:
+    while begin < end and (tokens[begin].text in _AROUND or tokens[begin].text.lower() in _FILLERS):
         begin += 1
     while begin < end and tokens[end - 1].text in {",", ";", ":", ".", "\\\\"}:
         end -= 1

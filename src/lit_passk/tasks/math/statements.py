@@ -24,6 +24,7 @@ _RUN = re.compile(
     r"|(?<![A-Za-z'])[A-Za-z](?![A-Za-z'])|(?<=\d)[A-Za-z]{2}(?![A-Za-z])|[^\sA-Za-z\\#<>?\"“”]|[<>=]|[ \t])+"
 )
 _LINKS = re.compile(r"(?:\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|[\s,;.*&:])*")
+_PROSE = re.compile(r"\W*[A-Za-z]{2,}\s+[A-Za-z]{2,}\s")
 _UNIT = re.compile(r"(?<=[\d})\]%])\s+[A-Za-z][A-Za-z ]*$")
 _REASON = re.compile(r",?\s(?:since|because|as|so|which|where|when|for|but|given)\s")
 _MAX_TEXT = 100_000
@@ -124,7 +125,7 @@ def _run(text: str) -> str | None:
 
 
 def _readable(text: str) -> bool:
-    if not text or len(text) > _MAX_RUN:
+    if not text or len(text) > _MAX_RUN or _PROSE.match(text):
         return False
     return not _has_words(readings(text)[0])
 

@@ -157,7 +157,7 @@ def plain(answer: str, keep_text: bool = False) -> str:
         ('(3,\\frac{\\pi}{2})', 'evelyn', '1 1/2', '10,000')
 
     """
-    answer = answer.translate(_SYMBOLS).replace("{,}", ",").replace("\\$", "").replace("$", "")
+    answer = answer.translate(_SYMBOLS).replace("{,}", ",").replace("{:}", ":").replace("\\$", "").replace("$", "")
     answer = re.sub(r"\\[dt]frac(?![a-zA-Z])", r"\\frac", answer).replace("~", " ")
     answer = answer.strip()
     if answer.endswith(".") and not answer.endswith(".."):
