@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -84,11 +85,18 @@ def _refusal(error: BaseException | None) -> BaseException | None:
 
     What the constructor of an optional part refuses comes wrapped by the parser.
     """
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-    while error is not None and not isinstance(error, Refusal | CannotRun | MisconfigurationException):
+    while error is not None and not isinstance(error, Refusal | CannotRun) and not _lightning_refuses(error):
         error = error.__cause__
     return error
+
+
+def _lightning_refuses(error: BaseException) -> bool:
+    """Whether Lightning's trainer or one of its callbacks finds fault with what it was given."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    checks = bool(frames) and frames[-1].startswith(("lightning.pytorch.trainer", "lightning.pytorch.callbacks"))
+    return isinstance(error, MisconfigurationException) or (checks and isinstance(error, ValueError | RuntimeError))
 
 
 if __name__ == "__main__":

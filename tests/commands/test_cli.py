@@ -483,3 +483,138 @@ def test_weights_move_only_where_there_is_signal(user_code, maze_policy):
     for name, tensor in load_file(Path(maze_policy) / "model.safetensors").items():
         key = f"policy.model.{name}"
         assert torch.equal(saved[key], tensor)
+
+
+def steps_of(run: Path) -> dict[str, list[int]]:
+    """At which steps a logger has each scalar, picture and text."""
+    events = max(run.rglob("events*"), key=lambda path: path.stat().st_mtime)
+    board = EventAccumulator(str(events.parent))
+    board.Reload()
+    tags = board.Tags()
+    found = {tag: [event.step for event in board.Scalars(tag)] for tag in tags["scalars"]}
+    found |= {tag: [event.step for event in board.Images(tag)] for tag in tags["images"]}
+    return found | {tag: [event.step for event in board.Tensors(tag)] for tag in tags["tensors"]}
+
+
+def test_everything_stands_at_its_rl_step(user_code, maze_policy):
+    changes = {"model.num_minibatches": 3, "trainer.max_steps": 12, "trainer.val_check_interval": 2}
+    path = config(user_code, maze_policy, **changes, **{"completions_table.every": 1})
+    cli.main(["fit", "--config", path])
+    steps = steps_of(user_code / "run")
+    assert steps["train/reward"] == steps["time/rollout"] == steps["train/completions/text_summary"] == [1, 2, 3, 4]
+    assert steps["val/pass@8"] == steps["val/letters/pass@1"] == steps["val/pass@k"] == [2, 4]
+    cli.main(["fit", "--config", path, "--ckpt_path", "last", "--trainer.max_steps", "15"])
+    assert steps_of(user_code / "run")["train/reward"] == [5]
+
+
+def test_a_run_may_log_nothing(user_code, maze_policy):
+    path = config(user_code, maze_policy, **{"trainer.log_every_n_steps": 0, "trainer.max_steps": 1, "data.val": {}})
+    cli.main(["fit", "--config", path])
+    assert [p.name for p in (user_code / "run" / "checkpoints").iterdir()] == ["step=1.ckpt"]
+
+
+def test_a_resumed_run_has_the_settings_and_the_time_of_its_configuration(user_code, maze_policy):
+    changes = {"data.val": {}, "trainer.max_steps": 1, "trainer.max_time": "00:01:00:00"}
+    path = config(user_code, maze_policy, **changes)
+    cli.main(["fit", "--config", path])
+    checkpoint = user_code / "run" / "checkpoints" / "step=1.ckpt"
+    content = torch.load(checkpoint, weights_only=True)
+    content["callbacks"]["Timer"]["time_elapsed"]["train"] = 7200.0  # as if it had trained for two hours
+    torch.save(content, checkpoint)
+    more = ["--ckpt_path", "last", "--trainer.max_steps", "2", "--model.optimizer.init_args.lr", "0.5"]
+    cli.main(["fit", "--config", path, *more])
+    group = torch.load(checkpoint.with_name("step=2.ckpt"), weights_only=True)["optimizer_states"][0]["param_groups"][0]
+    assert group["initial_lr"] == 0.5
+    assert group["lr"] == pytest.approx(0.5 * 3 / 10)  # warming up over ten steps
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--ckpt_path", "best"], "name the file"),
+        (["--ckpt_path", "hpc"], "no HPC checkpoint was found"),
+        (["--trainer.strategy", "nosuch"], "invalid strategy name"),
+        (["--trainer.val_check_interval", "1.5"], "val_check_interval"),
+        (["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor", "nosuch"], "nosuch"),
+        (["--model.lr_scheduler", "torch.optim.lr_scheduler.ReduceLROnPlateau"], "Use WarmupLR"),
+        (["--model.advantage", "GRPO", "--rollout.group_size", "1", "--model.ks", "[1]"], "Raise rollout.group_size"),
+    ],
+)
+def test_what_the_trainer_refuses_costs_one_sentence(user_code, maze_policy, capsys, args, message):
+    error = refusal(capsys, "fit", "--config", config(user_code, maze_policy), *args).splitlines()
+    assert message in " ".join(error)
+    assert not any(line.startswith("Traceback") for line in error)
+
+
+def test_a_strategy_is_chosen_by_its_name_alone(user_code, maze_policy, capsys):
+    """As docs/scaling.md writes it; on this one process sharding changes nothing, so it only has to be understood."""
+    path = config(
+        user_code, maze_policy, **{"trainer.strategy": "ModelParallelStrategy", "trainer.precision": "16-mixed"}
+    )
+    error = refusal(capsys, "fit", "--config", path).splitlines()[-1]
+    assert "precision" in error
+    assert "strategy name" not in error
+
+
+def test_an_error_of_ours_shows_its_trace(user_code, maze_policy, monkeypatch):
+    from lit_passk.modules import PassKRLModule
+
+    def bug(self, batch, batch_idx):
+        return list(zip([1], [1, 2], strict=True))
+
+    monkeypatch.setattr(PassKRLModule, "training_step", bug)
+    with pytest.raises(ValueError, match="longer than argument 1"):
+        cli.main(["fit", "--config", config(user_code, maze_policy, **{"trainer.logger": False})])
+
+
+@pytest.mark.parametrize("name", ["items", "type", "keys", "half", "pop", "training", "a b", "ünïcode", "$x^2$", "1"])
+def test_a_validation_task_may_have_any_name(user_code, maze_policy, capsys, name):
+    path = config(user_code, maze_policy, **{"data.val": {name: {"class_path": "my_project.StartsWith"}}})
+    cli.main(["validate", "--config", path])
+    assert f"val/{name}/pass@8" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["a/b", "a.b", "train"])
+def test_a_validation_task_whose_numbers_could_not_be_told_apart(user_code, maze_policy, capsys, name):
+    path = config(user_code, maze_policy, **{"data.val": {name: {"class_path": "my_project.StartsWith"}}})
+    assert f"but got {name!r}" in refusal(capsys, "validate", "--config", path).splitlines()[-1]
+
+
+def test_a_changed_checkpoint_does_not_continue_a_results_file(user_code, maze_policy, capsys):
+    path = config(user_code, maze_policy, **{"trainer.logger": False, "trainer.max_steps": 1})
+    cli.main(["fit", "--config", path])
+    checkpoint = user_code / "run" / "checkpoints" / "step=1.ckpt"
+    args = ["validate", "--config", path, "--ckpt_path", str(checkpoint), "--rollout.results", "r.jsonl"]
+    cli.main(args)
+    cli.main(args)  # nothing changed: it goes on
+    content = torch.load(checkpoint, weights_only=True)
+    for tensor in content["state_dict"].values():
+        tensor += 0.1
+    torch.save(content, checkpoint)
+    assert "weights" in refusal(capsys, *args).splitlines()[-1]
+    assert "precision" in refusal(capsys, *args, "--trainer.precision", "bf16-mixed").splitlines()[-1]
+
+
+def test_weights_without_a_trainer(user_code, maze_policy):
+    from lit_passk import PassKRLModule
+
+    path = config(user_code, maze_policy, **{"trainer.logger": False, "trainer.max_steps": 1, "data.val": {}})
+    cli.main(["fit", "--config", path])
+    checkpoint = user_code / "run" / "checkpoints" / "step=1.ckpt"
+    module = PassKRLModule.load_from_checkpoint(checkpoint)
+    assert module.rl_step == 1
+    saved = torch.load(checkpoint, weights_only=True)["state_dict"]
+    assert all(torch.equal(module.state_dict()[name], values) for name, values in saved.items())
+    with pytest.raises(ValueError, match="no checkpoint at"):
+        PassKRLModule.load_from_checkpoint(user_code / "nowhere.ckpt")
+
+
+def test_loaders_alone_are_refused(maze_policy):
+    import lightning as L
+
+    from lit_passk import PassKRLModule
+    from lit_passk.callbacks import RolloutCallback
+
+    trainer = L.Trainer(accelerator="cpu", logger=False, callbacks=[RolloutCallback()], enable_checkpointing=False)
+    with pytest.raises(ValueError, match=r"datamodule=PromptDataModule"):
+        trainer.fit(PassKRLModule(maze_policy), train_dataloaders=[1])

@@ -8,6 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
 
 from lit_passk.cli import main
+from lit_passk.commands.plan import num_devices
 from lit_passk.commands.plan.estimate import Estimate
 from lit_passk.commands.plan.sizes import Architecture, Machine, Setup
 from lit_passk.policy.model import CausalPolicy
@@ -153,3 +154,11 @@ def test_a_policy_that_cannot_be_read(configs, capsys):
     with pytest.raises(SystemExit):
         main(["plan", "--config", str(configs / "maze_cpu.yaml"), "--model.policy", "./nowhere"])
     assert "--architecture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [(2, 2), ("2", 2), ([0, 1, 5], 3), ("0,1", 2), ("3,", 1), ("auto", 8), (-1, 8), ("-1", 8)],
+)
+def test_devices_are_counted_as_lightning_does(devices, expected):
+    assert num_devices(devices, gpus_per_node=8) == expected

@@ -1,5 +1,7 @@
 """Counter-based random numbers: splitmix64 recomputed with Python integers."""
 
+import numpy as np
+import pytest
 import torch
 
 from lit_passk.functional.random import derive_seed, uniform
@@ -42,3 +44,13 @@ def test_derive_seed():
     assert len(seeds) == len(keys)
     assert all(0 <= s < 2**62 for s in seeds)
     assert derive_seed(0, "train", 1, 2) != derive_seed(0, "val", 1, 2)
+
+
+def test_a_seed_depends_on_the_value_of_its_key_alone():
+    plain = derive_seed(3, "val", 7)
+    assert derive_seed(np.int64(3), np.str_("val"), torch.tensor(7)) == plain
+    assert derive_seed(np.uint8(3), "val", np.int32(7)) == plain
+    assert derive_seed(True) == derive_seed(1)
+    assert derive_seed("3") != derive_seed(3)
+    with pytest.raises(TypeError):
+        derive_seed(3.0)  # 0.1 + 0.2 would be a key of its own

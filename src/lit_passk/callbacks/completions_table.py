@@ -51,7 +51,7 @@ class CompletionsTable(L.Callback):
                 text = completions_markdown(batch.rollouts.groups[: self.groups], self.completions)
                 for logger in trainer.loggers:
                     if isinstance(logger, TensorBoardLogger):
-                        logger.experiment.add_text("train/completions", text, trainer.global_step)
+                        logger.experiment.add_text("train/completions", text, pl_module.rl_step)
 
 
 def completions_markdown(groups: Sequence[ScoredGroup], completions: int) -> str:

@@ -25,4 +25,4 @@ class PassAtKCurve(L.Callback):
             with only_warn("The picture of pass@k"):
                 figure = plot_pass_at_k(curves, title=f"step {pl_module.rl_step}")
                 for logger in loggers:
-                    logger.experiment.add_figure("val/pass@k", figure, trainer.global_step)
+                    logger.experiment.add_figure("val/pass@k", figure, pl_module.rl_step)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import lightning as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 
+from lit_passk.checkpointing.fingerprint import fingerprint
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.errors import Refusal
 from lit_passk.functional.random import derive_seed
+from lit_passk.modules.advantage import check_learns
 from lit_passk.results.continuation import ResultsFile
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.on_policy import OnPolicy
@@ -171,13 +174,29 @@ class RolloutCallback(L.Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: PassKRLModule, stage: str) -> None:  # type: ignore[override]
         """Refuse what cannot work before time is spent."""
+        if trainer.datamodule is None:  # type: ignore[attr-defined]
+            raise Refusal(
+                "RolloutCallback needs a data module, with the tasks that score and the tokenizer that decodes: give "
+                "the trainer `datamodule=PromptDataModule(...)` instead of loaders."
+            )
         pl_module.policy_needed = stage == "fit" or self.engine.needs_policy or trainer.ckpt_path is not None
         if stage == "fit":
             self._check_sampling()
             pl_module.advantage.check_group_size(self.group_size)
+            check_learns(pl_module.advantage, self.group_size)
+            if trainer.datamodule.val:  # type: ignore[attr-defined]
+                self._check_lengths()
             self.source.check(self._settings(pl_module))
         if stage in ("validate", "test") or (stage == "fit" and trainer.datamodule.val):  # type: ignore[attr-defined]
             pl_module.validation.check_samples(self.val_sampling.n or 0, training=stage == "fit")
+
+    def _check_lengths(self) -> None:
+        val, train = self.val_sampling.max_tokens, self.sampling.max_tokens
+        if val < train:
+            rank_zero_warn(
+                f"Validation cuts completions at {val} tokens (`rollout.val_sampling.max_tokens`), while training "
+                f"samples up to {train}: answers that come later count as wrong."
+            )
 
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Check the source again, now that the length of the run is known."""
@@ -221,6 +240,10 @@ class RolloutCallback(L.Callback):
             system_prompt=data.renderer.system_prompt,
             **({"chat_template_kwargs": kwargs} if (kwargs := data.renderer.template_kwargs) else {}),
             engine=type(self.engine).__name__,
+            rl_step=pl_module.rl_step,
+            dtype=pl_module.compute.dtype,
+            precision=str(trainer.precision),
+            weights=fingerprint(pl_module.policy_path, trainer.ckpt_path),
         )
 
     on_test_start = on_validation_start  # type: ignore[assignment]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import lightning.pytorch.strategies
 from jsonargparse import Namespace
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Trainer
@@ -68,6 +69,9 @@ class LitPassKCLI(LightningCLI):
         """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's."""
         config = self._options(self.config)
         strategy = config.trainer.strategy
+        if isinstance(strategy, str) and strategy in lightning.pytorch.strategies.__all__:  # a class without options
+            strategy = Namespace(class_path=f"lightning.pytorch.strategies.{strategy}", init_args=Namespace())
+            config.trainer.strategy = strategy
         if isinstance(strategy, Namespace) and strategy.class_path.endswith(".ModelParallelStrategy"):
             strategy.class_path = "lit_passk.checkpointing.strategy.ShardedStrategy"
 
@@ -85,15 +89,20 @@ class LitPassKCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means; refuse the folder of another run."""
-        self._find_last()
+        self._find_checkpoint()
         root, ckpt_path = self.trainer.default_root_dir, self._options(self.config_init).ckpt_path
         requeued = any(Path(root).glob("hpc_ckpt_*.ckpt"))  # Lightning goes on from these by itself under SLURM
         if any(isinstance(c, ResumeCheckpoint) for c in self.trainer.callbacks) and not requeued:  # type: ignore[attr-defined]
             check_own(root, ckpt_path)
 
-    def _find_last(self) -> None:
+    def _find_checkpoint(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means; without any the run starts anew."""
         options = self._options(self.config_init)
+        if options.ckpt_path == "best":
+            raise Refusal(
+                "`--ckpt_path best` is known only to the process that wrote the checkpoints: name the file (that of "
+                "`ModelCheckpoint`, for instance), or `last`."
+            )
         if options.ckpt_path == "last":
             options.ckpt_path = last_checkpoint(self.trainer.default_root_dir)
             rank_zero_info(f"ckpt_path last: {options.ckpt_path or 'there is none, so the run starts anew'}")
@@ -102,7 +111,7 @@ class LitPassKCLI(LightningCLI):
         """Find the checkpoint that ``--ckpt_path last`` means; refuse to evaluate on nothing."""
         if not self.datamodule.val:
             raise Refusal("`data.val` is not set: there is nothing to evaluate on.")
-        self._find_last()
+        self._find_checkpoint()
         if self._options(self.config).ckpt_path == "last" and self._options(self.config_init).ckpt_path is None:
             raise Refusal(
                 f"`--ckpt_path last` found no whole checkpoint under {self.trainer.default_root_dir}: set "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import operator
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
@@ -12,8 +14,8 @@ _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
 
 
-def derive_seed(*key: int | str) -> int:
-    """Derive a seed from a key such as (run seed, step, prompt).
+def derive_seed(*key: SupportsIndex | str) -> int:
+    """Derive a seed from a key such as (run seed, step, prompt); an integer counts the same whatever its type.
 
     Returns:
         An integer in ``[0, 2**62)``, so that adding a sample index cannot overflow int64.
@@ -23,7 +25,8 @@ def derive_seed(*key: int | str) -> int:
         (True, False)
 
     """
-    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    plain = tuple(str(part) if isinstance(part, str) else int(operator.index(part)) for part in key)
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 2
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 
 import torch
 from torch import Tensor
 
-from lit_passk.advantages import AdvantageStrategy, GroupSizeWarning
+from lit_passk.advantages import AdvantageStrategy, GroupSizeWarning, Schedule
 from lit_passk.distributed import all_cat, all_sum
 from lit_passk.errors import Refusal
 from lit_passk.modules.training_batch import num_trained
@@ -73,6 +74,39 @@ def compute_advantages(
     if not torch.isfinite(advantages).all():
         raise Refusal(f"{type(strategy).__name__} returned NaN or infinite advantages.")
     return advantages
+
+
+def check_learns(strategy: AdvantageStrategy, group_size: int) -> None:
+    """Refuse groups too small for any completion ever to get an advantage: the policy would never change.
+
+    Raises:
+        Refusal: Naming the strategy; in a ``Schedule``, each of its strategies is looked at.
+    """
+    for part in strategy.strategies if isinstance(strategy, Schedule) else [strategy]:
+        if not _ever_differs(part, group_size) and _ever_differs(part, 2 * group_size):
+            raise Refusal(
+                f"{type(part).__name__} gives no advantage to any completion of a group of `rollout.group_size` = "
+                f"{group_size}, whoever is right: the policy would never change. Raise rollout.group_size."
+            )
+
+
+def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
+    """Whether some completion gets an advantage in groups of ``size``, of which 0 to all are right."""
+    correct = torch.ones(size + 1, size).tril(-1).bool()  # (size + 1, size)
+    entropy = torch.arange(size + 1, dtype=torch.float32)  # (size + 1,)
+    of_each = entropy[:, None].expand(correct.shape)
+    context = GroupContext(
+        problem_ids=torch.arange(size + 1),
+        correct=correct,
+        entropy=of_each,
+        logprob_sum=-of_each,
+        logprob_mean=-of_each,
+        num_tokens=torch.ones(correct.shape, dtype=torch.int64),
+        truncated=torch.zeros(correct.shape, dtype=torch.bool),
+        batch=BatchStats(reward_mean=0.5, reward_std=0.5, prompt_entropy=entropy),
+    )
+    with _no_size_warnings():
+        return bool(deepcopy(strategy)(correct.float(), context).any())  # a copy: one may remember what it saw
 
 
 @contextmanager

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import lightning as L
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
-from lit_passk.checkpointing.files import restore_random_states
+from lit_passk.checkpointing.files import CheckpointFiles, restore_random_states
 from lit_passk.distributed import rank, use_group, world_size
 from lit_passk.errors import Refusal
 from lit_passk.losses import ClippedLoss, PolicyLoss
@@ -29,8 +31,14 @@ from lit_passk.modules.policies import (
     pack_step,
     step_logprobs,
 )
-from lit_passk.modules.run_state import add_run_state
-from lit_passk.modules.schedules import WarmupLR
+from lit_passk.modules.run_state import (
+    add_run_state,
+    apply_settings,
+    constructor_settings,
+    forget_elapsed_time,
+    group_settings,
+)
+from lit_passk.modules.schedules import WarmupLR, check_scheduler
 from lit_passk.modules.step_metrics import step_metrics
 from lit_passk.modules.trainer_checks import check_trainer, refuse_spawn
 from lit_passk.modules.training_batch import TrainingBatch, collect
@@ -150,7 +158,7 @@ class PassKRLModule(L.LightningModule):
         use_group(mesh["data_parallel"].get_group() if mesh is not None else None)
         if not self.policy_needed or hasattr(self, "policy"):
             return
-        precision = str(self.trainer.precision)
+        precision = str(self.trainer.precision) if self._trainer is not None else "32-true"
         self.policy = build_policy(self.policy_path, self.compute, mesh, precision, self.lora)
         if self.objective.kl_coef != 0 and self.lora is None:
             reference = build_reference(self.policy_path, self.compute, mesh, precision)
@@ -168,11 +176,16 @@ class PassKRLModule(L.LightningModule):
         if self._random_states:
             restore_random_states(self._random_states)
         self._random_states = ()
+        if self.trainer.ckpt_path is not None:
+            apply_settings(self.optimizers(), self.lr_schedulers(), self._wanted)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer over the trainable parameters, and its schedule."""
         optimizer = self.make_optimizer([p for p in self.policy.parameters() if p.requires_grad])
-        return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
+        self._wanted = group_settings(optimizer)
+        scheduler = self.make_lr_scheduler(optimizer)
+        check_scheduler(scheduler)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the number of RL steps, random numbers and what an export wants to know; a collective."""
@@ -182,6 +195,22 @@ class PassKRLModule(L.LightningModule):
         """Restore the number of RL steps; random states wait until training starts."""
         self.rl_step = checkpoint["rl_step"]
         self._random_states = checkpoint["random_states"]
+        forget_elapsed_time(checkpoint)
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, **settings: Any) -> Self:  # type: ignore[override]
+        """Build a module with the weights of a checkpoint, whole or in shards, to use without a ``Trainer``.
+
+        Args:
+            checkpoint_path: What ``fit`` wrote.
+            settings: Constructor arguments; ``policy``, ``lora`` and the dtype are the checkpoint's unless given.
+        """
+        checkpoint = CheckpointFiles().load_checkpoint(checkpoint_path)
+        module = cls(**(constructor_settings(checkpoint) | settings))
+        module.configure_model()
+        module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
+        module.on_load_checkpoint(checkpoint)
+        return module
 
     @property
     def updates_per_step(self) -> int:
@@ -265,8 +294,9 @@ class PassKRLModule(L.LightningModule):
         return norm.detach().cpu()
 
     def _log_step(self, metrics: dict[str, float]) -> None:
+        self.log("step", float(self.rl_step))  # the axis of every logger, for what is logged beside it too
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if self.rl_step % every == 0:  # Lightning takes long over numbers it will not write
+        if every > 0 and self.rl_step % every == 0:  # Lightning takes long over numbers it will not write
             self.log_dict({f"train/{name}": value for name, value in metrics.items()})
             self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         self.log("rl_step", float(self.rl_step), prog_bar=True, logger=False)
@@ -298,6 +328,8 @@ class PassKRLModule(L.LightningModule):
         return sum(len(group.texts) for group in batch.rollouts.groups)
 
     def _log_validation(self, stage: str) -> None:
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self.log("step", float(self.rl_step))
         shown = {f"pass@{k}" for k in (1, max(self.validation.ks))}
         for name, value in self.validation.compute().items():
             self.log(f"{stage}/{name}", value, prog_bar=name in shown)

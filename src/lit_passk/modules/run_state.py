@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from lightning.pytorch.utilities import rank_zero_info
+
 from lit_passk.checkpointing.files import random_states
-from lit_passk.policy.lora import is_adapter
+from lit_passk.modules.policies import Compute
+from lit_passk.policy.lora import LoRA, is_adapter
 
 if TYPE_CHECKING:
     from lit_passk.modules.passk import PassKRLModule
@@ -24,7 +27,49 @@ def add_run_state(module: PassKRLModule, checkpoint: dict[str, Any]) -> None:
     checkpoint["dtype"] = module.compute.dtype
     checkpoint["lora"] = asdict(lora) if lora is not None else None
     checkpoint["config"] = module.config_yaml
-    checkpoint["metrics"] = {name: float(value) for name, value in module.trainer.callback_metrics.items()}
+    checkpoint["metrics"] = {
+        name: float(value) for name, value in module.trainer.callback_metrics.items() if name != "step"
+    }
     if lora is not None:
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: values for name, values in state.items() if is_adapter(name)}
+
+
+def constructor_settings(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``PassKRLModule`` that its weights depend on."""
+    lora = LoRA(**checkpoint["lora"]) if checkpoint["lora"] else None
+    return {"policy": checkpoint["policy"], "lora": lora, "compute": Compute(dtype=checkpoint["dtype"])}
+
+
+def forget_elapsed_time(checkpoint: dict[str, Any]) -> None:
+    """``trainer.max_time`` is of one process: a resumed run would otherwise end as soon as it begins."""
+    for name in [name for name in checkpoint.get("callbacks", {}) if name.startswith("Timer")]:
+        del checkpoint["callbacks"][name]
+
+
+def group_settings(optimizer: Any) -> list[dict[str, Any]]:
+    """The settings of each parameter group as the configuration has them."""
+    return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+
+
+def apply_settings(optimizer: Any, scheduler: Any, wanted: list[dict[str, Any]]) -> None:
+    """Let a resumed run have the optimizer settings of its configuration, not those of the checkpoint.
+
+    A learning rate scales what its schedule has come to. Nothing is touched where the two agree.
+
+    Args:
+        optimizer: With the checkpoint's state.
+        scheduler: With the checkpoint's state.
+        wanted: What ``group_settings`` said before the checkpoint was read.
+    """
+    for number, (group, settings) in enumerate(zip(optimizer.param_groups, wanted, strict=True)):
+        for name, value in settings.items():
+            before = group.get("initial_lr", group["lr"]) if name == "lr" else group.get(name)
+            if before == value:
+                continue
+            if name == "lr":
+                group["lr"] *= value / before
+                group["initial_lr"] = scheduler.base_lrs[number] = value
+            else:
+                group[name] = value
+            rank_zero_info(f"The optimizer goes on with {name} = {value}; the checkpoint had {before}.")

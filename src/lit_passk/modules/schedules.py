@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from lit_passk.errors import Refusal
+
+
+def check_scheduler(scheduler: Any) -> None:
+    """Refuse a schedule that waits for a metric: it is stepped once per optimizer step, when there is none.
+
+    Raises:
+        Refusal: With what to use instead.
+    """
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise Refusal(
+            f"`model.lr_scheduler` is {type(scheduler).__name__}, which lowers the learning rate when a metric stops "
+            "improving, but a schedule here knows the optimizer step alone. Use WarmupLR or another of "
+            "torch.optim.lr_scheduler."
+        )
 
 
 class WarmupLR(LambdaLR):

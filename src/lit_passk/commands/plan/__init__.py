@@ -74,11 +74,13 @@ def read_architecture(config: Namespace) -> Architecture:
 def read_setup(config: Namespace, machine: Machine) -> Setup:
     """What the configuration decides."""
     trainer, model, rollout = config.trainer, config.model, config.rollout
-    devices = trainer.devices if isinstance(trainer.devices, int) else machine.gpus_per_node
-    ranks = devices * trainer.num_nodes
+    ranks = num_devices(trainer.devices, machine.gpus_per_node) * trainer.num_nodes
     strategy = trainer.strategy
     name = strategy if isinstance(strategy, str) else strategy.class_path.rpartition(".")[2]
     shards = ranks if name.startswith(("fsdp", "FSDP", "ModelParallel", "Sharded")) else 1
+    sizes = strategy.get("init_args") or {} if isinstance(strategy, Namespace) else {}
+    if isinstance(sizes.get("data_parallel_size"), int):
+        shards = sizes["data_parallel_size"]
     param_bytes = 4 if model.compute.dtype == "float32" else 2
     engine = rollout.engine.class_path.rpartition(".")[2] if rollout.engine is not None else ""
     options = rollout.engine.init_args if rollout.engine is not None else Namespace()
@@ -103,6 +105,16 @@ def read_setup(config: Namespace, machine: Machine) -> Setup:
         engine_bytes={"auto": param_bytes, "float32": 4}.get(options.get("dtype", "auto"), 2),
         engine_share=None if engine == SERVER else options.get("gpu_memory_utilization"),
     )
+
+
+def num_devices(devices: int | str | Sequence[int], gpus_per_node: int) -> int:
+    """How many devices of a node ``trainer.devices`` takes: a number, ``auto`` or -1 for all, or a list of some."""
+    if isinstance(devices, str):
+        text = devices.strip()
+        devices = -1 if text == "auto" else [int(i) for i in text.split(",") if i] if "," in text else int(text)
+    if isinstance(devices, int):
+        return devices if devices >= 0 else gpus_per_node
+    return len(devices)
 
 
 def render(estimate: Estimate, machine: Machine) -> str:

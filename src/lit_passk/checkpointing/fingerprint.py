@@ -1,0 +1,36 @@
+"""Whether weights are still those that they were, without reading all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+CHUNKS, CHUNK = 16, 1 << 16
+"""Pieces read of each file, spread over it, and their size in bytes: training changes every piece of the weights."""
+
+
+def fingerprint(policy: str, ckpt_path: str | Path | None) -> str:
+    """A hash of the weights that an evaluation samples with; the same for a copy of them, whenever it was made.
+
+    Args:
+        policy: Folder or hub id of the policy.
+        ckpt_path: The checkpoint that takes the place of the policy's own weights, a file or a folder of shards.
+
+    Returns:
+        16 hexadecimal digits; the hub id itself where the weights are no local files.
+    """
+    place = Path(ckpt_path or policy).expanduser()
+    if not place.exists():
+        return policy
+    files = [place] if place.is_file() else [file for file in place.iterdir() if file.is_file()]
+    hashed = hashlib.blake2b(digest_size=8)
+    for file in sorted(files, key=lambda file: file.name):
+        if place.is_dir() and ckpt_path is None and file.suffix not in (".safetensors", ".bin"):
+            continue  # a policy's tokenizer and cards
+        size = file.stat().st_size
+        hashed.update(f"{file.name if place.is_dir() else ''} {size} ".encode())
+        with file.open("rb") as stream:
+            for number in range(CHUNKS):
+                stream.seek(size * number // CHUNKS)
+                hashed.update(stream.read(CHUNK))
+    return hashed.hexdigest()
