@@ -425,7 +425,7 @@ def test_a_cold_start_replaces_no_policy(maze_policy, tmp_path, capsys):
         ({"model.max_grad_norm": -1.0}, "got 0.0 and -1.0"),
         ({"model.compute.token_budget": 0}, "but got 0 and 256"),
         ({"trainer.max_steps": -5}, "You passed in -5"),
-        ({"data.train": {"class_path": "my_project.Broken"}}, "Rewards must be finite"),
+        ({"data.train": {"class_path": "my_project.Broken"}}, "finite number"),
         ({"data.max_prompt_tokens": 0}, "No prompt"),
         ({"data.chat_template": True}, "no chat template"),
         ({"model.policy": "./nowhere"}, "no such folder"),
@@ -537,7 +537,7 @@ def test_a_resumed_run_has_the_settings_and_the_time_of_its_configuration(user_c
         (["--trainer.val_check_interval", "1.5"], "val_check_interval"),
         (["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor", "nosuch"], "nosuch"),
         (["--model.lr_scheduler", "torch.optim.lr_scheduler.ReduceLROnPlateau"], "Use WarmupLR"),
-        (["--model.advantage", "GRPO", "--rollout.group_size", "1", "--model.ks", "[1]"], "Raise rollout.group_size"),
+        (["--model.advantage", "GRPO", "--rollout.group_size", "1", "--model.ks", "[1]"], "Raise it to 2 or more"),
     ],
 )
 def test_what_the_trainer_refuses_costs_one_sentence(user_code, maze_policy, capsys, args, message):

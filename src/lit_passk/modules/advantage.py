@@ -83,10 +83,13 @@ def check_learns(strategy: AdvantageStrategy, group_size: int) -> None:
         Refusal: Naming the strategy; in a ``Schedule``, each of its strategies is looked at.
     """
     for part in strategy.strategies if isinstance(strategy, Schedule) else [strategy]:
-        if not _ever_differs(part, group_size) and _ever_differs(part, 2 * group_size):
+        if _ever_differs(part, group_size):
+            continue
+        enough = [size for size in range(group_size + 1, 2 * group_size + 1) if _ever_differs(part, size)]
+        if enough:
             raise Refusal(
                 f"{type(part).__name__} gives no advantage to any completion of a group of `rollout.group_size` = "
-                f"{group_size}, whoever is right: the policy would never change. Raise rollout.group_size."
+                f"{group_size}, whoever is right: the policy would never change. Raise it to {enough[0]} or more."
             )
 
 
