@@ -113,9 +113,8 @@ def _comparison(
         "bootstrap: every draw takes the same problems for both. Not told apart: the interval holds 0.",
         *(_left_out(comparison) for comparison in comparisons if comparison.num_left_out),
     ]
-    if different := settings_differences(baseline.settings, candidate.settings):
-        shown = "; ".join(different).replace("in the file", f"in {first}").replace("in this run", f"in {second}")
-        lines.append(f"Settings that differ: {shown}.")
+    if different := settings_differences(baseline.settings, candidate.settings, first, second):
+        lines.append(f"Settings that differ: {'; '.join(different)}.")
     return f"{second} against {first}", comparison_table(comparisons), lines
 
 

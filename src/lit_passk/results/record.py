@@ -111,8 +111,10 @@ def group_records(benchmark: str, group: ScoredGroup, samples: Sequence[int] | N
     ]
 
 
-def settings_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """Every setting that differs, as ``name: stored, given``.
+def settings_differences(
+    stored: Mapping[str, Any], given: Mapping[str, Any], stored_in: str = "the file", given_in: str = "this run"
+) -> list[str]:
+    """Every setting that differs, as ``name: stored in the file, given in this run``, or wherever they are.
 
     Example:
         >>> settings_differences({"seed": 0, "sampling": {"top_p": 1.0}}, {"seed": 1, "sampling": {"top_p": 1}})
@@ -122,7 +124,7 @@ def settings_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) ->
     left, right = dict(flatten_settings(stored)), dict(flatten_settings(given))
     nothing = object()
     return [
-        f"{name}: {_show(left, name)} in the file, {_show(right, name)} in this run"
+        f"{name}: {_show(left, name)} in {stored_in}, {_show(right, name)} in {given_in}"
         for name in dict.fromkeys([*left, *right])
         if left.get(name, nothing) != right.get(name, nothing)
     ]
