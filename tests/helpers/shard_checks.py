@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 
+from lit_passk.policy.checkpoint_names import CheckpointNames
 from lit_passk.policy.lora import LoRA, adapter_off, is_adapter
 from lit_passk.policy.model import load_policy
 from lit_passk.policy.packing import pack
@@ -49,6 +50,28 @@ def whole_tensors_and_memory(args: Sequence[str]) -> None:
         local = sum(p.to_local().numel() for p in parameters)
         assert abs(local - total / 2) <= 0.05 * total, (local, total)
         assert kept < 0.9 * total, f"{kept} numbers were read at once for a policy of {total}"
+
+
+def same_as_loaded_whole(args: Sequence[str]) -> None:
+    """State, buffers, names in a checkpoint and log-probabilities are those of a policy loaded in one process."""
+    mesh = _mesh()
+    for path in args:
+        policy, alone = load_sharded_policy(path, mesh), load_policy(path)
+        expected = alone.model.state_dict()
+        if "glm4_moe" in path:
+            assert any(name.endswith("e_score_correction_bias") for name in expected)
+        tensors = dict(full_tensors(policy.model))
+        assert tensors.keys() == expected.keys()
+        for name, tensor in expected.items():
+            assert torch.equal(tensors[name], tensor), f"{path}: {name}"
+        names, others = CheckpointNames(policy.model), CheckpointNames(alone.model)
+        assert names.tied == others.tied
+        translated = dict(names.translate(tensors.items()))
+        for name, tensor in others.translate(expected.items()):
+            assert torch.equal(translated.pop(name), tensor), f"{path}: {name}"
+        assert not translated
+        batch = _batches(dist.get_rank(), 2)[0]
+        torch.testing.assert_close(policy(batch)[0], alone(batch)[0], rtol=1e-4, atol=1e-5)
 
 
 def _peak_of(load):

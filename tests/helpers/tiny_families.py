@@ -60,6 +60,16 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3_moe": HEADS | EXPERTS,
     "mixtral": HEADS | {"num_local_experts": 4, "sliding_window": None},
     "olmoe": SIZES | {"num_experts": 4, "num_experts_per_tok": 2},
+    "glm4_moe": HEADS
+    | {
+        "n_routed_experts": 4,
+        "n_shared_experts": 1,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 32,
+        "first_k_dense_replace": 1,
+        "n_group": 1,
+        "topk_group": 1,
+    },
     "gpt_oss": HEADS | {"num_local_experts": 4, "num_experts_per_tok": 2},
     # recurrent, alone or between attention
     "mamba": RECURRENT | {"state_size": 8},

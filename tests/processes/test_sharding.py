@@ -6,11 +6,15 @@ import pytest
 import torch
 from helpers import shard_checks
 from helpers.ranks import Ranks
+from helpers.tiny_families import FAMILIES, tiny_model
 from helpers.tiny_policies import tiny_policy, write_policy
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from lit_passk.errors import Refusal
+from lit_passk.policy.checkpoint_reader import CheckpointReader
 from lit_passk.policy.sharding import _Weights, clip_gradients, parameters_on_meta
+from lit_passk.policy.source import policy_config
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +38,41 @@ def test_on_two_ranks(check, policies, tmp_path):
     Ranks(usable, 2, tmp_path, target=check).succeed()
 
 
+def test_families_of_other_names_on_two_ranks(tmp_path):
+    """Experts that lie one by one in the files, persistent buffers, a checkpoint of the base model alone."""
+    folders = []
+    for family in ("qwen3_moe", "mixtral", "olmoe", "glm4_moe", "gemma4_text", "qwen3_next"):
+        tiny_model(family).save_pretrained(tmp_path / family)
+        folders.append(str(tmp_path / family))
+    tiny_model("llama", tie_word_embeddings=True).model.save_pretrained(tmp_path / "base")
+    AutoConfig.for_model("llama", **FAMILIES["llama"], tie_word_embeddings=True).save_pretrained(tmp_path / "base")
+    Ranks([*folders, str(tmp_path / "base")], 2, tmp_path, target=shard_checks.same_as_loaded_whole).succeed()
+
+
+def _filled(folder):
+    config = policy_config(str(folder))
+    with parameters_on_meta():
+        model = AutoModelForCausalLM.from_config(config)
+    _Weights(CheckpointReader(str(folder), config, torch.float32), model).fill(model, torch.device("cpu"))
+
+
 def test_a_checkpoint_that_lacks_a_tensor(policies, tmp_path):
     """Loading by name must not leave a weight without values."""
     folder = copytree(policies[0], tmp_path / "lacking")
     tensors = load_file(folder / "model.safetensors")
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with parameters_on_meta():
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
-    with pytest.raises(ValueError, match=r"no tensor 'model.layers.1.mlp.up_proj.weight'.*save_pretrained"):
-        _Weights(str(folder), model).fill(model, torch.float32, torch.device("cpu"))
+    with pytest.raises(Refusal, match=r"no tensor that LlamaForCausalLM would load as 'model.layers.1.mlp.up_proj"):
+        _filled(folder)
+
+
+def test_a_checkpoint_of_another_shape(policies, tmp_path):
+    folder = copytree(policies[0], tmp_path / "other")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"] = torch.ones(3)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(Refusal, match=r"'model.norm.weight' of .* has shape \(3,\), but .* says \(64,\)"):
+        _filled(folder)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

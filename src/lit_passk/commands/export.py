@@ -6,7 +6,6 @@ import argparse
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers.utils import GENERATION_CONFIG_NAME
 
 from lit_passk import __version__
 from lit_passk.checkpointing.files import (
@@ -27,8 +27,10 @@ from lit_passk.checkpointing.files import (
 )
 from lit_passk.checkpointing.run_folder import find_last
 from lit_passk.errors import Refusal
+from lit_passk.policy.checkpoint_names import skeleton
 from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, peft_config
 from lit_passk.policy.sharding import full_tensors, parameters_on_meta
+from lit_passk.policy.source import generation_settings, resolve_policy
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +72,14 @@ def export(
         ValueError: If the checkpoint is not whole or not of a ``PassKRLModule``, the policy it started from is not
             where it was, or ``out`` is something else than a model's folder.
     """
-    path, out = _find(Path(ckpt_path)), Path(os.path.abspath(out))
+    path, out = _find(Path(ckpt_path).expanduser()), Path(os.path.abspath(Path(out).expanduser()))
     checkpoint = _read(path)
-    source = policy or checkpoint["policy"]
+    source = str(policy or checkpoint["policy"])
     if adapter and not checkpoint["lora"]:
         raise Refusal(f"`--adapter` was given, but {str(path)!r} is not of a run with LoRA.")
     check_replaceable(out)
     try:
+        source = resolve_policy(source)
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise Refusal(
@@ -90,6 +93,9 @@ def export(
             _write_adapter(checkpoint, source, partial)
         else:
             _build(checkpoint, source, getattr(torch, dtype) if dtype else None).save_pretrained(partial)
+            if (settings := generation_settings(source)) is not None:
+                # As it is: transformers loads settings of others that it refuses to save.
+                (partial / GENERATION_CONFIG_NAME).write_text(settings, encoding="utf-8")
         tokenizer.save_pretrained(partial)
         (partial / "README.md").write_text(model_card(checkpoint, str(path), source, adapter))
         put_in_place(partial, out)
@@ -125,15 +131,23 @@ def _build(checkpoint: dict[str, Any], source: str, dtype: torch.dtype | None) -
     if checkpoint["lora"]:
         adapted = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, checkpoint["dtype"]))
         add_adapter(adapted, LoRA(**checkpoint["lora"]))
-        adapted.load_state_dict(state, strict=False)
+        unknown = adapted.load_state_dict(state, strict=False).unexpected_keys
+        if unknown or not state:
+            raise Refusal(
+                f"The checkpoint's adapters do not fit {source!r}, which has no layer for {', '.join(unknown[:3])}. "
+                "Say by `--policy` where the policy is that the run started from."
+            )
         state = dict(full_tensors(adapted))
     kept = dtype or next(values.dtype for values in state.values() if values.is_floating_point())
     with parameters_on_meta():
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source), dtype=kept)
     model.load_state_dict({name: values.to(kept) for name, values in state.items()}, assign=True)
     model.tie_weights()
-    with suppress(OSError):  # a policy without a generation config: the model's defaults
-        model.generation_config = GenerationConfig.from_pretrained(source)
+    # Special tokens alone: the policy's own settings are copied as they are, if it has any.
+    kept_tokens = {
+        name: getattr(model.generation_config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")
+    }
+    model.generation_config = GenerationConfig(**kept_tokens)
     return model
 
 
@@ -141,10 +155,14 @@ def _write_adapter(checkpoint: dict[str, Any], source: str, folder: Path) -> Non
     """The adapter alone, as ``peft`` and vLLM read it."""
     folder.mkdir()
     names = {name: name.replace(f".{ADAPTER}.", ".") for name in checkpoint["state_dict"]}
-    layers = sorted({name.split(".lora_")[0].rpartition(".")[2] for name in names})
-    lora = replace(LoRA(**checkpoint["lora"]), target_modules=layers)
-    model_type = AutoConfig.from_pretrained(source).model_type
-    config = peft_config(lora, model_type, base_model_name_or_path=source, task_type="CAUSAL_LM", inference_mode=True)
+    model = skeleton(source)
+    layers = {name.split(".lora_")[0] for name in names}
+    short = {layer.rpartition(".")[2] for layer in layers}
+    alike = {name for name, _ in model.named_modules() if name.rpartition(".")[2] in short}
+    lora = replace(LoRA(**checkpoint["lora"]), target_modules=sorted(short if alike == layers else layers))
+    config = peft_config(
+        lora, model.config.model_type, base_model_name_or_path=source, task_type="CAUSAL_LM", inference_mode=True
+    )
     config.save_pretrained(str(folder))
     tensors = {f"base_model.model.{new}": checkpoint["state_dict"][old].contiguous() for old, new in names.items()}
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})

@@ -16,6 +16,7 @@ from lit_passk.data.contamination import find_overlaps, warn_about_overlaps
 from lit_passk.data.loader import PromptLoader
 from lit_passk.data.rendering import PromptRenderer
 from lit_passk.errors import Refusal
+from lit_passk.policy.source import no_policy, resolve_policy
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.records import check_problem
 from lit_passk.types import PromptBatch
@@ -32,17 +33,14 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
-    hint = f"The maze cold start is made by `lit-passk sft --config configs/maze_sft_cpu.yaml --out {path}`."
-    if path.startswith((".", "/", "~")) and not Path(path).is_dir():
-        raise Refusal(f"`model.policy` is {path!r}, but there is no such folder. {hint}")
+    source = resolve_policy(path)
     try:
-        return AutoTokenizer.from_pretrained(path)
+        return AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
+        if not Path(source).is_dir():
+            raise no_policy(path) from error
         reason = str(error).splitlines()[0]
-        raise Refusal(
-            f"`model.policy` is {path!r}, but no tokenizer could be loaded from there: {reason}"
-            + ("" if Path(path).is_dir() else f" {hint}")
-        ) from error
+        raise Refusal(f"`model.policy` is {path!r}, but no tokenizer could be loaded from there: {reason}") from error
 
 
 class PromptDataModule(L.LightningDataModule):

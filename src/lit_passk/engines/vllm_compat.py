@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lit_passk.distributed import all_objects
 from lit_passk.engines import vllm_weights
+from lit_passk.engines.limits import position_limit
 from lit_passk.engines.vllm_requests import sampling_fields
 from lit_passk.errors import CannotRun
 from lit_passk.types import Completion, Sampling
@@ -117,7 +118,20 @@ def build_engine(engine_args: dict[str, Any]) -> LLMEngine:
             engine_args = {"distributed_executor_backend": "external_launcher"} | engine_args
         engine = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**engine_args))
     vars(engine)["owns_process_group"] = not distributed
+    _leave_models_of_transformers_usable(engine)
     return engine
+
+
+def _leave_models_of_transformers_usable(engine: LLMEngine) -> None:
+    """Let the policy run, whose class vLLM changes for a model that it runs through transformers (OLMo 2, StarCoder 2).
+
+    Its ``__call__`` then asks for an attribute that only the models built by vLLM have.
+    """
+    [model] = engine.apply_model(lambda model: model)
+    for module in model.modules():
+        kind = type(module)
+        if kind.__module__.startswith("transformers.") and "do_not_compile" in vars(module):
+            kind.do_not_compile = True  # type: ignore[assignment]
 
 
 def close_engine(engine: LLMEngine) -> None:
@@ -204,8 +218,8 @@ def cpu_args(policy_path: str, max_model_len: int | None) -> dict[str, Any]:
     if max_model_len is None:
         from transformers import AutoConfig
 
-        max_model_len = int(AutoConfig.from_pretrained(policy_path).get_text_config().max_position_embeddings)
-    num_batched_tokens = max(max_model_len, MIN_BATCHED_TOKENS)
+        max_model_len = position_limit(AutoConfig.from_pretrained(policy_path))
+    num_batched_tokens = max(max_model_len or 0, MIN_BATCHED_TOKENS)
     return {"enable_chunked_prefill": False, "max_num_batched_tokens": num_batched_tokens, "block_size": 32}
 
 

@@ -43,11 +43,11 @@ class CheckpointNames:
         waiting: dict[str, Tensor] = {}
         block = None
         for name, tensor in named_tensors:
-            if waiting and _block_of(name) != block:
+            if waiting and block_of(name) != block:
                 yield from revert_weight_conversion(self._model, waiting).items()
                 waiting = {}
             if name in self._changed:
-                waiting[name], block = tensor, _block_of(name)
+                waiting[name], block = tensor, block_of(name)
             else:
                 yield name, tensor
         if waiting:
@@ -60,7 +60,7 @@ def skeleton(path: str) -> PreTrainedModel:
         return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path))
 
 
-def _block_of(name: str) -> str:
+def block_of(name: str) -> str:
     """The name up to its first number: ``model.layers.3`` of anything inside that block."""
     parts = name.split(".")
     numbers = [i for i, part in enumerate(parts) if part.isdigit()]

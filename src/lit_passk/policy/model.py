@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lit_passk.errors import Refusal
@@ -19,6 +19,7 @@ from lit_passk.policy.attention import ATTENTION, PackedLayout
 from lit_passk.policy.logprobs import Chunk, logits_to_logprobs, token_logprobs
 from lit_passk.policy.packing import PackedBatch, TokenCosts
 from lit_passk.policy.plain import plain_token_logprobs
+from lit_passk.policy.source import no_policy, policy_config, resolve_policy
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,9 @@ class CausalPolicy(nn.Module):
     """Root module of the policy: everything FSDP2 must unshard happens inside its forward.
 
     Args:
-        model: A Hugging Face causal language model; stays reachable as ``model``. Its attention is replaced by
-            ``packed_attention``, which without a packed micro-batch computes what the model did before.
+        model: A Hugging Face causal language model; stays reachable as ``model``. It should have no dropout (see
+            ``policy_config``): log-probabilities in training are compared with sampled ones. Its attention is replaced
+            by ``packed_attention``, which without a packed micro-batch computes what the model did before.
         kernels: ``fast``, or ``plain`` for the stock operations of ``plain.py``: slower, and in float32 with the same
             numbers up to rounding. May be set later as the attribute ``kernels``.
     """
@@ -122,11 +124,18 @@ class CausalPolicy(nn.Module):
 def _token_costs(model: PreTrainedModel) -> TokenCosts:
     """What attention and logits cost beside the blocks' matrix products; for ``pack``."""
     config = model.config.get_text_config()
-    heads = getattr(config, "num_attention_heads", 0)  # Mamba has none
-    width = heads * (getattr(config, "head_dim", None) or config.hidden_size // max(1, heads))
     blocks = decoder_blocks(model)
     per_token = max(1, sum(p.numel() for block in blocks for p in block.parameters() if p.ndim > 1))
-    return TokenCosts(pair=2 * width * len(blocks) / per_token, head=config.vocab_size * config.hidden_size / per_token)
+    widths = sum(_attention_width(config, index) for index in range(len(blocks)))
+    return TokenCosts(pair=2 * widths / per_token, head=config.vocab_size * config.hidden_size / per_token)
+
+
+def _attention_width(config: PreTrainedConfig, index: int) -> int:
+    """Heads times their size in one layer; 0 in a model without attention."""
+    layers = getattr(config, "per_layer_config", ())  # sizes may differ from layer to layer
+    config = layers[index] if index < len(layers) else config
+    heads = getattr(config, "num_attention_heads", 0)  # Mamba has none
+    return heads * (getattr(config, "head_dim", None) or config.hidden_size // max(1, heads))
 
 
 @cache
@@ -164,21 +173,22 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
         ValueError: If there is no such folder and the hub gives no such model.
     """
     keep_freed_memory()
-    folder = Path(path).expanduser()
-    missing = ValueError(
-        f"No model at {str(path)!r}: neither a folder nor a model the hub gives us. `lit-passk sft --config "
-        f"configs/maze_sft_cpu.yaml --out {path}` makes the shipped maze cold start."
-    )
-    looks_local = str(path).startswith((".", "~", "/")) or len(folder.parts) > 2
-    if looks_local and not folder.is_dir():
-        raise missing  # without asking the hub, which takes a minute where there is no network
+    source = resolve_policy(path)
     try:
-        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, **kwargs)
+        model = AutoModelForCausalLM.from_pretrained(source, config=policy_config(source), dtype=dtype, **kwargs)
     except OSError as error:
-        if folder.is_dir():
+        if Path(source).is_dir():
             raise  # it lacks something: the message says what
-        raise missing from error
-    return CausalPolicy(model).train()
+        raise no_policy(path) from error
+    return CausalPolicy(without_noise(model)).train()
+
+
+def without_noise(model: PreTrainedModel) -> PreTrainedModel:
+    """Switch off dropout layers that do not ask the configuration, so that training and sampling see one model."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    return model
 
 
 def keep_freed_memory() -> None:

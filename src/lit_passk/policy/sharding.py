@@ -5,22 +5,20 @@ Decoder blocks are one unit each; ``CausalPolicy`` is the root, which owns what 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from lit_passk.distributed import named
 from lit_passk.errors import Refusal
+from lit_passk.policy.checkpoint_reader import CheckpointReader
 from lit_passk.policy.lora import (
     ADAPTER,
     LoRA,
@@ -31,7 +29,8 @@ from lit_passk.policy.lora import (
     is_adapter,
     merged_weight,
 )
-from lit_passk.policy.model import CausalPolicy, decoder_blocks, load_policy
+from lit_passk.policy.model import CausalPolicy, decoder_blocks, load_policy, without_noise
+from lit_passk.policy.source import policy_config, resolve_policy
 
 
 def load_sharded_policy(
@@ -55,17 +54,21 @@ def load_sharded_policy(
     Raises:
         ValueError: If the checkpoint lacks a weight of the model.
     """
+    path = resolve_policy(path)
+    config = policy_config(path)
+    reader = CheckpointReader(path, config, dtype)
     with parameters_on_meta():
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path), dtype=dtype)
+        model = without_noise(AutoModelForCausalLM.from_config(config, dtype=dtype))
         if lora is not None:
             add_adapter(model, lora)
     policy = CausalPolicy(model).train()
     device = torch.device("cuda", torch.cuda.current_device()) if mesh.device_type == "cuda" else torch.device("cpu")
     precision = MixedPrecisionPolicy(param_dtype=compute_dtype, reduce_dtype=torch.float32)
-    weights = _Weights(path, model)
+    weights = _Weights(reader, model)
     for unit in [*decoder_blocks(model), policy]:
-        weights.fill(unit, dtype, device)
+        weights.fill(unit, device)
         fully_shard(unit, mesh=mesh, mp_policy=precision)
+    vars(model)["_weight_conversions"] = reader.conversions  # as `from_pretrained` leaves them
     return policy
 
 
@@ -91,10 +94,9 @@ def load_on_ranks(
 class _Weights:
     """Puts a checkpoint's tensors into a model whose parameters have no values yet, module by module."""
 
-    def __init__(self, path: str, model: PreTrainedModel) -> None:
-        self.path = path
-        self.files = _tensor_files(path)
-        self.prefix = model.base_model_prefix + "."
+    def __init__(self, reader: CheckpointReader, model: PreTrainedModel) -> None:
+        self.reader = reader
+        self.model = model
         self.names: dict[int, list[str]] = {}  # a tied parameter has several
         self.homes: dict[str, tuple[nn.Module, str]] = {}
         for module_name, module in model.named_modules():
@@ -102,57 +104,34 @@ class _Weights:
                 name = f"{module_name}.{short}" if module_name else short
                 self.homes[name] = module, short
                 self.names.setdefault(id(parameter), []).append(name)
-        self.open: dict[str, Any] = {}
+        self.buffers = {id(buffer): name for name, buffer in model.named_buffers()}
 
-    def fill(self, unit: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
-        """Give values to the parameters of ``unit`` that have none."""
-        for parameter in list(unit.parameters()):
-            if parameter.device.type != "meta":
-                continue
+    def fill(self, unit: nn.Module, device: torch.device) -> None:
+        """Give values to the parameters of ``unit`` that have none, and to its buffers that the checkpoint holds."""
+        parameters = [p for p in unit.parameters() if p.device.type == "meta"]
+        wanted = [base_name(n) for p in parameters for n in self.names[id(p)] if not is_adapter(n)]
+        buffers = {self.buffers[id(buffer)]: buffer for buffer in unit.buffers() if id(buffer) in self.buffers}
+        values = self.reader.read([*wanted, *buffers])
+        for parameter in parameters:
             names = self.names[id(parameter)]
             if is_adapter(names[0]):
-                values = initial_adapter(names[0], parameter.shape).to(device)
+                filled = initial_adapter(names[0], parameter.shape)
             else:
-                values = self._read(names, parameter.shape).to(device, dtype)
-            filled = nn.Parameter(values, requires_grad=parameter.requires_grad)
+                filled = self._one_of(values, [base_name(name) for name in names]).to(parameter.dtype)
+            filled = nn.Parameter(filled.to(device), requires_grad=parameter.requires_grad)
             for module, short in (self.homes[name] for name in names):
                 setattr(module, short, filled)
+        for name in buffers.keys() & values.keys():
+            buffers[name].copy_(values[name])
 
-    def _read(self, names: list[str], shape: torch.Size) -> Tensor:
-        for name in map(base_name, names):
-            for candidate in (name, name.removeprefix(self.prefix)):
-                if candidate in self.files:
-                    file = self.files[candidate]
-                    if file not in self.open:
-                        self.open[file] = safe_open(file, framework="pt")
-                    values = self.open[file].get_tensor(candidate)
-                    if values.shape != shape:
-                        raise Refusal(
-                            f"{candidate!r} of {self.path!r} has shape {tuple(values.shape)}, but the model's "
-                            f"configuration says {tuple(shape)}."
-                        )
-                    return values
+    def _one_of(self, values: dict[str, Tensor], names: list[str]) -> Tensor:
+        for name in names:
+            if name in values:
+                return values[name]
         raise Refusal(
-            f"{self.path!r} has no tensor {names[0]!r}. Sharded loading reads tensors by the model's own names: load "
-            "the model with transformers once, write it with `save_pretrained` and train from that folder."
+            f"{self.reader.path!r} has no tensor that {type(self.model).__name__} would load as {names[0]!r}. The "
+            "folder's config.json and its weights do not belong together."
         )
-
-
-def _tensor_files(path: str) -> dict[str, str]:
-    """Which safetensors file holds which tensor."""
-    folder = Path(path)
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-
-        folder = Path(snapshot_download(path, allow_patterns=["*.safetensors", "*.safetensors.index.json"]))
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        return {name: str(folder / file) for name, file in json.loads(index.read_text())["weight_map"].items()}
-    single = folder / "model.safetensors"
-    if not single.is_file():
-        raise Refusal(f"{path!r} holds no model.safetensors, which sharded loading reads tensor by tensor.")
-    with safe_open(single, framework="pt") as file:
-        return dict.fromkeys(file.keys(), str(single))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.errors import Refusal
 from lit_passk.policy.sharding import full_tensors
+from lit_passk.policy.source import end_token_ids
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.sampling import sample_and_score
 from lit_passk.scoring.scorer import Scorer
@@ -176,15 +177,10 @@ def _progress(name: str, total: int, show: bool) -> tqdm:
 
 
 def eos_token_ids(tokenizer: PreTrainedTokenizerBase, policy_path: str) -> list[int]:
-    """Token ids that end a completion: the tokenizer's, and those of the policy's generation config."""
-    from transformers import GenerationConfig
-
-    ids = set() if tokenizer.eos_token_id is None else {tokenizer.eos_token_id}
-    try:
-        configured = GenerationConfig.from_pretrained(policy_path).eos_token_id
-    except OSError:
-        configured = None  # a folder without generation_config.json
-    ids |= {configured} if isinstance(configured, int) else set(configured or ())
+    """Token ids that end a completion: the tokenizer's, and those that transformers' ``generate`` would stop at."""
+    ids = end_token_ids(policy_path)
+    if tokenizer.eos_token_id is not None:
+        ids.add(tokenizer.eos_token_id)
     if not ids:
-        raise Refusal(f"Neither the tokenizer nor the generation config of {policy_path!r} names an end token.")
+        raise Refusal(f"Neither the tokenizer nor the configuration of {policy_path!r} names an end token.")
     return sorted(ids)

@@ -29,8 +29,6 @@ class Architecture:
             model = AutoModelForCausalLM.from_config(config)
         text = config.get_text_config()
         blocks = decoder_blocks(model)
-        heads = text.num_attention_heads
-        head_dim = getattr(text, "head_dim", None) or text.hidden_size // heads
         inner = getattr(text, "intermediate_size", None) or getattr(text, "n_inner", None) or 4 * text.hidden_size
         return cls(
             params=sum(p.numel() for p in model.parameters()),
@@ -38,13 +36,19 @@ class Architecture:
             blocks=len(blocks),
             hidden=text.hidden_size,
             inner=inner,
-            kv_width=(getattr(text, "num_key_value_heads", None) or heads) * head_dim,
+            kv_width=max(_kv_width(layer) for layer in getattr(text, "per_layer_config", [text])),
         )
 
     @property
     def rest(self) -> int:
         """Parameters outside the blocks: embeddings, last norm, head."""
         return self.params - self.blocks * self.block_params
+
+
+def _kv_width(layer: PreTrainedConfig) -> int:
+    heads = getattr(layer, "num_attention_heads", 0)
+    head_dim = getattr(layer, "head_dim", None) or layer.hidden_size // max(1, heads)
+    return (getattr(layer, "num_key_value_heads", None) or heads) * head_dim
 
 
 @dataclass(frozen=True, kw_only=True)
