@@ -131,7 +131,7 @@ def _leave_models_of_transformers_usable(engine: LLMEngine) -> None:
     for module in model.modules():
         kind = type(module)
         if kind.__module__.startswith("transformers.") and "do_not_compile" in vars(module):
-            kind.do_not_compile = True  # type: ignore[assignment]
+            kind.do_not_compile = True  # type: ignore[attr-defined]
 
 
 def close_engine(engine: LLMEngine) -> None:
