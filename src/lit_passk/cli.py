@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -16,13 +16,13 @@ LIGHTNING = {
     "test": "the same, logged under test/",
     "predict": "write completions with their scores to JSON lines (`rollout.results`)",
 }
-OTHERS = {  # command: (module, function taking the options, what it does)
-    "sft": ("commands.train", "sft", "cold-start a small policy on a task's demonstrations"),
-    "report": ("commands.report", "main", "tables, curves and a page to look through, from result files"),
-    "rescore": ("commands.rescore", "main", "judge the completions of a result file again, without sampling"),
-    "export": ("commands.export", "main", "write a Hugging Face folder from a checkpoint"),
-    "plan": ("commands.plan", "main", "memory, time and traffic that a configuration needs, by arithmetic"),
-    "doctor": ("commands.doctor", "main", "what is installed, what will run, and whether engine and policy agree"),
+OTHERS = {  # each is `main(options)` of the module of its name in `commands`
+    "sft": "cold-start a small policy on a task's demonstrations",
+    "report": "tables, curves and a page to look through, from result files",
+    "rescore": "judge the completions of a result file again, without sampling",
+    "export": "write a Hugging Face folder from a checkpoint",
+    "plan": "memory, time and traffic that a configuration needs, by arithmetic",
+    "doctor": "what is installed, what will run, and whether engine and policy agree",
 }
 
 
@@ -39,33 +39,29 @@ def main(args: Sequence[str] | None = None) -> None:
     if not args or args[0] in ("-h", "--help"):
         print(overview())
         return
-    command, options = args[0], args[1:]
+    command = args[0]
     if command not in LIGHTNING and command not in OTHERS:
         sys.exit(f"lit-passk: error: there is no command {command!r}.\n\n{overview()}")
     here = str(Path.cwd())
     if here not in sys.path:  # as with `python -m`: a `class_path` may lie in the folder one works in
         sys.path.append(here)
-    status: object = None
+    module, options = ("train", args) if command in LIGHTNING else (command, args[1:])
     try:
-        if command in LIGHTNING:
-            import_module("lit_passk.commands.train").run(args)
-        else:
-            module, function, _ = OTHERS[command]
-            handler: Callable[[list[str]], object] = getattr(import_module(f"lit_passk.{module}"), function)
-            status = handler(options)
+        status: int | None = import_module(f"lit_passk.commands.{module}").main(options)
     except Exception as error:
         refusal = _refusal(error)
         if refusal is None:
             raise
         print(f"lit-passk: error: {refusal}", file=sys.stderr)
         sys.exit(2)
-    if isinstance(status, int) and status != 0:
+    if status:
         sys.exit(status)
 
 
 def overview() -> str:
     """One line a command."""
-    rows = [("sft", OTHERS["sft"][2]), *LIGHTNING.items(), *((n, o[2]) for n, o in OTHERS.items() if n != "sft")]
+    first, *others = OTHERS.items()  # in the order in which one uses them
+    rows = [first, *LIGHTNING.items(), *others]
     return "\n".join(
         [
             "Pass@k Training of language models.",

@@ -37,6 +37,9 @@ def test_problems_are_told_with_status_2(two_runs, tmp_path, capsys):
     assert "exactly two result files" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([str(two_runs[0]), "--k", "0"])
+    with pytest.raises(SystemExit):
+        main([str(two_runs[0]), "--confidence", "95"])
+    assert "must be between 0 and 1, but is 95.0" in capsys.readouterr().err
     empty = tmp_path / "empty.jsonl"
     empty.write_bytes(two_runs[0].read_bytes().split(b"\n", 1)[0] + b"\n")
     with pytest.raises(ValueError, match="holds no completions yet"):

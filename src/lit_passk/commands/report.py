@@ -20,19 +20,19 @@ from lit_passk.results import Results, load_results
 from lit_passk.results.record import flatten_settings, settings_differences
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None) -> int:
     """Run ``lit-passk report``.
 
     Args:
-        argv: The arguments after ``report``; None takes the process's own.
+        args: The arguments after ``report``; None takes the process's own.
 
     Returns:
         The exit status: 0, or 2 when a file cannot be read or compared, with the reason on stderr.
     """
-    args = _parser().parse_args(argv)
+    options = _parser().parse_args(args)
     try:
-        report(args.results, args.out, args.k, args.compare, args.confidence, args.max_chars)
-    except (ValueError, OSError) as error:
+        report(options.results, options.out, options.k, options.compare, options.confidence, options.max_chars)
+    except (Refusal, OSError) as error:
         print(f"lit-passk report: {error}", file=sys.stderr)
         return 2
     return 0
@@ -89,11 +89,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="folder for report.md, .csv, .png and .html; without it only print")
     parser.add_argument("--k", type=_positive, nargs="+", metavar="K", help="values of k; powers of two by default")
     parser.add_argument("--compare", action="store_true", help="paired differences of two files, the baseline first")
-    parser.add_argument("--confidence", type=float, default=0.95, help="of all intervals, in (0, 1); default 0.95")
+    parser.add_argument("--confidence", type=_share, default=0.95, help="of all intervals, in (0, 1); default 0.95")
     parser.add_argument(
         "--max-chars", type=_positive, default=20_000, help="longest completion in the page; default 20000"
     )
     return parser
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1, but is {number}")
+    return number
 
 
 def _positive(text: str) -> int:

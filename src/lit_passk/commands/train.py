@@ -1,10 +1,9 @@
-"""The commands that train and evaluate: ``lit-passk sft | fit | validate | test | predict``, by LightningCLI."""
+"""The commands that train and evaluate: ``lit-passk fit | validate | test | predict``, by LightningCLI."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +36,11 @@ from lit_passk.callbacks import (
     RolloutCallback,
     StopTogether,
 )
-from lit_passk.checkpointing.files import CheckpointFiles, check_replaceable
-from lit_passk.checkpointing.run_folder import FolderLock, check_own, last_checkpoint
-from lit_passk.data import DemonstrationDataModule, PromptDataModule
+from lit_passk.checkpointing.files import CheckpointFiles
+from lit_passk.checkpointing.run_folder import check_own, last_checkpoint
+from lit_passk.data import PromptDataModule
 from lit_passk.errors import Refusal
-from lit_passk.modules import PassKRLModule, SFTModule
+from lit_passk.modules import PassKRLModule
 
 
 class LitPassKCLI(LightningCLI):
@@ -152,7 +151,7 @@ TRAINER_DEFAULTS = {
 }
 
 
-def run(args: Sequence[str]) -> None:
+def main(args: Sequence[str]) -> None:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; ``args`` starts with the command."""
     quieten()
     command = args[0]
@@ -177,38 +176,6 @@ def run(args: Sequence[str]) -> None:
         },
         args=list(args),
     )
-
-
-class SFTCLI(LightningCLI):
-    """The cold start: fit, then write the policy to ``--out``."""
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add ``--out``."""
-        parser.add_argument("--out", type=str, required=True, help="Folder to write the policy to.")
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
-        parser.set_defaults({"trainer.max_epochs": -1, "trainer.log_every_n_steps": 10})
-
-
-def sft(args: Sequence[str]) -> None:
-    """Run ``lit-passk sft``; ``args`` are its options."""
-    quieten()
-    cli = SFTCLI(
-        SFTModule,
-        DemonstrationDataModule,
-        run=False,
-        seed_everything_default=0,
-        save_config_callback=None,
-        parser_kwargs={"prog": "lit-passk sft", "usage": "lit-passk sft [--config FILE] [--KEY VALUE ...] --out DIR"},
-        args=list(args),
-    )
-    out = Path(cli.config.out)
-    check_replaceable(out, models=False)
-    with ExitStack() as stack:
-        if cli.trainer.is_global_zero:
-            stack.callback(FolderLock(out.with_name(f".{out.name}.lock"), f"`--out` {cli.config.out!r}").release)
-        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-        cli.model.export(out)
-    print(f"wrote {out}")
 
 
 def quieten() -> None:
