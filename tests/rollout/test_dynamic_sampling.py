@@ -24,7 +24,7 @@ from lit_passk.advantages import (
 from lit_passk.data.loader import PromptLoader
 from lit_passk.modules import compute_advantages
 from lit_passk.rollout.dynamic_sampling import DynamicSampling, has_advantage
-from lit_passk.rollout.source import Step
+from lit_passk.rollout.step import Step
 from lit_passk.tasks.base import Task
 from lit_passk.types import Problem, PromptBatch, Sampling, Score, ScoredGroup
 

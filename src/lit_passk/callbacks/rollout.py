@@ -22,7 +22,8 @@ from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.on_policy import OnPolicy
 from lit_passk.rollout.parity import ParityCheck
 from lit_passk.rollout.sampler import Sampler, eos_token_ids
-from lit_passk.rollout.source import RolloutSource, RunSettings, Step
+from lit_passk.rollout.source import RolloutSource, RunSettings
+from lit_passk.rollout.step import Step
 from lit_passk.types import PromptBatch, Sampling
 
 if TYPE_CHECKING:

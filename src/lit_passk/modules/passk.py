@@ -189,7 +189,15 @@ class PassKRLModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the number of RL steps, random numbers and what an export wants to know; a collective."""
-        add_run_state(self, checkpoint)
+        add_run_state(
+            checkpoint,
+            rl_step=self.rl_step,
+            policy=self.policy_path,
+            dtype=self.compute.dtype,
+            lora=self.lora,
+            config=self.config_yaml,
+            metrics=self.trainer.callback_metrics,
+        )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the number of RL steps; random states wait until training starts."""

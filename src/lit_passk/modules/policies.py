@@ -33,6 +33,8 @@ class Compute:
             pieces.
         gradient_sync: Under sharding, reduce gradients over ranks in the ``last`` micro-batch of an update (little
             traffic, but until then each rank holds whole gradients) or in ``every`` one (no rank ever does).
+        kernels: ``fast``, or ``plain`` for stock operations of torch without custom gradients: slower and the same up
+            to rounding, for when a loss looks wrong.
     """
 
     token_budget: int = 16384
@@ -41,6 +43,7 @@ class Compute:
     compile_blocks: bool = False
     max_saved_logits_mib: int = 256
     gradient_sync: Literal["last", "every"] = "last"
+    kernels: Literal["fast", "plain"] = "fast"
 
     def __post_init__(self) -> None:
         if self.token_budget < 1 or self.max_saved_logits_mib < 0:
@@ -65,6 +68,7 @@ def build_policy(
     compute_dtype = torch.bfloat16 if precision == "bf16-mixed" else None
     policy = load_on_ranks(path, mesh, getattr(torch, compute.dtype), compute_dtype, lora)
     policy.kept_logits_mib = compute.max_saved_logits_mib
+    policy.kernels = compute.kernels
     if compute.activation_checkpointing:
         policy.checkpoint_activations()
     if compute.compile_blocks:
@@ -74,8 +78,7 @@ def build_policy(
 
 def build_reference(path: str, compute: Compute, mesh: DeviceMesh | None, precision: str) -> CausalPolicy:
     """Load the initial policy a second time, frozen and in evaluation mode."""
-    compute_dtype = torch.bfloat16 if precision == "bf16-mixed" else None
-    return load_on_ranks(path, mesh, getattr(torch, compute.dtype), compute_dtype).eval().requires_grad_(False)
+    return build_policy(path, compute, mesh, precision).eval().requires_grad_(False)
 
 
 def pack_step(

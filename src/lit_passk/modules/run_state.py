@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_info
 
@@ -11,25 +12,28 @@ from lit_passk.checkpointing.files import random_states
 from lit_passk.modules.policies import Compute
 from lit_passk.policy.lora import LoRA, is_adapter
 
-if TYPE_CHECKING:
-    from lit_passk.modules.passk import PassKRLModule
 
-
-def add_run_state(module: PassKRLModule, checkpoint: dict[str, Any]) -> None:
+def add_run_state(
+    checkpoint: dict[str, Any],
+    *,
+    rl_step: int,
+    policy: str,
+    dtype: str,
+    lora: LoRA | None,
+    config: str,
+    metrics: Mapping[str, Any],
+) -> None:
     """Add the number of RL steps, every rank's random numbers and what an export wants to know; a collective.
 
     With LoRA only the adapters' weights stay in the checkpoint.
     """
-    lora = module.lora
-    checkpoint["rl_step"] = module.rl_step
+    checkpoint["rl_step"] = rl_step
     checkpoint["random_states"] = random_states()
-    checkpoint["policy"] = module.policy_path
-    checkpoint["dtype"] = module.compute.dtype
+    checkpoint["policy"] = policy
+    checkpoint["dtype"] = dtype
     checkpoint["lora"] = asdict(lora) if lora is not None else None
-    checkpoint["config"] = module.config_yaml
-    checkpoint["metrics"] = {
-        name: float(value) for name, value in module.trainer.callback_metrics.items() if name != "step"
-    }
+    checkpoint["config"] = config
+    checkpoint["metrics"] = {name: float(value) for name, value in metrics.items() if name != "step"}
     if lora is not None:
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: values for name, values in state.items() if is_adapter(name)}

@@ -12,7 +12,8 @@ from lit_passk.distributed import all_cat, all_sum
 from lit_passk.errors import Refusal
 from lit_passk.rollout.collate import collate_rollouts, scored
 from lit_passk.rollout.sampler import Sampler
-from lit_passk.rollout.source import RolloutSource, RunSettings, Step
+from lit_passk.rollout.source import RolloutSource, RunSettings
+from lit_passk.rollout.step import Step
 from lit_passk.types import PromptBatch, RolloutBatch, ScoredGroup
 
 

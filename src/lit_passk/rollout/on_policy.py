@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lit_passk.rollout.sampler import Sampler
-from lit_passk.rollout.source import RolloutSource, Step
+from lit_passk.rollout.source import RolloutSource
+from lit_passk.rollout.step import Step
 from lit_passk.types import RolloutBatch
 
 

@@ -14,13 +14,13 @@ from lit_passk.policy.sharding import full_tensors
 from lit_passk.policy.source import end_token_ids
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.sampling import sample_and_score
+from lit_passk.rollout.step import Step
 from lit_passk.scoring.scorer import Scorer
 from lit_passk.types import PromptBatch, RolloutBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from lit_passk.rollout.source import Step
     from lit_passk.tasks.base import Task
 
 

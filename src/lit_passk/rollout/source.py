@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lit_passk.advantages import AdvantageStrategy
-from lit_passk.functional.random import derive_seed
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.sampler import Sampler
-from lit_passk.types import PromptBatch, RolloutBatch, Sampling
-
-if TYPE_CHECKING:
-    from lit_passk.data.loader import PromptLoader
+from lit_passk.rollout.step import Step
+from lit_passk.types import RolloutBatch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,31 +40,6 @@ class RunSettings:
         """Most wrong completions that the strategy asks of a group at any step of the run."""
         steps = range(self.first_step, max(self.max_steps, self.first_step + 1))
         return max(self.strategy.min_wrong(step, self.max_steps) for step in steps)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """The RL step that rollouts are wanted for, on this rank."""
-
-    number: int
-    """RL step, from 0; also the version of the policy's weights."""
-    batch: PromptBatch
-    """This rank's prompts."""
-    loader: PromptLoader
-    """Where they are from: has the next step's prompts, and further ones."""
-    sampling: Sampling
-    """How to sample."""
-    seed: int
-    """Base of all sampling seeds of the run."""
-    min_wrong: int
-    """Wrong completions, besides a correct one, that a group needs for a non-zero advantage."""
-    is_last: bool
-    """Whether the run ends with this step."""
-
-    def seeds(self, batch: PromptBatch, number: int | None = None) -> list[int]:
-        """Return one base seed per prompt: of the run's seed, the RL step (this one by default) and the problem."""
-        step = self.number if number is None else number
-        return [derive_seed(self.seed, "train", step, batch.name, index) for index in batch.indices]
 
 
 class RolloutSource(ABC):
