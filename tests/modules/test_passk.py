@@ -14,6 +14,7 @@ from lit_passk.losses.correction import RolloutCorrection
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.policies import Compute, pack_step
 from lit_passk.modules.training_batch import TrainingBatch
+from lit_passk.policy import attention
 from lit_passk.policy.model import load_policy
 from lit_passk.policy.packed_batch import PackedBatch
 from lit_passk.rollout.collate import collate_rollouts
@@ -305,3 +306,12 @@ def test_missing_rollouts_are_an_error(maze_policy):
 def test_bad_settings(settings):
     with pytest.raises(ValueError, match="at least 1"):
         PassKRLModule("x", **settings)
+
+
+def test_the_plain_kernels_by_a_setting(maze_policy, monkeypatch):
+    monkeypatch.setattr(attention, "shared_prompt_attention", None)  # the fast path would call it
+    rollouts = scripted_rollouts(REWARDS)
+    module = make(maze_policy, compute=Compute(kernels="plain", token_budget=25))
+    train(module, rollouts)
+    advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
+    assert_same(gradient_of(module, maze_policy), plain_gradient(maze_policy, rollouts, advantages))
