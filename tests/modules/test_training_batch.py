@@ -10,6 +10,8 @@ from helpers.shares import AGGREGATIONS, NUM_MINIBATCHES, REWARDS, SHARES, colle
 from lit_passk.modules.training_batch import collect
 from lit_passk.policy.packing import pack
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory):

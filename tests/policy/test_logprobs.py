@@ -160,6 +160,7 @@ def test_without_entropy_the_rest_is_the_same():
     torch.testing.assert_close(torch.autograd.grad(logprobs.sum(), inputs), torch.autograd.grad(full.sum(), inputs))
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("chunk", CHUNKS)
 def test_several_tokens_may_have_one_predictor(chunk):
     inputs, labels, upstream = case(torch.float64, bias=False)

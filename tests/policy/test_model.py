@@ -61,6 +61,7 @@ def test_untrained_tokens_are_context_alone(family, dtype, tolerance, token_budg
     assert_same(policy, model, found, expected, tolerance)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("family", ["qwen2 with windows", "gemma2"])
 def test_equals_it_by_flex_attention(family, monkeypatch):
     # What runs compiled on CUDA, here as its uncompiled definition. Torch has a backward pass for it on the CPU too,
@@ -165,6 +166,7 @@ def test_head_in_chunks_gives_the_same(monkeypatch):
     assert_same(policy, model, packed(policy, step), padded(model, step))
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("by_flex", [False, True], ids=["by SDPA", "by FlexAttention"])
 @pytest.mark.parametrize("family", ["llama", "qwen2 with windows", "gemma2", "gpt2"])
 def test_empty_batch_takes_part_with_zero_gradients(family, by_flex, monkeypatch):

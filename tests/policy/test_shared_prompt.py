@@ -40,6 +40,7 @@ def compare(prompt_lengths, fed_lengths, prompt_of, dtype, heads=2, size=8, **to
     )
 
 
+@pytest.mark.seconds
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.integers(1, 20), st.lists(st.integers(0, 20), max_size=5)), min_size=1, max_size=4))
 def test_equals_attention_one_token_at_a_time(groups):
@@ -48,6 +49,7 @@ def test_equals_attention_one_token_at_a_time(groups):
     compare([length for length, _ in groups], fed, prompt_of, torch.float64, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.seconds
 def test_many_equal_groups_share_calls():
     fed = [3 + i % 7 for i in range(40)]
     prompt_of = [i // 5 for i in range(40)]

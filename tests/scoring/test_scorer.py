@@ -33,6 +33,8 @@ from lit_passk.scoring.server import MEMORY_LIMIT
 from lit_passk.tasks.scores import score_of
 from lit_passk.types import Completion, CompletionText, Problem, PromptBatch, Sampling, Score
 
+pytestmark = pytest.mark.seconds
+
 PATIENT = 60.0  # never reached, however busy the machine is
 HASTY = 2.0
 TASK = Obedient()

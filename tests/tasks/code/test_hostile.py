@@ -15,6 +15,8 @@ from helpers.sandbox import adopt_orphans, descendants, left_over, require_sandb
 from lit_passk.tasks.code import CodeTask
 from lit_passk.tasks.code.sandbox.sandbox import Limits
 
+pytestmark = pytest.mark.seconds
+
 require_sandbox()
 
 NUMBERS = (3, 5, 7)

@@ -14,6 +14,8 @@ from lit_passk.scoring.scorer import Scorer
 from lit_passk.tasks.code import CodeTask
 from lit_passk.tasks.code.sandbox.sandbox import Limits
 
+pytestmark = pytest.mark.seconds
+
 require_sandbox()
 
 CODE = DATA / "code"

@@ -17,6 +17,8 @@ from helpers.sandbox import adopt_orphans, descendants, left_over, require_sandb
 from lit_passk.tasks.code.judge import judge
 from lit_passk.tasks.code.sandbox.sandbox import Limits, Sandbox
 
+pytestmark = pytest.mark.seconds
+
 require_sandbox()
 
 FAST = Limits(seconds=1, total_seconds=10, memory_mb=256)
@@ -223,7 +225,7 @@ def test_without_bubblewrap_nothing_runs_unless_told_so(tmp_path):
     path.write_text(f'{{"problem": "Add one.", "tests": {tests}}}')
     refused = python(code.replace("sys.argv[0] or ", "") % (str(path), False), PATH=str(tmp_path))
     assert refused.returncode != 0
-    assert "RuntimeError: Code can only be scored in a sandbox, and bubblewrap is not installed" in refused.stderr
+    assert "CannotRun: Code can only be scored in a sandbox, and bubblewrap is not installed" in refused.stderr
     assert "unsafe_no_sandbox" in refused.stderr
     told = python(code.replace("sys.argv[0] or ", "") % (str(path), True), PATH=str(tmp_path))
     assert told.stdout.split() == ["True", "False"], told.stderr
@@ -252,7 +254,7 @@ def test_a_sandbox_that_does_not_start_is_an_error_and_no_verdict(tmp_path):
             parent.chmod(parent.stat().st_mode | 0o011)
     path = stub(tmp_path, "--disable-userns --size --seccomp", "echo no namespaces for you >&2; exit 1")
     refused = python("from lit_passk.tasks.code.judge import check_sandbox; check_sandbox()", PATH=path)
-    assert "RuntimeError: Code can only be scored in a sandbox, and that does not work here" in refused.stderr
+    assert "CannotRun: Code can only be scored in a sandbox, and that does not work here" in refused.stderr
     assert "no namespaces for you" in refused.stderr
     later = """
         import lit_passk.tasks.code.task as code

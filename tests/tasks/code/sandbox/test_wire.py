@@ -25,6 +25,8 @@ from lit_passk.tasks.code.sandbox.inside.wire import (
     send,
 )
 
+pytestmark = pytest.mark.seconds
+
 SCALARS = (
     st.none()
     | st.booleans()
