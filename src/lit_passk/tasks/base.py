@@ -38,7 +38,7 @@ class Task(ABC):
         ...         price = 1.0 if completion.truncated else 0.25 * max(0, completion.num_tokens - 8)
         ...         return replace(score, reward=max(0.0, score.reward - price))
         >>> task = ShortTimes()
-        >>> task.score(task[3], CompletionText(" 21", num_tokens=10))
+        >>> task.score(task[3], CompletionText(" 21", num_tokens=10))  # exact: as given
         Score(reward=0.5, correct=True, answer='21', error=None)
 
     """

@@ -33,7 +33,7 @@ def score_of(task: Task, problem: Problem, completion: CompletionText | str) -> 
         ...
         ...     def score(self, problem, completion):
         ...         return Score(reward=np.float32(0.5), correct=np.True_, answer=len(completion))
-        >>> score_of(Longest(), Problem(id="1", prompt="?", answer=""), "word")
+        >>> score_of(Longest(), Problem(id="1", prompt="?", answer=""), "word")  # exact: as given
         Score(reward=0.5, correct=True, answer='4', error=None)
 
     """
