@@ -33,7 +33,7 @@ class AdaptiveEntropy(PassKStrategy):
         >>> correct = torch.tensor([[True, False, False, False], [True, False, False, False]])
         >>> entropy = torch.tensor([[0.9, 1.1, 1.0, 1.2], [0.2, 0.1, 0.3, 0.2]])
         >>> context = GroupContext(
-        ...     prompt_ids=torch.tensor([0, 1]),
+        ...     problem_ids=torch.tensor([0, 1]),
         ...     correct=correct,
         ...     entropy=entropy,
         ...     logprob_sum=-10 * entropy,

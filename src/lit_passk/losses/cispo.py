@@ -22,7 +22,7 @@ class CISPOLoss(PolicyLoss):
         ...     old_logprobs=torch.tensor([-1.0, -1.0, -2.0]),
         ...     advantages=torch.tensor([1.0, 1.0, -1.0]),
         ...     weights=torch.full((3,), 1 / 3),
-        ...     completion=torch.tensor([0, 0, 1]),
+        ...     completion_index=torch.tensor([0, 0, 1]),
         ... )
         >>> CISPOLoss()(inputs).loss
         tensor(-0.0585, grad_fn=<SumBackward0>)

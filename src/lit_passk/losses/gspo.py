@@ -24,7 +24,7 @@ class GSPOLoss(PolicyLoss):
         ...     old_logprobs=torch.tensor([-1.0, -1.0, -2.0]),
         ...     advantages=torch.tensor([1.0, 1.0, -1.0]),
         ...     weights=torch.full((3,), 1 / 3),
-        ...     completion=torch.tensor([0, 0, 1]),
+        ...     completion_index=torch.tensor([0, 0, 1]),
         ... )
         >>> GSPOLoss()(inputs).loss
         tensor(-0.3336, grad_fn=<SumBackward0>)
