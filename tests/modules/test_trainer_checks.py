@@ -6,7 +6,7 @@ import pickle
 import lightning as L
 import pytest
 import torch
-from helpers.scripted import Steps
+from helpers.scripted import ReplayDataModule
 from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
@@ -29,7 +29,7 @@ SAFE = QUIET | {"inference_mode": False}
 
 
 def trainer(fn=TrainerFn.FITTING, **settings):
-    built = L.Trainer(**(SAFE | settings))
+    built = L.Trainer(**(SAFE | copy.deepcopy(settings)))  # a strategy serves one trainer
     built.state.fn = fn
     return built
 
@@ -114,13 +114,14 @@ def module(maze_policy):
 
 def test_python_users_meet_the_checks(maze_policy):
     with pytest.raises(Refusal, match=r"`trainer.precision` must be one of"):
-        L.Trainer(**(SAFE | {"precision": "16-true"})).fit(module(maze_policy), Steps(1))
+        L.Trainer(**(SAFE | {"precision": "16-true"})).fit(module(maze_policy), datamodule=ReplayDataModule([]))
 
 
 def test_spawned_processes(maze_policy):
     """They are refused before anything is pickled, whatever of it could not be."""
+    spawning = L.Trainer(**(SAFE | {"strategy": "ddp_spawn", "devices": 2}))
     with pytest.raises(Refusal, match=r"ddp_spawn"):
-        L.Trainer(**(SAFE | {"strategy": "ddp_spawn", "devices": 2})).fit(module(maze_policy), Steps(1))
+        spawning.fit(module(maze_policy), datamodule=ReplayDataModule([]))
 
 
 def test_a_module_can_be_copied(maze_policy):
