@@ -91,6 +91,38 @@ def completion_mean(values: Tensor, completion: Tensor) -> Tensor:
         tensor([2., 2., 5.])
 
     """
-    _, position, counts = torch.unique_consecutive(completion, return_inverse=True, return_counts=True)
-    sums = torch.zeros(len(counts), dtype=values.dtype, device=values.device).index_add(0, position, values)
-    return (sums / counts)[position]
+    counts = completion_sum(torch.ones_like(values), completion)
+    return completion_sum(values, completion) / counts
+
+
+def completion_sum(values: Tensor, completion: Tensor) -> Tensor:
+    """Replace each token's value by the sum over its completion; differentiable, and no waiting for a GPU.
+
+    Args:
+        values: Shape ``(T,)``.
+        completion: Which completion a token belongs to, shape ``(T,)``, int64; a completion's tokens lie side by side.
+
+    Returns:
+        Shape ``(T,)``.
+
+    Example:
+        >>> completion_sum(torch.tensor([1.0, 3.0, 5.0]), torch.tensor([4, 4, 7]))
+        tensor([4., 4., 5.])
+
+    """
+    place = is_first_token(completion).cumsum(0) - 1  # (T,), the completions counted from 0
+    # As many sums as tokens: how many completions there are only the device knows.
+    return torch.zeros_like(values).index_add(0, place, values)[place]
+
+
+def is_first_token(completion: Tensor) -> Tensor:
+    """Where a completion begins, shape ``(T,)``, bool; arguments as in ``completion_sum``.
+
+    Example:
+        >>> is_first_token(torch.tensor([4, 4, 7]))
+        tensor([ True, False,  True])
+
+    """
+    first = torch.ones_like(completion, dtype=torch.bool)
+    first[1:] = completion[1:] != completion[:-1]
+    return first

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lit_passk.errors import Refusal
+from lit_passk.functional.policy_loss import completion_sum, is_first_token
 
 LARGEST_LOG_RATIO = 50.0
 """Log-ratios are cut here, far past every cap, so that squares of weights stay finite in float64."""
@@ -68,16 +69,15 @@ class RolloutCorrection:
             ``correction_metrics``, shape ``(4,)``, float64, to be added up over micro-batches and ranks.
         """
         log_ratio = policy_logprobs.double() - rollout_logprobs.double()  # (T,)
-        unit = torch.arange(len(log_ratio), device=log_ratio.device)
-        if self.level == "sequence":
-            _, unit = torch.unique(completion, return_inverse=True)
-            num_units = int(unit.max()) + 1 if len(unit) else 0
-            log_ratio = log_ratio.new_zeros(num_units).index_add(0, unit, log_ratio)
-        ratio = log_ratio.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()  # one a token, or one a completion
+        counted = torch.ones_like(log_ratio)
+        if self.level == "sequence":  # each token carries its completion's ratio, which counts once
+            log_ratio = completion_sum(log_ratio, completion)
+            counted = is_first_token(completion).double()
+        ratio = log_ratio.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()
         bounded = self._bound(ratio)
-        clipped = (bounded != ratio).sum()
-        stats = torch.stack([ratio.new_tensor(len(ratio)), ratio.sum(), ratio.square().sum(), clipped.double()])
-        return bounded[unit].float(), stats
+        clipped = (bounded != ratio).double()
+        stats = torch.stack([torch.ones_like(ratio), ratio, ratio.square(), clipped]) @ counted  # (4,)
+        return bounded.float(), stats
 
     def _bound(self, ratio: Tensor) -> Tensor:
         if self.mode == "truncate":

@@ -73,12 +73,14 @@ class PackedLayout:
         if window not in self._block_masks:
             b, device = self.batch, self.batch.input_ids.device
             position = b.position_ids
-            prompt_lengths, fed = (torch.tensor(n, device=device) for n in (b.prompt_lengths, b.fed_lengths))
+            # Put together on the CPU, where lengths are known: on the device each would be waited for.
+            prompt_lengths, fed = torch.tensor(b.prompt_lengths), torch.tensor(b.fed_lengths, dtype=torch.int64)
             # For each token of a prompt (first line) or of a completion (second): which one it belongs to.
-            at_prompt = torch.repeat_interleave(torch.arange(len(prompt_lengths), device=device), prompt_lengths)
-            at_branch = torch.repeat_interleave(torch.arange(len(fed), device=device), fed.long())
-            prompt = torch.cat([at_prompt, torch.tensor(b.prompt_of, dtype=torch.int64, device=device)[at_branch]])
-            branch = torch.cat([torch.full_like(at_prompt, -1), at_branch])  # (S,), as `prompt`; -1 for a prompt's own
+            at_prompt = torch.arange(len(prompt_lengths)).repeat_interleave(prompt_lengths)
+            at_branch = torch.arange(len(fed)).repeat_interleave(fed)
+            of_branch = torch.tensor(b.prompt_of, dtype=torch.int64)[at_branch]
+            prompt = torch.cat([at_prompt, of_branch]).to(device)  # (S,)
+            branch = torch.cat([torch.full_like(at_prompt, -1), at_branch]).to(device)  # (S,), -1 for a prompt's tokens
 
             def visible(_batch: Tensor, _head: Tensor, i: Tensor, j: Tensor) -> Tensor:
                 seen = (prompt[i] == prompt[j]) & ((branch[j] == -1) | (branch[i] == branch[j]))
