@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch.distributed as dist
+
+from lit_passk.distributed import lost_others
 
 Event = dict[str, Any]
 PACKAGE = Path(__file__).parents[1]
@@ -90,12 +91,9 @@ class Watch:
     def report(self, exception: BaseException) -> None:
         """Say that this rank failed by itself."""
         self._failed = True
-        waited = _lost_others(exception)
         event = {
             "rank": self.rank,
-            "time": time.time(),
-            "order": 2 if waited else 0,
-            "what": f"{type(exception).__name__}: {exception}" + (_where(exception) if waited else ""),
+            "what": f"{type(exception).__name__}: {exception}" + _where(exception),
             "trace": "".join(traceback.format_exception(exception)),
         }
         self._events.put(event) if self.rank == 0 else self._send(0, event)
@@ -130,11 +128,14 @@ class Watch:
         link = self._links[rank]
         with socket.socket(fileno=os.dup(link.fileno())) as raw:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # notices a machine that vanished
+        said = False
         try:
             while not (event := json.loads(link.recv_bytes())).get("bye"):
                 self._events.put(event)
+                said = True
         except (EOFError, OSError):
-            self._events.put({"rank": rank, "time": time.time(), "order": 1, "what": DIED, "trace": ""})
+            if not said:
+                self._events.put({"rank": rank, "what": DIED, "trace": ""})
         if rank == 0:
             self._events.put({"bye": True})
 
@@ -145,7 +146,11 @@ class Watch:
             self._stop(event)
 
     def _lead(self) -> None:
-        """Gather failures, choose the first and tell the others."""
+        """Gather failures, choose the first and tell the others.
+
+        Whoever raised stays until it was told, so what others raise because of it comes later, whatever their clocks
+        say. A death without a word may be noticed after the errors that it caused, and goes before them.
+        """
         first = self._events.get()
         if first.get("bye"):
             return
@@ -153,8 +158,8 @@ class Watch:
         with suppress(queue.Empty):
             while True:
                 event = self._events.get(timeout=max(0.0, end - time.monotonic()))
-                if not event.get("bye"):
-                    first = min(first, event, key=lambda e: (e["order"], e["time"]))
+                if event.get("what") == DIED != first["what"]:
+                    first = event
         for rank in list(self._links):
             self._send(rank, first)
         self._stop(first)
@@ -171,18 +176,10 @@ class Watch:
         os._exit(1)
 
 
-def _lost_others(error: BaseException | None) -> bool:
-    """Whether an error only says that another rank is gone."""
-    while error is not None:
-        text = str(error).lower()
-        if isinstance(error, dist.DistError) or any(word in text for word in ("gloo", "nccl", "closed by peer")):
-            return True
-        error = error.__cause__
-    return False
-
-
 def _where(error: BaseException) -> str:
-    """Which collective it was: the innermost line of this package."""
+    """If other ranks were waited for: by which line of this package."""
+    if not lost_others(error):
+        return ""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if PACKAGE in Path(f.filename).parents]
     if not frames:
         return ""
