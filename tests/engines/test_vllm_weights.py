@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from lit_passk.engines.vllm_compat import is_quantized
 from lit_passk.engines.vllm_weights import _Account, _Reads
 
 
@@ -75,3 +76,18 @@ def test_a_tied_head_goes_only_where_there_is_a_place_for_it() -> None:
         model, tied=dict.fromkeys(["lm_head.weight", "score.weight"], "embed.weight"), look_closely=False
     )
     assert list(dict(account.sent(tensors.items()))) == ["embed.weight", "lm_head.weight"]
+
+
+@pytest.mark.parametrize(
+    ("quantization", "cache", "expected"),
+    [
+        (None, "auto", False),
+        (None, "bfloat16", False),
+        (None, "fp8", True),
+        (None, "fp8_e5m2", True),
+        ("fp8", "auto", True),
+        ("awq", "auto", True),
+    ],
+)
+def test_fewer_bits_than_the_dtype_are_quantisation(quantization: str | None, cache: str, expected: bool) -> None:
+    assert is_quantized(quantization, cache) == expected

@@ -65,6 +65,8 @@ def test_schedule() -> None:
     parity = ParityCheck(every=10)
     assert parity.is_due(7)  # the first, also after a resume in between
     parity.check(rollouts([-1.0]), [torch.tensor([-1.0])])
+    assert parity.is_due(8)  # the first whose weights were sent
+    parity.check(rollouts([-1.0]), [torch.tensor([-1.0])])
     assert [step for step in range(8, 32) if parity.is_due(step)] == [10, 20, 30]
     assert not ParityCheck(every=0).is_due(0)
 

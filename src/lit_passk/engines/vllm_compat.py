@@ -36,6 +36,10 @@ MIN_BATCHED_TOKENS = 4096
 """Prompt tokens vLLM may prefill in one step on CPU, whatever the model's limit."""
 
 
+WHOLE_DTYPES = ("float32", "bfloat16", "float16")
+"""Types of a KV cache that are no quantisation."""
+
+
 def import_vllm() -> Any:
     """Return the ``vllm`` module, or say what to install.
 
@@ -251,6 +255,17 @@ def reload_weights(
         raise RuntimeError(
             "vLLM could not drop its prefix cache, so it would sample with keys and values of old weights."
         )
+
+
+def is_quantized(quantization: str | None, cache_dtype: str) -> bool:
+    """Whether weights or KV cache are stored in fewer bits than the model's dtype, by vLLM's own settings."""
+    return quantization is not None or cache_dtype.removeprefix("torch.") not in ("auto", *WHOLE_DTYPES)
+
+
+def quantized(engine: LLMEngine) -> bool:
+    """The same of a running engine."""
+    config = engine.vllm_config
+    return is_quantized(config.model_config.quantization, str(config.cache_config.cache_dtype))
 
 
 def max_model_len(engine: LLMEngine) -> int:

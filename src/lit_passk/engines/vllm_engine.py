@@ -103,6 +103,7 @@ class VLLMEngine(RolloutEngine):
         self._names = CheckpointNames(policy if policy is not None else skeleton(policy_path))
         self._looked_closely = False
         self._llm = vllm_compat.build_engine(self._all_engine_args(policy_path))
+        self.quantized = vllm_compat.quantized(self._llm)
         self.version = 0
         vllm_compat.set_version(self._llm, self.version)
         logger.info(

@@ -34,7 +34,8 @@ class ParityCheck:
     bfloat16 against the same weights in float32 5e-2 (one token: .35).
 
     Args:
-        every: RL steps from one check to the next; the first follows the first synchronisation. 0 never checks.
+        every: RL steps from one check to the next, beside the first two steps of a run: weights are sent for the second
+            if not for the first. 0 never checks.
         tolerance: Largest mean difference of a completion, nats; None depends on the dtype.
 
     Example:
@@ -50,11 +51,11 @@ class ParityCheck:
             raise Refusal(f"ParityCheck needs tolerance > 0 nats, but got {tolerance}.")
         self.every = every
         self.tolerance = tolerance
-        self._checked = False
+        self._num_checked = 0
 
     def is_due(self, step: int) -> bool:
-        """Return whether RL step ``step`` is to be checked: the first one asked about, then every ``every``-th."""
-        return self.every > 0 and (not self._checked or step % self.every == 0)
+        """Return whether RL step ``step`` is to be checked: the first two asked about, then every ``every``-th."""
+        return self.every > 0 and (self._num_checked < 2 or step % self.every == 0)
 
     def check(
         self, rollouts: RolloutBatch, policy_logprobs: Sequence[Tensor], dtype: torch.dtype = torch.float32
@@ -76,7 +77,7 @@ class ParityCheck:
         """
         sampled = [x[trained] for x, trained in zip(rollouts.rollout_logprobs, rollouts.trained, strict=True)]
         stats = _compare(sampled, policy_logprobs)
-        self._checked = True
+        self._num_checked += 1
         total, count = all_sum(stats[:2]).tolist()
         largest, worst = all_max(stats[2:]).tolist()
         tolerance = TOLERANCES[dtype] if self.tolerance is None else self.tolerance
