@@ -30,7 +30,8 @@ def describe(server: Server, timeout: float) -> dict[str, Any]:
     """Return what matters of a server's configuration.
 
     Returns:
-        ``max_model_len``, ``weight_transfer`` (a backend name or None), ``num_workers``, ``version`` of its weights.
+        ``max_model_len``, ``weight_transfer`` (a backend name or None), ``num_workers``, ``version`` of its weights,
+        ``dtype``, ``quantization`` (a method or None), ``cache_dtype``.
 
     Raises:
         RuntimeError: If it runs without what rollouts need; the message holds the command to start it with.
@@ -59,7 +60,21 @@ def describe(server: Server, timeout: float) -> dict[str, Any]:
         "weight_transfer": None if transfer is None else transfer["backend"],
         "num_workers": workers,
         "version": version,
+        "dtype": str(model["dtype"]).removeprefix("torch."),
+        "quantization": model.get("quantization"),
+        "cache_dtype": str(config["cache_config"]["cache_dtype"]),
     }
+
+
+def weight_digests(server: Server, timeout: float) -> dict[str, str]:
+    """A hash of each of the server's parameters, over all its workers."""
+    answers = server.call("POST", "/collective_rpc", timeout, {"method": "compute_weight_checksums"})["results"]
+    return {f"{worker}/{name}": digest for worker, part in enumerate(answers) for name, digest in part.items()}
+
+
+def zero_weights(server: Server, timeout: float) -> None:
+    """Set all of the server's parameters to 0, so that one which gets no new values shows."""
+    server.call("POST", "/collective_rpc", timeout, {"method": "reset_weights"})
 
 
 def sample(

@@ -21,8 +21,11 @@ from lit_passk.engines import vllm_protocol
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.server import Server, ServerError
 from lit_passk.engines.server_pool import Member, ServerPool
+from lit_passk.engines.server_weights import update_closely
+from lit_passk.engines.vllm_compat import is_quantized
 from lit_passk.engines.vllm_requests import check_request, group_size
 from lit_passk.errors import CannotRun, Refusal
+from lit_passk.policy.checkpoint_names import CheckpointNames, skeleton
 from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
@@ -77,6 +80,8 @@ class VLLMServerEngine(RolloutEngine):
         self._pool: ServerPool | None = None
         self._eos_token_ids: list[int] = []
         self._max_model_len = 0
+        self._names: CheckpointNames | None = None
+        self._looked_closely = False
         self._broadcast: vllm_protocol.WeightBroadcast | None = None
         self._scratch: str | None = None
         self._weights_path: str | None = None  # the files of `version`, for servers that come back
@@ -93,6 +98,10 @@ class VLLMServerEngine(RolloutEngine):
         facts = [self._wait_for(server) for server in self.servers]
         self._max_model_len = min(fact["max_model_len"] for fact in facts)
         self._eos_token_ids = [int(token) for token in eos_token_ids]
+        self.dtype = min((getattr(torch, fact["dtype"]) for fact in facts), key=lambda dtype: torch.finfo(dtype).bits)
+        self.quantized = any(is_quantized(fact["quantization"], fact["cache_dtype"]) for fact in facts)
+        self._names = CheckpointNames(policy if policy is not None else skeleton(policy_path))
+        self._looked_closely = False
         trained = {fact["version"] for fact in facts} - {vllm_protocol.UNNAMED_VERSION, "0"}
         if trained and policy is None:
             raise CannotRun(
@@ -118,7 +127,13 @@ class VLLMServerEngine(RolloutEngine):
         error = ""
         if rank() == 0:
             try:
-                self._push(pool, named_tensors, version)
+                assert self._names is not None
+                tensors = self._names.translate(named_tensors)
+                if self._looked_closely:
+                    self._push(pool, tensors, version)
+                else:
+                    update_closely(pool.members, self.request_timeout, lambda: self._push(pool, tensors, version))
+                    self._looked_closely = True
             except (ServerError, RuntimeError) as problem:
                 error = str(problem)
         else:
