@@ -1,11 +1,11 @@
-"""How many completions a second are judged, in worker processes as in training.
+"""How many completions per second are judged, in worker processes as in training.
 
     python scripts/bench_scoring.py math DATA.jsonl                       # right and wrong answers in turn
     python scripts/bench_scoring.py math DATA.jsonl --completions 10000 --hanging 0.01
     python scripts/bench_scoring.py equations                             # of college courses, changed
     python scripts/bench_scoring.py code DATA.jsonl RECORDED.jsonl        # rows with `id`, `completions`, `correct`
 
-Prints completions a second and their processor time, how many were right, how many have no verdict and why, and the
+Prints completions per second and their processor time, how many were right, how many have no verdict and why, and the
 longest time in which no verdict came.
 """
 

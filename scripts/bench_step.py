@@ -13,7 +13,7 @@ optimizer step and logging; TRL's hold what lies between finished rollouts and t
 to a JSON Lines file and printed as a summary.
 
 Two scripts are not part of this repository, `--workload-script` and `--trl-script` name them. `make_workload.py OUT
---prompts N ... --vocab N --seed N` writes a recorded step, one line a prompt: {"prompt_ids": [int], "completion_ids":
+--prompts N ... --vocab N --seed N` writes a recorded step, one line per prompt: {"prompt_ids": [int], "completion_ids":
 [[int]], "rewards": [float]}. `trl_step.py MODEL WORKLOAD --steps N --micro N --device D [--bf16]` prints a JSON object
 with `seconds_per_step`, `completion_tokens` and `peak_gib`. The peer is installed apart:
 
@@ -132,7 +132,7 @@ def trl(args: argparse.Namespace, model: Path, workload: Path, micro: int, **fac
 
 
 def throughput(result: dict[str, Any]) -> float:
-    """Completion tokens a second, of the median step."""
+    """Completion tokens per second, of the median step."""
     return result["completion_tokens"] / median(result.get("seconds") or result["seconds_per_step"])
 
 

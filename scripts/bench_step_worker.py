@@ -2,7 +2,7 @@
 
     python scripts/bench_step_worker.py MODEL WORKLOAD.jsonl --token-budget 1200 --steps 5
 
-MODEL is a Hugging Face folder. A workload has one line a prompt:
+MODEL is a Hugging Face folder. A workload has one line per prompt:
 {"prompt_ids": [int], "completion_ids": [[int]], "rewards": [float]}.
 """
 

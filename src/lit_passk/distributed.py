@@ -46,7 +46,7 @@ def rank(group: dist.ProcessGroup | None = None) -> int:
 
 
 def all_sum(values: Tensor, what: str = "values", group: dist.ProcessGroup | None = None) -> Tensor:
-    """Sum over ranks, in the dtype given; ``what`` names the values should the other ranks never come."""
+    """Sum over ranks, in the dtype given; ``what``: name used in the error if the collective fails."""
     return _all_reduce(values, dist.ReduceOp.SUM, f"the sum of {what}", group or _group)
 
 

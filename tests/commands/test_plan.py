@@ -125,7 +125,7 @@ def test_time_by_hand():
     flops = 6 * 7_615_616_512 + 3 * 4 * 28 * 3584 * 500
     assert value["arithmetic of training"] == pytest.approx(128 * 32 * 1000 * flops / (8 * 1000e12 * 0.5))
     assert value["weights for the engine"] == pytest.approx(4 * 7.615616512 * 7 / 8)
-    assert value["tokens a second, all GPUs"] == pytest.approx(128 * 32 * 1000 / value["a step"])
+    assert value["tokens per second, all GPUs"] == pytest.approx(128 * 32 * 1000 / value["a step"])
 
 
 def test_more_gpus_need_less_memory_each_and_less_time():

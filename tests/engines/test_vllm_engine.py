@@ -224,7 +224,7 @@ def test_completions_that_were_preempted_go_on_as_if_nothing_had_happened(engine
     ("prompts", "sampling", "seeds", "message"),
     [
         ([[1]], Sampling(n=None), [0], "sampling.n"),
-        ([[1], [2]], Sampling(n=1, max_tokens=4), [0], "one seed a prompt"),
+        ([[1], [2]], Sampling(n=1, max_tokens=4), [0], "one seed per prompt"),
         ([[1]], Sampling(n=1, max_tokens=4), [-1], "seeds >= 0"),
         ([[1]], Sampling(n=1, max_tokens=4, temperature=2.5), [0], "temperature"),
         ([[1]], Sampling(n=1, max_tokens=4, temperature=0.001), [0], "temperature"),

@@ -7,7 +7,7 @@ from lit_passk.losses import LossInputs
 
 @pytest.fixture
 def make_inputs():
-    """Inputs from one list of log-ratios and one advantage a completion; token-mean weights unless told otherwise."""
+    """Inputs from one list of log-ratios and one advantage per completion; token-mean weights unless told otherwise."""
 
     def make(log_ratios, advantages, *, aggregation="token", importance=None, max_tokens=10, dtype=torch.float64):
         lengths = torch.tensor([len(row) for row in log_ratios], dtype=torch.int64)

@@ -49,7 +49,7 @@ def test_one_block_is_held_at_a_time() -> None:
         written.append(name)
         if name.startswith("model.layers.0.mlp.experts.0."):
             assert not any(r.startswith("model.layers.2.") for r in read)
-    assert len(written) == len(model.state_dict()) + 4 * (3 * 4 - 2)  # two tensors a block become three an expert
+    assert len(written) == len(model.state_dict()) + 4 * (3 * 4 - 2)  # two tensors per block become three an expert
 
 
 def test_names_that_stay_are_passed_on_at_once() -> None:

@@ -45,7 +45,7 @@ class KeptEngine(VLLMEngine):
     def __init__(self) -> None:
         super().__init__(kv_cache_gib=2**-8)
         self.events: list[tuple] = []
-        self.training: list[threading.Event] = []  # one a step
+        self.training: list[threading.Event] = []  # one per step
 
     def start(self, policy_path, policy, eos_token_ids):
         super().start(policy_path, policy, eos_token_ids)

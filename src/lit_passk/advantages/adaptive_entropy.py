@@ -22,7 +22,7 @@ class AdaptiveEntropy(PassKStrategy):
     ``context.batch`` is None, the prompts at hand are the batch.
 
     Args:
-        k: Completions a group, from 1 to ``rollout.group_size``.
+        k: Completions per group, from 1 to ``rollout.group_size``.
         quantile: Share of the prompts that get Pass@k advantages, in ``[0, 1]``; the paper takes half.
 
     Raises:

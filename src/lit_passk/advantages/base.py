@@ -39,7 +39,7 @@ class AdvantageStrategy(ABC):
         """Compute advantages; never mutates its inputs.
 
         Args:
-            rewards: Shape ``(P, G)``, float; one row a group, complete on this rank.
+            rewards: Shape ``(P, G)``, float; one row per group, complete on this rank.
             context: What is known besides the rewards; None when a strategy is used on its own.
 
         Returns:
@@ -70,7 +70,7 @@ class AdvantageStrategy(ABC):
 def check_rewards(rewards: Tensor) -> None:
     """Raise a ValueError unless ``rewards`` is a finite ``(P, G)`` matrix."""
     if rewards.ndim != 2:
-        raise ValueError(f"`rewards` must have shape (P, G), one row a group, but got {tuple(rewards.shape)}.")
+        raise ValueError(f"`rewards` must have shape (P, G), one row per group, but got {tuple(rewards.shape)}.")
     if not torch.isfinite(rewards.to(torch.float64)).all():
         raise ValueError("`rewards` must be finite, but holds NaN or infinity.")
 

@@ -18,7 +18,7 @@ class Combination(PassKStrategy):
     deviation. A group sums to zero.
 
     Args:
-        k: Completions a group, from 1 to ``rollout.group_size``.
+        k: Completions per group, from 1 to ``rollout.group_size``.
 
     Example:
         >>> Combination(k=2)(torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0]]))

@@ -21,7 +21,7 @@ class ExceedingPassK(PassKStrategy):
     once counts most. A group sums to zero; a prompt without right answers gets zeros.
 
     Args:
-        k: Completions a group, from 1 to ``rollout.group_size``.
+        k: Completions per group, from 1 to ``rollout.group_size``.
         log_base: Base of the logarithm, ``e`` or a number above 1. The paper does not state it; 10 in place of e scales
             all advantages by 2.303.
 

@@ -23,7 +23,7 @@ class PassKAnalytic(PassKStrategy):
     prompt are zero when nothing is right or fewer than k are wrong.
 
     Args:
-        k: Completions a group, from 1 to ``rollout.group_size``.
+        k: Completions per group, from 1 to ``rollout.group_size``.
         std: Divide by the standard deviation over the groups with 1/M (``population``, the paper), with 1/(M - 1)
             (``bessel``), or not at all (``none``: an unbiased pass@k gradient up to the constant (G - k)/k).
 

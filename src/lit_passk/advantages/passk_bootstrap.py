@@ -24,7 +24,7 @@ class PassKBootstrap(PassKStrategy):
     Groups are drawn from (seed, RL step, prompt id); without a context the step is 0 and a row's number is its id.
 
     Args:
-        k: Completions a group, from 1 to ``rollout.group_size``.
+        k: Completions per group, from 1 to ``rollout.group_size``.
         num_groups: Groups drawn for each prompt; None draws as many as there are completions (the paper).
         reduction: ``sum`` over the groups that hold the completion (the paper), or their ``mean``, which converges to
             ``PassKAnalytic`` as ``num_groups`` grows.

@@ -21,7 +21,7 @@ class PassKFullSampling(PassKStrategy):
     A prompt whose groups are all right or all wrong gets zeros, which is frequent when there are few groups.
 
     Args:
-        k: Completions a group; 2k or more completions are needed for a signal.
+        k: Completions per group; 2k or more completions are needed for a signal.
 
     Example:
         >>> PassKFullSampling(k=2)(torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]])).round(decimals=4)

@@ -1,4 +1,4 @@
-"""What all strategies of Pass@k Training share: k, and the reading of who is right."""
+"""What all strategies of Pass@k Training share: k, and which completions are correct."""
 
 from __future__ import annotations
 

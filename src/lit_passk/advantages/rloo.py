@@ -14,7 +14,7 @@ from lit_passk.types import GroupContext
 class RLOO(AdvantageStrategy):
     """Reward minus the mean reward of the other completions: ``A_i = r_i - mean_{j != i} r_j = G/(G-1) (r_i - mean)``.
 
-    Needs two completions a prompt, or there is no baseline.
+    Needs two completions per prompt, or there is no baseline.
 
     Example:
         >>> RLOO()(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))

@@ -22,8 +22,8 @@ class CompletionsTable(L.Callback):
 
     Args:
         every: RL steps from one table to the next; 0 writes none.
-        groups: Problems a table.
-        completions: Completions a problem.
+        groups: Problems per table.
+        completions: Completions per problem.
     """
 
     def __init__(self, every: int = 50, groups: int = 2, completions: int = 4) -> None:
@@ -55,7 +55,7 @@ class CompletionsTable(L.Callback):
 
 
 def completions_markdown(groups: Sequence[ScoredGroup], completions: int) -> str:
-    """A Markdown table, one row a completion: problem, completion, answer, verdict."""
+    """A Markdown table, one row per completion: problem, completion, answer, verdict."""
     rows = ["| problem | completion | answer | reward | correct |", "|---|---|---|---|---|"]
     for group in groups:
         for text, score in list(zip(group.texts, group.scores, strict=True))[:completions]:

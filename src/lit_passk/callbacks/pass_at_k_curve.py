@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PassAtKCurve(L.Callback):
-    """Draws ``val/pass@k`` after every validation: one curve a task, with its confidence band."""
+    """Draws ``val/pass@k`` after every validation: one curve per task, with its confidence band."""
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Draw what the module's metrics hold."""

@@ -25,7 +25,7 @@ from lit_passk.distributed import lost_others
 Event = dict[str, Any]
 PACKAGE = Path(__file__).parents[1]
 
-DIED = "its process ended without a word (killed, out of memory, a crash); see its own output"
+DIED = "its process died without reporting an error (killed, out of memory, a crash); see its own output"
 
 SETTLE = 2.0
 """Seconds in which other ranks may report an earlier failure."""

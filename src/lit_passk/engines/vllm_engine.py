@@ -1,4 +1,4 @@
-"""Rollouts by vLLM in the training process: one engine a rank, fed straight from the policy's tensors."""
+"""Rollouts by vLLM in the training process: one engine per rank, fed straight from the policy's tensors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GIB = 2**30
 class VLLMEngine(RolloutEngine):
     """Samples with vLLM inside the training process.
 
-    One request a prompt asks for the whole group, so that the prompt is computed once. Log-probabilities are those of
+    One request per prompt asks for the whole group, so that the prompt is computed once. Log-probabilities are those of
     the distribution that was sampled from (temperature applied). The model's generation config, its tokenizer and the
     global random states have no influence, and the latter are left untouched. With several processes every rank has its
     own engine and samples its own prompts.
@@ -107,7 +107,7 @@ class VLLMEngine(RolloutEngine):
         self.version = 0
         vllm_compat.set_version(self._llm, self.version)
         logger.info(
-            "vLLM samples %s in %s, at most %d tokens a prompt with its completion.",
+            "vLLM samples %s in %s, at most %d tokens per prompt with its completion.",
             policy_path,
             self.dtype,
             vllm_compat.max_model_len(self._llm),

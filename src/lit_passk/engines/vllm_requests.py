@@ -1,4 +1,4 @@
-"""What vLLM is asked for, whether it runs in this process or in a server, and what it must not be asked for."""
+"""Sampling requests to vLLM, in this process or in a server: their fields, and checks of what vLLM cannot do."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def sampling_fields(sampling: Sampling, eos_token_ids: Sequence[int], n: int, se
 
 
 def group_size(sampling: Sampling) -> int:
-    """Return the completions a prompt, or say that they are missing."""
+    """Return the completions per prompt, or say that they are missing."""
     if sampling.n is None:
-        raise ValueError("`generate` needs `sampling.n`, the completions a prompt, but got None.")
+        raise ValueError("`generate` needs `sampling.n`, the completions per prompt, but got None.")
     return sampling.n
 
 
@@ -55,7 +55,7 @@ def check_request(
     """Raise a ValueError for what vLLM would refuse, cut short or silently change."""
     group_size(sampling)
     if len(seeds) != len(prompt_ids):
-        raise ValueError(f"`generate` needs one seed a prompt, but got {len(seeds)} for {len(prompt_ids)} prompts.")
+        raise ValueError(f"`generate` needs one seed per prompt, but got {len(seeds)} for {len(prompt_ids)} prompts.")
     if any(seed < 0 for seed in seeds):
         raise ValueError(f"`generate` needs seeds >= 0 (vLLM reads -1 as no seed at all), but got {min(seeds)}.")
     if 0 < sampling.temperature < MIN_TEMPERATURE or sampling.temperature > MAX_TEMPERATURE:

@@ -65,7 +65,7 @@ def max_at_k(rewards: Tensor, k: int) -> Tensor:
     """
     num_samples = rewards.shape[-1]
     if not 1 <= k <= num_samples:
-        raise ValueError(f"max@{k} needs 1 <= k <= n, but got k = {k} and n = {num_samples} completions a problem.")
+        raise ValueError(f"max@{k} needs 1 <= k <= n, but got k = {k} and n = {num_samples} completions per problem.")
     rank = torch.arange(num_samples - 1, k - 1, -1, dtype=torch.float64, device=rewards.device)
     # C(i-1, k-1) / C(i, k-1) = (i-k+1) / i walks from the weight k/n of the best reward down to that of rank k.
     best = torch.full((1,), k / num_samples, dtype=torch.float64, device=rewards.device)

@@ -57,7 +57,7 @@ def analytic_advantage(correct: Tensor, k: int, std: Std = "population") -> Tens
 
     Args:
         correct: 1 where a completion is correct, else 0, shape ``(P, G)``, any number type, G at least ``k``.
-        k: Completions a group.
+        k: Completions per group.
         std: What the group rewards are divided by; ``none`` gives ``A_pos = q``.
 
     Returns:

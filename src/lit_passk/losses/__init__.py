@@ -1,6 +1,6 @@
 """From advantages to the loss of a micro-batch: one loss, one class, one file.
 
-``base.py`` holds the interface: ``LossInputs`` (flat tensors, one entry a completion token) goes in, ``LossOutput``
+``base.py`` holds the interface: ``LossInputs`` (flat tensors, one entry per completion token) goes in, ``LossOutput``
 (sums, already weighted by global denominators) comes out. What a token weighs is decided before, by
 ``functional.policy_loss.token_weights``; the KL penalty is ``functional.kl``.
 

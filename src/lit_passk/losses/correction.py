@@ -1,4 +1,4 @@
-"""Importance weights for completions sampled by an engine that does not quite agree with the policy."""
+"""Truncated importance sampling (TIS): weights for completions whose engine log-probs differ from the policy's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RolloutCorrection:
     """Weights each token by how much likelier the policy finds it than the engine that sampled it.
 
     The policy gradient is an expectation over the policy's own samples. Completions come from the engine, whose
-    distribution differs by rounding (bfloat16, other kernels) or by age (one step ahead). The weight
+    distribution differs by rounding (bfloat16, other kernels) or by age (one step off-policy). The weight
     ``exp(policy_logprob - rollout_logprob)`` makes the expectation right again; bounding it trades a little bias for
     bounded variance (truncated importance sampling: Ionides 2008, doi 10.1198/106186008X320456).
 

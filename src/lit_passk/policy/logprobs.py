@@ -20,7 +20,7 @@ def predictors(before: Tensor, first: Tensor, lengths: Tensor) -> Tensor:
         lengths: Tokens of each completion, at least 1, shape ``(n,)``, int64.
 
     Returns:
-        One index a token, completions end to end, shape ``(lengths.sum(),)``, int64.
+        One index per token, completions end to end, shape ``(lengths.sum(),)``, int64.
 
     Example:
         >>> predictors(torch.tensor([2, 2]), torch.tensor([3, 4]), torch.tensor([2, 3]))

@@ -81,7 +81,7 @@ def base_name(name: str) -> str:
 
 
 def initial_adapter(name: str, shape: torch.Size) -> Tensor:
-    """Values an adapter starts from: the same on every rank, and none at all of the product.
+    """Initial A and B, equal on all ranks; B = 0, so the adapter starts as a no-op.
 
     Args:
         name: The parameter's name, which with the process's seed decides the values.

@@ -177,7 +177,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 @contextmanager
 def gradient_sync(policy: nn.Module, strategy: Any, now: bool) -> Iterator[None]:
-    """Reduce the gradients of the backward pass inside over ranks, or only add them up here until a later one does."""
+    """Context: all-reduce the gradients of this backward pass (``now``), or accumulate them locally."""
     if isinstance(policy, FSDPModule):
         policy.set_requires_gradient_sync(now)
         yield

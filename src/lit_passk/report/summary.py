@@ -97,7 +97,7 @@ def scored_counts(problems: Mapping[str, Sequence[CompletionRecord]]) -> dict[st
 def summarize(
     results: Results, run: str, ks: Sequence[int] | None = None, confidence: float = 0.95, draws: int = 1000
 ) -> list[Summary]:
-    """Summarize a run, one entry a benchmark.
+    """Summarize a run, one entry per benchmark.
 
     Args:
         results: The run's records.

@@ -52,7 +52,7 @@ def summary_table(summaries: Sequence[Summary], ks: Sequence[int] | None = None)
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
-    """One row a benchmark and k: the difference in percentage points."""
+    """One row per benchmark and k: the difference in percentage points."""
     return [
         ["benchmark", "problems", "k", "difference", "interval", "conclusion"],
         *(
@@ -85,7 +85,7 @@ def as_markdown(table: Table) -> str:
 
 
 def as_csv(summaries: Sequence[Summary]) -> str:
-    """Every number of every summary, one a row, for other programs."""
+    """Every number of every summary, one per row, for other programs."""
     stream = StringIO()
     names, sampling = ("policy", "seed"), ("temperature", "top_p", "top_k", "max_tokens")
     about_names = ("problems", "unscored_problems", "n_min", "n_max", *names, *sampling)

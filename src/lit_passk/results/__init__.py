@@ -1,4 +1,4 @@
-"""Evaluation results on disk: one JSON line a completion, appended as it is scored, never rewritten.
+"""Evaluation results on disk: one JSON line per completion, appended as it is scored, never rewritten.
 
 ``record`` what a line holds; ``writer`` appends and says what is missing; ``reader`` loads; ``rescore`` scores the same
 completions again.

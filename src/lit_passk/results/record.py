@@ -1,4 +1,4 @@
-"""What a result file holds: a header line with the run's settings, then one line a completion."""
+"""What a result file holds: a header line with the run's settings, then one line per completion."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _compare(rollout_logprobs: Sequence[Tensor], policy_logprobs: Sequence[Tenso
     """Return the sum of absolute differences, tokens, largest difference and largest completion mean, (4,) float64."""
     if len(rollout_logprobs) != len(policy_logprobs):
         raise ValueError(
-            f"`check` needs one tensor of policy log-probabilities a completion, but got {len(policy_logprobs)} for "
+            f"`check` needs one tensor of policy log-probabilities per completion, but got {len(policy_logprobs)} for "
             f"{len(rollout_logprobs)} completions."
         )
     stats = torch.zeros(4, dtype=torch.float64)

@@ -31,8 +31,8 @@ def sample_and_score(
         engine: What samples.
         scorer: What judges.
         batch: P prompts.
-        sampling: How to sample; ``n`` completions a prompt.
-        seeds: One base seed a prompt.
+        sampling: How to sample; ``n`` completions per prompt.
+        seeds: One base seed per prompt.
         decode: Turns token ids into text without special tokens.
 
     Yields:

@@ -32,10 +32,10 @@ class PlanCLI(LitPassKCLI):
         )
 
     def instantiate_classes(self) -> None:
-        """Do without: a plan loads no data and no model."""
+        """Skip: planning needs neither data nor model."""
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Do without."""
+        """Skip."""
 
 
 def main(args: Sequence[str]) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from lit_passk.commands.plan.sizes import Architecture, Machine, Setup
 
-STAYS = "memory between steps, GB a rank"
-TRAIN = "memory of training, GB a rank"
-SAMPLE = "memory of sampling, GB a rank"
+STAYS = "memory between steps, GB per rank"
+TRAIN = "memory of training, GB per rank"
+SAMPLE = "memory of sampling, GB per rank"
 WORK = "work of a step"
-MOVED = "bytes moved, GB a rank"
+MOVED = "bytes moved, GB per rank"
 TIME = "time of a step, s"
 
 BLOCK_H, BLOCK_F = 12, 4
@@ -51,7 +51,7 @@ class Estimate:
         self._sync()
         parts = ("sampling", "training", "weights into the engine")
         total = self._add(TIME, "a step", sum(self.value[part] for part in parts), "sampling + training + sync")
-        self._add(TIME, "tokens a second, all GPUs", self.value["tokens sampled"] / total, "tokens sampled / time")
+        self._add(TIME, "tokens per second, all GPUs", self.value["tokens sampled"] / total, "tokens sampled / time")
         order = [STAYS, TRAIN, SAMPLE, WORK, MOVED, TIME]
         self.lines.sort(key=lambda line: order.index(line.section))
 
@@ -157,7 +157,7 @@ class Estimate:
         formula = "tokens x passes x (2 P + 4 L h (t_p + t_c / 2)) / arithmetic of all GPUs"
         self._add(TIME, "arithmetic of training", compute, formula)
         micro = max(1, math.ceil(tokens / s.ranks / s.minibatches / s.token_budget))
-        self._add(WORK, "micro-batches an update, a rank", micro, "tokens / (R x mini-batches x S), rounded up")
+        self._add(WORK, "micro-batches per update and rank", micro, "tokens / (R x mini-batches x S), rounded up")
         gathers = micro * (updates * (2 + s.kl) + s.minibatches * (updates > 1)) if s.shards > 1 else 0
         reduces = updates * (1 if s.sync_last else micro) * (1 if s.shards > 1 else 2)
         moved = (gathers * s.compute_bytes * a.params + reduces * 4 * self.trained) * (s.ranks - 1) / s.ranks

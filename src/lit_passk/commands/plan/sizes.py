@@ -60,8 +60,8 @@ class Machine:
         memory_gb: Memory of a GPU, 10**9 bytes.
         reserved_gb: What CUDA, NCCL and fragmentation take of it.
         tflops: Dense bfloat16 arithmetic of a GPU, 10**12 operations a second.
-        memory_gbs: Bandwidth of a GPU's memory, 10**9 bytes a second.
-        link_gbs: What a GPU receives from its node's others, 10**9 bytes a second.
+        memory_gbs: Bandwidth of a GPU's memory, 10**9 bytes per second.
+        link_gbs: What a GPU receives from its node's others, 10**9 bytes per second.
         network_gbs: What a GPU's network card receives from other nodes.
         disk_gbs: What a node writes to the checkpoints' file system.
         train_share: Share of ``tflops`` that training and prefill reach.

@@ -17,7 +17,7 @@ Node: TypeAlias = tuple
 ("-", a), ("call", name, *arguments), ("matrix", *rows), ("opaque", spelling)."""
 
 MAX_TOKENS = 400
-"""No answer of the data sets has half as many; reading and sampling cost some microseconds a token."""
+"""No answer of the data sets has half as many; reading and sampling cost some microseconds per token."""
 MAX_DEPTH = 40
 """How deep brackets may be nested."""
 _CLOSING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "|": "|", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}

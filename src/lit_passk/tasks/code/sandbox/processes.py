@@ -1,4 +1,4 @@
-"""Whether processes do anything, told from the kernel's process table."""
+"""Whether all processes below one are asleep, by the kernel's process table."""
 
 from __future__ import annotations
 
