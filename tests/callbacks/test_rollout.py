@@ -147,3 +147,14 @@ def test_without_the_callback_the_module_says_what_is_missing(maze_policy):
     data = PromptDataModule(maze_policy, train=MoreUps(6), prompts_per_step=3)
     with pytest.raises(RuntimeError, match=r"RolloutCallback.*ReplayDataModule"):
         make_trainer().fit(module, datamodule=data)
+
+
+@pytest.mark.parametrize(("train", "val"), [(200, 4), (4, 200)], ids=["training", "validation"])
+def test_completions_that_do_not_fit_are_refused_before_a_policy_is_loaded(maze_policy, train, val, monkeypatch):
+    monkeypatch.setattr("lit_passk.modules.passk.build_policy", None)
+    rollout = RolloutCallback(
+        ScriptedEngine(script), sampling=Sampling(max_tokens=train), val_sampling=Sampling(max_tokens=val)
+    )
+    data = PromptDataModule(maze_policy, train=MoreUps(6), val={"ups": MoreUps(5)}, prompts_per_step=3)
+    with pytest.raises(ValueError, match="max_tokens=200 do not fit in 128"):
+        make_trainer(rollout).fit(PassKRLModule(maze_policy, DrGRPO(), ks=[1]), datamodule=data)

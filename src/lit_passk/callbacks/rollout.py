@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import lightning as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_warn
 
 from lit_passk.checkpointing.fingerprint import fingerprint
+from lit_passk.data.module import PromptDataModule
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.errors import Refusal
 from lit_passk.functional.random import derive_seed
 from lit_passk.modules.advantage import check_learns
 from lit_passk.results.continuation import ResultsFile
+from lit_passk.rollout.checks import check_lengths_fit, check_training_sampling
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.on_policy import OnPolicy
 from lit_passk.rollout.parity import ParityCheck
@@ -168,8 +169,10 @@ class RolloutCallback(L.Callback):
         )
 
     def _coarser_dtype(self, pl_module: PassKRLModule) -> torch.dtype:
-        """The coarser of the precisions in which the engine and the policy compute."""
-        return self.engine.dtype if pl_module.compute_dtype == torch.float32 else pl_module.compute_dtype
+        """The coarser of the precisions in which the engine and the policy compute; bfloat16 if one is quantised."""
+        if pl_module.compute_dtype != torch.float32:
+            return pl_module.compute_dtype
+        return torch.bfloat16 if self.engine.quantized else self.engine.dtype
 
     # --- before and after --------------------------------------------------------------------------------------------
 
@@ -182,37 +185,19 @@ class RolloutCallback(L.Callback):
             )
         pl_module.policy_needed = stage == "fit" or self.engine.needs_policy or trainer.ckpt_path is not None
         if stage == "fit":
-            self._check_sampling()
+            check_training_sampling(self.sampling)
             pl_module.advantage.check_group_size(self.group_size)
             check_learns(pl_module.advantage, self.group_size)
-            if trainer.datamodule.val:  # type: ignore[attr-defined]
-                self._check_lengths()
             self.source.check(self._settings(pl_module))
         if stage in ("validate", "test") or (stage == "fit" and trainer.datamodule.val):  # type: ignore[attr-defined]
             pl_module.validation.check_samples(self.val_sampling.n or 0, training=stage == "fit")
-
-    def _check_lengths(self) -> None:
-        val, train = self.val_sampling.max_tokens, self.sampling.max_tokens
-        if val < train:
-            rank_zero_warn(
-                f"Validation cuts completions at {val} tokens (`rollout.val_sampling.max_tokens`), while training "
-                f"samples up to {train}: answers that come later count as wrong."
-            )
+        if isinstance(trainer.datamodule, PromptDataModule):  # type: ignore[attr-defined]
+            train = self.sampling if stage == "fit" else None
+            check_lengths_fit(trainer.datamodule, pl_module.policy_path, train, self.val_sampling)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Check the source again, now that the length of the run is known."""
         self.source.check(self._settings(pl_module))
-
-    def _check_sampling(self) -> None:
-        sampling = self.sampling
-        if sampling.top_p < 1 or sampling.top_k > 0:
-            raise Refusal(
-                f"`rollout.sampling` has top_p={sampling.top_p} and top_k={sampling.top_k}: the policy's "
-                "probabilities are over all tokens, so the ratio between the two would be wrong. Use top_p=1 and "
-                "top_k=0 in training; `rollout.val_sampling` is free."
-            )
-        if sampling.temperature == 0:
-            raise Refusal("`rollout.sampling.temperature` is 0: greedy completions of a group are all the same.")
 
     def _settings(self, pl_module: PassKRLModule) -> RunSettings:
         return RunSettings(

@@ -112,6 +112,10 @@ class PromptDataModule(L.LightningDataModule):
                 prompts = [val[i].text for i in range(len(val))]
                 warn_about_overlaps(find_overlaps(train, prompts), len(prompts), f"`data.val` {name!r}")
 
+    def longest_prompt(self, name: str) -> int:
+        """Tokens of a task's longest prompt; ``name`` as in ``tasks``."""
+        return max(len(token_ids) for _, token_ids in self._prompts(self.tasks[name], name))
+
     def train_dataloader(self) -> PromptLoader:
         """Training prompts, reshuffled every epoch; sized, because Lightning fetches ahead of unsized loaders.
 
@@ -149,9 +153,12 @@ class PromptDataModule(L.LightningDataModule):
 
     def _loader(self, task: Task, name: str, prompts_per_step: int, seed: int | None) -> PromptLoader:
         rank, world_size = self._data_parallel()
+        return PromptLoader(task, name, self._prompts(task, name), prompts_per_step, rank, world_size, seed)
+
+    def _prompts(self, task: Task, name: str) -> list[tuple[int, list[int]]]:
         if name not in self._rendered:
             self._rendered[name] = self._tokenize(task, name)
-        return PromptLoader(task, name, self._rendered[name], prompts_per_step, rank, world_size, seed)
+        return self._rendered[name]
 
     def _data_parallel(self) -> tuple[int, int]:
         if self.trainer is None:

@@ -20,14 +20,18 @@ def position_limit(config: PreTrainedConfig) -> int | None:
 
 
 def check_lengths(prompt_ids: Sequence[Sequence[int]], sampling: Sampling, limit: int | None) -> None:
-    """Raise a Refusal if the longest prompt leaves no room for ``sampling.max_tokens``.
+    """Raise a Refusal if the longest of P prompts leaves no room for ``sampling.max_tokens``; see ``check_length``."""
+    check_length(max((len(prompt) for prompt in prompt_ids), default=0), sampling, limit)
+
+
+def check_length(longest: int, sampling: Sampling, limit: int | None) -> None:
+    """Raise a Refusal if a prompt leaves no room for ``sampling.max_tokens``.
 
     Args:
-        prompt_ids: P prompts as token ids.
+        longest: Tokens of the prompt.
         sampling: ``max_tokens`` is read.
         limit: Most tokens of the two together; None allows any number.
     """
-    longest = max((len(prompt) for prompt in prompt_ids), default=0)
     if limit is not None and longest + sampling.max_tokens > limit:
         raise Refusal(
             f"A prompt of {longest} tokens and a completion of max_tokens={sampling.max_tokens} do not fit in {limit} "
