@@ -193,7 +193,7 @@ class RolloutCallback(L.Callback):
             pl_module.validation.check_samples(self.val_sampling.n or 0, training=stage == "fit")
         if isinstance(trainer.datamodule, PromptDataModule):  # type: ignore[attr-defined]
             train = self.sampling if stage == "fit" else None
-            check_lengths_fit(trainer.datamodule, pl_module.policy_path, train, self.val_sampling)
+            check_lengths_fit(trainer.datamodule, pl_module.policy_path, train, self.val_sampling)  # type: ignore[attr-defined]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Check the source again, now that the length of the run is known."""
