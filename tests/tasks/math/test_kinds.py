@@ -7,6 +7,64 @@ import pytest
 from lit_passk.tasks.math.grading import grade
 
 BOXED = {
+    "a value and its decimal": [
+        (r"2\sqrt{3}", r"2\sqrt{3} \approx 3.46", True), ("3.46", r"2\sqrt{3} \approx 3.46", True),
+        (r"2\sqrt{3}", r"3\sqrt{2} \approx 4.24", False), (r"\frac{\pi}{4}", r"x = \frac{\pi}{4} \approx 0.785", True),
+        (r"5\pi", r"5\pi \simeq 15.7", True), (r"5\pi", r"5\pi ≈ 15.7", True), ("17", r"\sim 17", True),
+    ],
+    "points in a row are no intervals": [
+        ("(1,9),(2,7)", "(1,9),(2,8)", False), ("(1,9),(2,7)", "(1,9)", False), ("(1,9),(2,7)", "(2,7),(1,9)", True),
+        ("(1,9),(2,7)", r"(1,9) \text{ or } (2,7)", True), ("(1,9),(2,7)", r"(1,9) \text{ or } (2,5)", False),
+        (r"(-\infty,1)\cup(2,\infty)", r"(-\infty,1) \text{ or } (2,\infty)", True),
+        (r"[0,1)\cup(2,3]", "[0,1), (2,3]", True), (r"(-\infty,1)\cup(2,\infty)", r"(-\infty,1) U (2,\infty)", True),
+        ("(4,112)", "(4,112]", False), ("(4,112)", "4112", False), ("(4,112)", r"\left(4, 112\right)", True),
+        (r"(2,12)\cup(12,102)", r"(2,12)\cup(12,102]", False),
+    ],
+    "large numbers": [
+        ("2^{100}-2", "2^{100}-1", False), ("2^{100}-2", "2(2^{99}-1)", True), ("2^{4950}", "2^{4950}+1", False),
+        ("2000!", r"2000\cdot 1999!", True), ("2000!", "2000!+1", False), ("e^{100}", "(e^{50})^2", True),
+        ("0", r"\sin(\pi)", True), ("0", r"\frac{1}{2000!}", False),
+    ],
+    "whole parts": [
+        (r"\lfloor\sqrt{n-1}\rfloor", r"\lfloor\sqrt{n-2}\rfloor", False),
+        (r"\lfloor\frac{2n-1}{5}\rfloor", r"\lfloor\frac{2n-1}{6}\rfloor", False),
+        (r"\lceil\frac{n}{3}\rceil", r"\left\lceil \dfrac{n}{3} \right\rceil", True),
+        (r"\lfloor n+1\rfloor", r"\lfloor n\rfloor+1", True),
+    ],
+    "matrices with space between the rows": [
+        (r"\begin{pmatrix} 1/3 \\ 2 \end{pmatrix}", r"\begin{bmatrix} \frac{1}{3} \\[4pt] 2 \end{bmatrix}", True),
+        (r"\begin{pmatrix} 1/3 \\ 2 \end{pmatrix}", r"\begin{pmatrix} \frac{1}{3} \\ [1.5ex] 2 \end{pmatrix}", True),
+        (r"\begin{pmatrix} 1/3 \\ 2 \end{pmatrix}", r"\begin{pmatrix} \frac{1}{3} \\[4pt] 3 \end{pmatrix}", False),
+    ],
+    "compound units": [
+        ("5", r"5\,\mathrm{kg\,m^{-3}}", True), ("5", r"5 \; \mathrm{kg \cdot m/s^2}", True),
+        ("5", r"5~\mathrm{J\,K^{-1}}", True), ("5", r"5 \mathrm{\ cm}", True), ("5", r"5 \mathrm{~\mu m}", True),
+        ("6.5e-20", r"6.5 \times 10^{-20}\,\mathrm{erg\,s^{-1}}", True), ("5", r"5\text{¢}", True),
+        ("6.5e-20", r"6.5 \times 10^{-21}\,\mathrm{erg\,s^{-1}}", False), ("300", r"300 \text{ (dollars)}", True),
+        (r"P(\text{red})", r"P(\text{blue})", False), ("30", r"30 \degree", True), ("5", r"\LARGE 5", True),
+    ],
+    "residues": [
+        ("5", r"5 \pmod{7}", True), ("5", r"x \equiv 5 \pmod{7}", True), (r"5 \pmod 7", r"5 \pmod 8", False),
+        (r"x \equiv 5 \pmod 7", r"x \equiv 5 \bmod 7", True), (r"5 \pmod 7", "5", True), ("5", r"4 \pmod{7}", False),
+        ("-37_8", "-37_9", False), ("-37_8", "-37_{8}", True), ("-37_8", "-37", True),
+    ],
+    "conditions behind an answer": [
+        ("2n+1", r"2n + 1 \text{ where } n \text{ is an integer}", True), ("2n+1", r"2n+1, n \in \mathbb{Z}", True),
+        ("3", r"x = 3 \text{ (since } x > 0)", True), ("2n+1", r"2n, n \in \mathbb{Z}", False),
+        (r"x \text{ for } x>0", r"x \text{ for } x<0", False), ("5", r"\text{The answer is } 5", True),
+    ],
+    "letters that may be written either way": [
+        (r"C_1 e^{t} + C_2", "c_{1} e^t + c_{2}", True), (r"C_1 e^{t} + C_2", "c_{2} e^t + c_{1}", False),
+        (r"\text{(C)}", "c", True), (r"\text{(C)}", "d", False), ("C", "c", False),
+        (r"\infty", r"\text{infinity}", True),
+        ("12:30", r"12:30 \text{ PM}", True), (r"\text{12:30 a.m.}", r"12:30 \text{ PM}", False),
+        (r"\arcsin x", r"\operatorname{asin}(x)", True),
+    ],
+    "equations whose terms are of different sizes": [
+        (r"\frac{dM}{dt}=\frac{10^5 L}{0.007 c^2}M^6", r"\frac{dM}{dt}=\frac{11^5 L}{0.007 c^2}M^6", False),
+        (r"\frac{dM}{dt}=\frac{10^5 L}{0.007 c^2}M^6", r"\frac{dM}{dt}=\frac{10^8 L M^6}{7 c^2}", True),
+        ("y = 0.5x", "2y = x", True), ("y=10^{-6}x", r"y=2\cdot 10^{-6}x", False),
+    ],
     "units and variables": [
         (r"\frac{5s}{2}", r"\frac{5}{2}s", True), ("3m", "3", False), ("2h+1", "2+1", False), ("7g", "7", False),
         (r"\frac{m}{s}", "1", False), ("5d", "5", False), ("l w h", "h l w", True), (r"12\text{ m}", "12", True),

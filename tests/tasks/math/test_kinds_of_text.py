@@ -7,6 +7,17 @@ import pytest
 from lit_passk.tasks.math.grading import grade
 
 TEXT = {
+    "numbers among words and marks": [
+        ("180", "which gives **180** as the result", True), ("4", "First 8 - 1 = 7.\n\n- Total: **4**", True),
+        ("22", "it's 22", True), ("9", "So, 9 is the answer.", True), ("24", "The answer is 24 m^2.", True),
+        ("24", "The answer is 24 m.", True), ("24", "The answer is 24m.", False), ("4", "So the answer is `4`.", True),
+        (r"34\text{ sq. units}", r"The answer is **34\text{ sq. units}**.", True), ("-5", "we get -5", True),
+    ],
+    "several formulas": [
+        ("$69$,$84$", "<answer>$69$,$84$</answer>", True), ("84", "<answer>$69$,$84$</answer>", False),
+        ("69,84", "So the numbers are $69$ and $84$.", True), ("3", "We have $a=1$, $b=2$ and $c=3$.", True),
+        ("$f(n)=n$, $g(n)=1$", "<answer>$f(n)=n$, $g(n)=1$</answer>", True),
+    ],
     "a formula after the answer is": [
         (r"\sqrt{7}", r"The answer is \sqrt{7}", True), (r"\frac{3\pi}{4}", r"The answer is: \frac{3\pi}{4}.", True),
         ("3", r"The answer is: 3\pi", False), ("3", "The answer is 3^{4}.", False),

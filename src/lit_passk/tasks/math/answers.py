@@ -17,7 +17,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Formula:
-    """An expression; ``percent`` where a percent sign was taken off, ``base`` of a number like ``4210_5``."""
+    """An expression; ``percent`` where a percent sign was taken off, ``base``: that of ``4210_5``, or a modulus."""
 
     node: Node
     percent: bool = False
@@ -55,12 +55,14 @@ EMPTY = Sequence((), "\\{", "\\}")
 
 
 def is_region(answer: Answer) -> bool:
-    """Whether it can mean a set of real numbers with more than single points."""
+    """Whether it means a set of real numbers with more than single points; ``(1,2)`` and ``[1,2]`` alone need not."""
     if isinstance(answer, Relation):
         return answer.signs != ("=",) * len(answer.signs)
     if isinstance(answer, Sequence) and not answer.opening:
         return any(is_region(item) for item in answer.items)
-    return isinstance(answer, Joined) or is_interval(answer)
+    return isinstance(answer, Joined) or (
+        isinstance(answer, Sequence) and answer.opening + answer.closing in {"[)", "(]"}
+    )
 
 
 def is_interval(answer: Answer) -> bool:

@@ -10,7 +10,6 @@ from typing import TypeAlias
 from lit_passk.tasks.math.evaluation import arbitrary, evaluate, names
 from lit_passk.tasks.math.expressions import Node
 from lit_passk.tasks.math.floats import Function, UndefinedError, compiled
-from lit_passk.tasks.math.sampling import is_rounded
 
 Point: TypeAlias = dict[str, complex]
 _MAX_ROOTS = 6
@@ -55,10 +54,9 @@ def _proportional(one: Node, other: Node, symbols: list[str]) -> bool:
         for draw, scale in enumerate((*_SCALES, 0.3), start=5):
             point = {name: arbitrary(name, draw) * scale for name in symbols}
             (a, noise), (b, more) = evaluate(one, point), evaluate(other, point)
-            tolerance = 1e-6 if is_rounded(one) or is_rounded(other) else 1e-24
             if isinstance(a, tuple) or isinstance(b, tuple) or abs(a) <= noise or abs(b) <= more:
                 return False
-            if ratio is not None and abs(a / b - ratio) > tolerance * abs(ratio):
+            if ratio is not None and abs(a / b - ratio) > 1e-24 * abs(ratio):
                 return False
             ratio = a / b
     except ArithmeticError:
@@ -108,7 +106,7 @@ def _secant(function: Callable[[complex], complex], start: complex) -> complex |
 
 
 def _vanishes(function: Callable[[complex], complex], root: complex) -> bool:
-    step = 0.05 * (1 + abs(root))
+    step = 0.05 * max(abs(root), 1e-4)
     value, *near = (_magnitude(function, t) for t in (root, root + step, root - step))
     return value <= 1e-6 * max((size for size in near if size < math.inf), default=0.0)
 

@@ -82,6 +82,8 @@ class _Evaluation:
         for argument in arguments:  # the periods of a sine, the digits of an integer
             if mp.isfinite(argument) and abs(argument) > 1 and mp.mag(argument) > _INTEGER_BITS:
                 raise TooLargeError
+        if name in {"sin", "cos", "tan"}:  # of a rounded multiple of pi
+            self.noise = max(self.noise, abs(arguments[0]) * EXACT / 1000)
         return _FUNCTIONS[name](*arguments)
 
     def matrix(self, name: str, arguments: list[Value]) -> Value:

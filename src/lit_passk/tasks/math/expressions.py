@@ -126,6 +126,8 @@ class _Reader(Cursor):
         while True:
             if self.take("^"):
                 node = self.raised(node)
+            elif node[0] == "number" and self.take("\\circ"):  # a degree sign that is not raised
+                node = ("/", ("*", node, ("symbol", "\\pi")), ("number", "180")) if self.angle else node
             elif self.take("!"):
                 node = ("call", "factorial2" if self.take("!") else "factorial", node)
             elif self.take("%"):
@@ -176,6 +178,8 @@ class _Reader(Cursor):
             self.place = self.closing() if self.text() == "{" else start + 1
             index = [token for token in self.tokens[start : self.place] if token.text not in {"{", "}"}]
             text += "_" + spelled(index)
+            if text[:2] == "c_" and text[2:].isdigit():  # arbitrary constants are C_1 or c_1
+                text = text.upper()
         if text in _NAMED_FUNCTIONS and self.text() == "^" and self.text(1) == "{":  # f^{-1}(x)
             end = self.closing(self.place + 1)
             if end < len(self.tokens) and self.tokens[end].text == "(":

@@ -16,15 +16,18 @@ from lit_passk.tasks.math.answers import Answer
 from lit_passk.tasks.math.equality import same
 from lit_passk.tasks.math.latex import escaped_once
 from lit_passk.tasks.math.reading import readings
-from lit_passk.tasks.math.statements import formulas, last_formula, stated, tagged
+from lit_passk.tasks.math.statements import formulas, last_formulas, stated, tagged
 from lit_passk.tasks.math.text import boxed_answers, boxes, chosen_letter, concluding_answer, final_text, letter, plain
 
 _WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)")
 _DECIMAL = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)\.\d*")
 _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
-_CLOCK = re.compile(r"0?(\d{1,2}):([0-5]\d)")
+_CLOCK = re.compile(r"0?(\d{1,2}):([0-5]\d)(?:\s?([ap])\.?m\.?)?", re.IGNORECASE)
 _ARTICLE = re.compile(r"^(?:an?|the) ")
 _DELIMITED = re.compile(r"\\boxed|\$|\\\(|\\\[")
+_CONDITION = re.compile(  # 2n+1 \text{ where } n \in \mathbb{Z}
+    r"((?:,|\s|\\q?quad|\()*(?:\\text\s*\{[\s,(]*(?:where|since|for|when|if|because|with)\b|(?<!\w)[a-zA-Z]\s*\\in\s*\\mathbb))"
+)
 _MAX_DIGITS = 1000  # Python refuses to read numbers of several thousand digits, and some policies write them
 _MAX_LENGTH = 5_000
 
@@ -60,6 +63,8 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
     boxed = [] if said else boxed_answers(text)
     if right := letter(reference):
         given = chosen_letter(text[boxes(text)[-1][1] :] if boxed else text, boxed[0] if boxed else None)
+        if given is None and boxed and "\\text" in reference and plain(boxed[0]).strip("()") == right.lower():
+            given = right  # \text{(C)} is a choice and no variable
         if given is not None:
             return given == right, given
     if boxed:
@@ -68,8 +73,7 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
     if sentence and _says(reference, sentence):
         return True, plain(sentence, keep_text=True)
     answers = formulas(sentence) if sentence else []
-    if not answers and (last := last_formula(text)):
-        answers = [last]
+    answers = answers or last_formulas(text)
     if not answers:
         return (True, text.strip()) if _says(reference, text) else (False, None)
     return any(equal(reference, answer) for answer in answers), plain(answers[0], keep_text=True)
@@ -109,7 +113,8 @@ def settle(reference: str, answer: str) -> bool | None:
         return True
     times = _CLOCK.fullmatch(right), _CLOCK.fullmatch(given)
     if times[0] and times[1]:  # and no ratios, 4:30 that of 2:15
-        return times[0].groups() == times[1].groups()
+        halves = {half.lower() for half in (times[0][3], times[1][3]) if half}
+        return times[0].groups()[:2] == times[1].groups()[:2] and len(halves) < 2
     return None
 
 
@@ -132,7 +137,8 @@ def _reference_readings(reference: str) -> tuple[Answer, ...]:
 
 @lru_cache(maxsize=4096)
 def _answer_readings(answer: str) -> tuple[Answer, ...]:
-    return readings(answer)
+    said, condition, _ = _CONDITION.split(answer, maxsplit=1) if _CONDITION.search(answer) else (answer, "", "")
+    return readings(answer) + (readings(said) if condition and "\\begin" not in answer and said.strip() else ())
 
 
 def math_verify_grade(reference: str, completion: str) -> tuple[bool, str | None]:

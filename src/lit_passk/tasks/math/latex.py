@@ -25,7 +25,8 @@ _UNICODE = {
     "∖": r"\setminus ", "≈": r"\approx ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}",
     "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "∠": r"\angle ", "′": "'", "’": "'", "″": "''", "…": r"\ldots ", "％": "%", "\N{POUND SIGN}": "",
-    "\N{EURO SIGN}": "", "¥": "", "∣": r"\mid ", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "∧": " and ", "∨": " or ",
+    "\N{EURO SIGN}": "", "¥": "", "¢": "", "∣": r"\mid ", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
+    "∧": " and ", "∨": " or ",
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta ",
     "λ": r"\lambda ", "μ": r"\mu ", "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi ", "ω": r"\omega ",
 }  # fmt: skip
@@ -39,15 +40,19 @@ _ALIASES = {
     "rvert": "|", "vert": "|", "lVert": "|", "rVert": "|", "bigcup": "cup", "bigcap": "cap", "land": "and",
     "lor": "or", "wedge": "and", "vee": "or", "dots": "ldots", "cdots": "ldots", "varepsilon": "epsilon",
     "varphi": "phi", "vartheta": "theta", "arcsinh": "arsinh", "arccosh": "arcosh", "arctanh": "artanh",
-    "backslash": "setminus", "centerdot": "cdot", "infinity": "infty", "tg": "tan", "ctg": "cot", "degree": "circ",
-    "imath": "i", "colon": ":", "lg": "log", "R": "mathbb R", "Z": "mathbb Z", "N": "mathbb N", "Q": "mathbb Q",
-    "overrightarrow": "vec", "bar": "overline", "widehat": "hat", "widetilde": "tilde",
+    "backslash": "setminus", "centerdot": "cdot", "infinity": "infty", "tg": "tan",
+    "asin": "arcsin", "acos": "arccos", "atan": "arctan",
+    "ctg": "cot", "degree": "circ",
+    "imath": "i", "simeq": "approx", "sim": "approx", "doteq": "approx", "colon": ":", "lg": "log",
+    "R": "mathbb R", "Z": "mathbb Z", "N": "mathbb N", "Q": "mathbb Q",
+    "overrightarrow": "vec", "bar": "overline", "pmod": "mod", "bmod": "mod", "widehat": "hat", "widetilde": "tilde",
 }  # fmt: skip
 _DROPPED = {
     "displaystyle", "textstyle", "limits", "nolimits", "boxed", "fbox", "rm", "bf", "it", "mathstrut", "strut", "quad",
     "qquad", "enspace", "thinspace", "left", "right", "middle", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl",
     "Bigr", "mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathsf", "mathfrak", "noindent", "hfill", "pounds",
-    "protect", "underline", "emph", "mathop",
+    "protect", "underline", "emph", "mathop", "tiny", "small", "normalsize", "large", "Large", "LARGE", "huge", "Huge",
+    "checkmark", "cent",
 }  # fmt: skip
 FUNCTIONS = {
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc", "sinh",
@@ -81,7 +86,7 @@ _CLOCK = re.compile(
 _REPEATING = re.compile(r"(\d+)\.(\d*)\\(?:overline|bar|dot)\s*\{(\d+)\}")
 _NUMBER = r"\d+\.(?=[/*])|\d+(?:\.\d+)?(?:[eE][+-]?\d+(?![\w.]))?|\.\d+"
 _TOKEN = re.compile(
-    rf"(?P<space>\s+)|\\(?P<place>begin|end)\s*\{{(?P<environment>[a-zA-Z]+\*?)\}}(?:\s*\{{[lcr|]+\}})?|\\mathbb\s*\{{?\s*(?P<set>[A-Z])\s*\}}?|\\(?P<command>[a-zA-Z]+)\*?|(?P<row>\\\\)|\\(?P<gap>[,;:!\s])"
+    rf"(?P<space>\s+)|\\(?P<place>begin|end)\s*\{{(?P<environment>[a-zA-Z]+\*?)\}}(?:\s*\{{[lcr|]+\}})?|\\mathbb\s*\{{?\s*(?P<set>[A-Z])\s*\}}?|\\(?P<command>[a-zA-Z]+)\*?|(?P<row>\\\\(?:\s*\[-?[\d.]+\s*[a-z]{{2}}\])?)|\\(?P<gap>[,;:!\s])"
     rf"|\\(?P<escaped>.)|(?P<number>{_NUMBER})|(?P<run>[^\W\d_]+)|(?P<sign>\.\.\.|[<>=!]=|.)",
     re.DOTALL,
 )
@@ -121,13 +126,22 @@ def _written_out(text: str, thousands: bool) -> str:
     text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda lowered: f"_{{{lowered[0].translate(_LOWERED)}}}", text)
     text = escaped_once(text)
     text = text.replace("{:}", ":")
+    text = re.sub(r"(?<=[)\]])\s*U\s*(?=[(\[])", r" \\cup ", text)
     text = _REPEATING.sub(_repeating, text)
     text = _CLOCK.sub(lambda time: f" {time[1]}:{time[2] or '00'}{(time[3] or time[4]).lower()}m ", text)
     text = _GROUPED.sub(lambda number: number[1] + re.sub(r"\D", "", number[2]), text)
     text = _BRACED_COMMA.sub(".", text)  # what is left of them are decimal commas
     if thousands:
-        text = _THOUSANDS.sub(lambda number: number[1] + number[2].replace(",", ""), text)
+        text = _THOUSANDS.sub(_without_commas, text)
     return _GONE.sub(" ", text).replace("**", "^") if "\\" in text or "$" in text else text.replace("**", "^")
+
+
+def _without_commas(number: re.Match[str]) -> str:
+    """``1,234`` as one number, but not all of ``(1,234)``, which is a pair."""
+    before, after = number.string[: number.start()].rstrip("- "), number.string[number.end() :].lstrip()
+    if before.endswith(("(", "[")) and after.removeprefix("\\right").startswith((")", "]")):
+        return number[0]
+    return number[0].replace(",", "")
 
 
 def _repeating(number: re.Match[str]) -> str:
@@ -146,12 +160,16 @@ def _text_tokens(text: str, spaced: bool) -> list[Token]:
     r"""The inside of a ``\text{}``: letters in it are words; a lone e or i is a constant, a function's name one."""
     if text.strip() in {"e", "i", "d"}:
         return [Token("letter", text.strip())]
-    if text.strip() in FUNCTIONS - BARE_UNITS:
-        return [Token("command", "\\" + text.strip())]
+    if (name := _ALIASES.get(text.strip(), text.strip())) in FUNCTIONS - BARE_UNITS:
+        return [Token("command", "\\" + name)]
+    if text.strip() in _SPELLED:
+        return _letters(text.strip())
+    text = re.sub(r"\\[,;:!]|\\ |~", " ", text)
+    text = re.sub(r"\\(mu|Omega|AA)(?![a-zA-Z])", r"\1 ", text).replace("\\cdot", "*")  # of units
     if re.search(r"\\[a-zA-Z]", text):
         return _math_tokens(text)
     found = []
-    for match in _WORD.finditer(text.replace("~", " ")):
+    for match in _WORD.finditer(text):
         if match["space"]:
             spaced = True
             continue

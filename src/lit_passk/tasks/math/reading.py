@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import accumulate
 
 from lit_passk.tasks.math.answers import EMPTY, Answer, Formula, Joined, Relation, Sequence, Words, is_region
@@ -37,23 +38,27 @@ _PHRASES = [
     (r"is\s+less\s+than", " < "),
     (r"\bunion\b", r" \\cup "),
     (r"\bplus\s+or\s+minus\b", r" \\pm "),
+    (r"(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)\s*", " "),
 ]
 _PHRASE = [
     (re.compile(rf"\\(?:text|mbox|mathrm)\s*\{{\s*(?:{p})\s*\}}|(?:{p})", re.IGNORECASE), r) for p, r in _PHRASES
 ]
+_NEARLY = re.compile(r"\\(?:approx|simeq|doteq)(?![a-zA-Z])|≈")
 _CHOICE = re.compile(
     r"\s*(?:\\text(?:bf|rm)?\s*\{\s*)?\(?([A-H])(?:\)\s*\}|\}\s*\)|\)|[.:])[\s~]*(?:\\ )?\}?\s*(?=[^\s,;.)])"
 )
 
 
 def readings(text: str) -> tuple[Answer, ...]:
-    """All that an answer can mean, the likeliest first: 1,234 is a number or two, 2e-1 a fifth or 2e - 1.
+    r"""All that an answer can mean, the likeliest first: 1,234 is a number or two, 2e-1 a fifth or 2e - 1.
 
     What cannot be read means its own spelling. Never raises.
     """
     for phrase, latex in _PHRASE:
         text = phrase.sub(latex, text)
     spellings = [text, _CHOICE.sub("", text, count=1)]
+    if len(about := _NEARLY.split(text)) == 2 and all(map(str.strip, about)):  # 2\sqrt{3} \approx 3.46 says both
+        spellings += about
     if re.search(r"\d[eE][+-]?\d", text):
         spellings.append(re.sub(r"(?<=\d)([eE])(?=[+-]?\d)", r"\1 ", text))
     found = []
@@ -73,6 +78,9 @@ def _read(tokens: list[Token]) -> Answer:
     tokens = _trimmed(tokens)
     if not tokens or len(tokens) > MAX_TOKENS * 4:
         raise UnreadableError
+    parts, moduli = _split(tokens, {"\\mod"})
+    if moduli:
+        return _residue(parts[0], "mod " + spelled(parts[1]))
     parts, semicolons = _split(tokens, {";"})
     if semicolons and any(_split(part, {","})[1] for part in parts):  # x=1, y=2; x=3, y=4
         pairs = [_read(part) for part in parts if _trimmed(part)]
@@ -103,16 +111,25 @@ def _read(tokens: list[Token]) -> Answer:
     return _single(tokens)
 
 
+def _residue(tokens: list[Token], modulus: str) -> Answer:
+    r"""``5 \pmod 7`` or ``x \equiv 5 \pmod 7``: 5, and unequal to 5 modulo 8."""
+    answer = _read([token._replace(text="=") if token.text == "\\equiv" else token for token in tokens])
+    if isinstance(answer, Relation) and isinstance(last := answer.sides[-1], Formula):
+        return Relation((*answer.sides[:-1], replace(last, base=modulus)), answer.signs)
+    return replace(answer, base=modulus) if isinstance(answer, Formula) else Words(spelled(tokens) + modulus)
+
+
 def _single(tokens: list[Token]) -> Answer:
     """An answer without any structure."""
     if len(tokens) == 1 and tokens[0].text.startswith("\\mathbb "):
         return Joined("all", (Words(tokens[0].text[-1]),))
     if tokens[0].text == "\\emptyset":
         return EMPTY
-    if len(tokens) > 2 and tokens[0].kind == "number" and tokens[1].text == "_":
-        base = "".join(token.text for token in tokens[2:] if token.text not in "{}")
+    digits = tokens[1:] if tokens[0].text == "-" else tokens
+    if len(digits) > 2 and digits[0].kind == "number" and digits[1].text == "_":
+        base = "".join(token.text for token in digits[2:] if token.text not in "{}")
         if base.isdigit():
-            return Formula(("number", tokens[0].text), base=base)
+            return Formula(parse_expression(tokens), base=base)
     if len(tokens) == 4 and tokens[1].text == ":" and tokens[3].text in {"am", "pm"}:
         return Words(spelled(tokens))
     percent = tokens[-1].text == "%" or tokens[-1].text.lower() in _PERCENT
@@ -120,9 +137,19 @@ def _single(tokens: list[Token]) -> Answer:
         return Formula(parse_expression(tokens[:-1]), percent=True)
     while tokens[0].kind == "word" and tokens[0].text.lower() in _APPROXIMATELY and len(tokens) > 1:
         tokens = tokens[1:]
+    tokens = _without_remark(tokens)
     if _has_words(tokens):
         return _quantity(tokens)
     return Formula(parse_expression(tokens))
+
+
+def _without_remark(tokens: list[Token]) -> list[Token]:
+    r"""``300`` for ``300 \text{ (dollars)}``."""
+    opening = max((place for place, token in enumerate(tokens) if token.text == "("), default=0)
+    words = tokens[opening + 1 : -1]
+    if not opening or not words or any(token.kind != "word" for token in words) or tokens[-1].text != ")":
+        return tokens
+    return tokens[:opening] if tokens[opening].spaced and tokens[opening - 1].text[-1] in "0123456789})" else tokens
 
 
 def _quantity(tokens: list[Token]) -> Answer:

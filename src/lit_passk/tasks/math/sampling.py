@@ -6,15 +6,29 @@ agree in thirty digits.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from lit_passk.tasks.math.evaluation import EXACT, Value, arbitrary, cells, evaluate, mp, mpf, names, parts, shape
+from lit_passk.tasks.math.evaluation import (
+    EXACT,
+    Point,
+    Value,
+    arbitrary,
+    cells,
+    evaluate,
+    mp,
+    mpf,
+    names,
+    parts,
+    shape,
+)
 from lit_passk.tasks.math.expressions import Node
 
 _ROUNDED = mpf("0.6e-6")
 """How far a decimal may be from the value that it rounds: six places, as math-verify has it."""
 _SMALL = mpf("1e-3")
+_EXACT_BITS, _MOST_BITS = 80, 20_000
 
 
 def is_rounded(node: Node) -> bool:
@@ -30,7 +44,8 @@ def same_value(a: Node, b: Node) -> bool:
     symbols = sorted(names(a) | names(b))
     rounded = is_rounded(a) or is_rounded(b)
     try:
-        if not _agree(evaluate(a), evaluate(b), rounded):
+        values = evaluate(a), evaluate(b)
+        if not _agree(*values, rounded) or not (symbols or rounded or _agree_in_units(a, b, values[0][0])):
             return False
         for draw in (1, 2) if symbols else ():
             point = {name: arbitrary(name, draw) * 3 for name in symbols}
@@ -38,8 +53,7 @@ def same_value(a: Node, b: Node) -> bool:
                 return False
     except ArithmeticError:
         return False
-    for draw in (3, 4) if symbols else ():
-        point = {name: arbitrary(name, draw) * (-1) ** (draw + place) for place, name in enumerate(symbols)}
+    for point in _further_points(symbols, steps=_has_steps(a) or _has_steps(b)) if symbols else ():
         try:
             values = evaluate(a, point, real=True), evaluate(b, point, real=True)
         except ArithmeticError:
@@ -47,6 +61,27 @@ def same_value(a: Node, b: Node) -> bool:
         if not _agree(*values, rounded):
             return False
     return True
+
+
+def _agree_in_units(a: Node, b: Node, about: Value) -> bool:
+    """Whether two numbers of more than 30 digits are the same in the last ones as well, as far as that is cheap."""
+    if isinstance(about, tuple) or not mp.isfinite(about) or not _EXACT_BITS < mp.mag(about) < _MOST_BITS:
+        return True
+    with mp.workprec(mp.mag(about) + 100):
+        return abs(evaluate(a)[0] - evaluate(b)[0]) < _SMALL
+
+
+def _further_points(symbols: list[str], steps: bool) -> Iterable[Point]:
+    """Negative values, and whole ones where whole parts are taken, which seldom differ near 1."""
+    for draw in (3, 4):
+        yield {name: arbitrary(name, draw) * (-1) ** (draw + place) for place, name in enumerate(symbols)}
+    for n in range(1, 31) if steps else ():
+        yield {name: mpf(n + 7 * place) for place, name in enumerate(symbols)}
+        yield {name: arbitrary(name, n) * n for name in symbols}
+
+
+def _has_steps(node: Node) -> bool:
+    return node[:2] in {("call", "floor"), ("call", "ceiling")} or any(map(_has_steps, parts(node)))
 
 
 def _agree(one: tuple[Value, Any], other: tuple[Value, Any], rounded: bool) -> bool:

@@ -23,8 +23,13 @@ _RUN = re.compile(
     rf"(?:\\(?:text|mathrm|mbox|operatorname)\s*\{{[^{{}}]*\}}|\\[A-Za-z]+|\\.|{_WORD_RUN}"
     r"|(?<![A-Za-z'])[A-Za-z](?![A-Za-z'])|(?<=\d)[A-Za-z]{2}(?![A-Za-z])|[^\sA-Za-z\\#<>?\"“”]|[<>=]|[ \t])+"
 )
+_TEXT = re.compile(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}")
 _LINKS = re.compile(r"(?:\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|[\s,;.*&:])*")
-_PROSE = re.compile(r"\W*[A-Za-z]{2,}\s+[A-Za-z]{2,}\s")
+_PROSE = re.compile(
+    r"\W*[A-Za-z]{2,}\s+[A-Za-z]{2,}\s|.*\b(?:is|are|was|were)\b(?!\s+(?:at|greater|less|more)\b)|\W*[A-Za-z]+'[a-z]+\s",
+    re.DOTALL,
+)
+_METRIC = re.compile(r"^([\d.,/ ]*\d)\s+(?:m|s|g|h|l|L|N|J|W|V|A|K)(?:\s?/\s?(?:s|h))?(?:\s?\^\s?\{?[23]\}?|[²³])?$")
 _UNIT = re.compile(r"(?<=[\d})\]%])\s+[A-Za-z][A-Za-z ]*$")
 _REASON = re.compile(r",?\s(?:since|because|as|so|which|where|when|for|but|given)\s")
 _MAX_TEXT = 100_000
@@ -40,7 +45,7 @@ def tagged(text: str) -> str | None:
 def stated(text: str) -> str | None:
     """What follows the last "the answer is", up to the end of the sentence or line; None where nothing does."""
     for anchor in reversed(list(_ANCHOR.finditer(text[-_MAX_TEXT:]))):
-        rest = text[-_MAX_TEXT:][anchor.end() :].lstrip(" \n\t*:=_")
+        rest = text[-_MAX_TEXT:][anchor.end() :].lstrip(" \n\t*:=_`")
         sentence = _sentence(rest)
         if sentence:
             return sentence
@@ -51,7 +56,7 @@ def _sentence(rest: str) -> str:
     """The first sentence; a full stop within a formula ends none."""
     rest = rest[:_MAX_RUN]
     place = 0
-    formulas = [match.span() for match in _FORMULA.finditer(rest)]
+    formulas = [match.span() for pattern in (_FORMULA, _TEXT) for match in pattern.finditer(rest)]
     while end := _SENTENCE_END.search(rest, place):
         inside = next((span for span in formulas if span[0] <= end.start() < span[1]), None)
         if inside is None and not re.search(r"\b[apAP]\.m$|\b[apAP]$", rest[: end.start()]):
@@ -68,26 +73,33 @@ def formulas(sentence: str) -> list[str]:
         (['5,6'], ['72'], ['72'])
 
     """
-    sentence = sentence.strip().strip("*_\"' ").strip()
+    sentence = sentence.strip().strip("*_`\"' ").strip()
     found = list(_FORMULA.finditer(sentence))
     if found:
         return [_linked(sentence, found)]
     for part in (_REASON.split(sentence)[0], sentence):
         if _readable(part):
             bare = _UNIT.sub("", part)  # "72 clips" and "72" are one answer, also where votes are counted
-            return [bare if readings(bare)[0] == readings(part)[0] else part]
+            if bare != part and readings(bare)[0] == readings(part)[0]:
+                return [bare]
+            return [part, *([] if "\\" in part else _METRIC.findall(part))]  # "24 m^2" in plain text is an area
     return _runs(sentence)[:1]
 
 
-def last_formula(text: str) -> str | None:
-    """The last formula or number of a text that states no answer."""
-    text = text[-_MAX_TEXT:]
-    if len(text) < _MAX_RUN and not _FORMULA.search(text) and _readable(text.strip()):
-        return text.strip()
-    found = [(match.end(), _linked(text, [match])) for match in _FORMULA.finditer(text)]
+def last_formulas(text: str) -> list[str]:
+    """The last formula or number of a text that states no answer, with those that "and" or a comma links to it."""
+    text = text[-_MAX_TEXT:].strip()
+    found = list(_FORMULA.finditer(text))
+    if len(text) < _MAX_RUN and not found and "\n" not in text and _readable(text):
+        return [text]
     hidden = _FORMULA.sub(lambda match: "\n" * len(match[0]), text)
-    found += [(match.end(), run) for match in _RUN.finditer(hidden) for run in [_run(match[0])] if run]
-    return max(found, default=(0, None))[1]
+    runs = [(match.end(), run) for match in _RUN.finditer(hidden) for run in [_run(match[0])] if run]
+    if runs and (not found or runs[-1][0] > found[-1].end()):
+        return [runs[-1][1]]
+    if not found:
+        return []
+    together, last = _linked(text, found), _linked(text, found[-1:])
+    return [together] if _LINKS.fullmatch(hidden) else [last, together]
 
 
 def _linked(sentence: str, found: list[re.Match[str]]) -> str:
@@ -114,7 +126,9 @@ def _runs(text: str) -> list[str]:
 
 def _run(text: str) -> str | None:
     """A run of mathematical characters without what ends a clause; None where there is no number or command."""
-    text = re.sub(r"^(?:\s|[,.;:)*!'-](?!\d)|\b(?:and|or|a|A|I)\b)+|(?:[\s,.;:(*'=]|\b(?:and|or|a|A|I)\b)+$", "", text)
+    text = re.sub(
+        r"^(?:[\s*]|[,.;:)!'-](?!\d)|\b(?:and|or|a|A|I)\b)+|(?:[\s,.;:(*'=]|\b(?:and|or|a|A|I)\b)+$", "", text
+    )
     text = text.strip()
     if len(text) > _MAX_RUN or not re.search(r"\d|\\[a-zA-Z]", text):
         return None
