@@ -1,7 +1,7 @@
 """Measure the training phase of one RL step, side by side with TRL's GRPOTrainer on the same recorded rollouts.
 
     python scripts/bench_step.py speed --trl-python ../trl-venv/bin/python        # one seed, alternating runs
-    python scripts/bench_step.py signal --trl-python ../trl-venv/bin/python       # seeds 0 to 9, skipping included
+    python scripts/bench_step.py mixed --trl-python ../trl-venv/bin/python        # seeds 0 to 9, skipping included
     python scripts/bench_step.py linear                                           # 8 to 128 prompts
     python scripts/bench_step.py vocabulary                                       # 32k to 256k entries
     python scripts/bench_step.py speed --model runs/smollm2 --prompts 4 --mean-tokens 30 --max-tokens 128 ...
@@ -120,7 +120,7 @@ def ours(args: argparse.Namespace, model: Path, workload: Path, steps: int, **fa
     command += ["--token-budget", str(args.token_budget), "--threads", str(args.threads), "--device", args.device]
     command += ["--bf16"] * args.bf16 + ["--checkpointing"] * args.checkpointing
     command += ["--compile"] * args.compile
-    command += ["--kept-logits-mib", str(args.kept_logits_mib)]
+    command += ["--max-saved-logits-mib", str(args.max_saved_logits_mib)]
     return measure(args, command, who="lit-passk", **facts)
 
 
@@ -164,15 +164,15 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
     return summary
 
 
-def signal(args: argparse.Namespace) -> dict[str, Any]:
-    """Several seeds with groups that carry no signal; TRL once, as its time hardly depends on them."""
+def mixed(args: argparse.Namespace) -> dict[str, Any]:
+    """Several seeds with groups without an advantage; TRL once, as its time hardly depends on them."""
     model = make_model(args)
     workloads = {seed: make_workload(args, model, seed, solve_rate="mixed") for seed in range(args.seeds)}
     mine = {seed: ours(args, model, path, args.steps, seed=seed) for seed, path in workloads.items()}
     tokens = sum(r["completion_tokens"] for r in mine.values())
     share = sum(r["trained_tokens"] for r in mine.values()) / tokens
     pooled = tokens / sum(median(r["seconds"]) for r in mine.values())
-    summary = {"seeds": args.seeds, "share_with_signal": share, "tokens_per_s": pooled}
+    summary = {"seeds": args.seeds, "share_with_advantage": share, "tokens_per_s": pooled}
     if args.trl_python:
         theirs = trl(args, model, workloads[args.seed], args.trl_micro[0], seed=args.seed)
         summary |= {"speed_over_trl": pooled / throughput(theirs), "wanted": 8 / share}
@@ -212,7 +212,7 @@ def vocabulary(args: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Parse the command line, measure, print and store the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = {"speed": speed, "signal": signal, "linear": linear, "vocabulary": vocabulary}
+    commands = {"speed": speed, "mixed": mixed, "linear": linear, "vocabulary": vocabulary}
     parser.add_argument("what", choices=commands)
     parser.add_argument("--out", default="runs/bench_step", help="folder for models, workloads and results")
     parser.add_argument("--model", help="Hugging Face folder with a tokenizer, instead of --shape with random weights")
@@ -220,9 +220,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="alternating runs of `speed`")
     parser.add_argument("--steps", type=int, default=1, help="timed steps a run, after one warm-up step")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=10, help="workloads of `signal`")
+    parser.add_argument("--seeds", type=int, default=10, help="workloads of `mixed`")
     parser.add_argument("--token-budget", type=int, default=1000)
-    parser.add_argument("--kept-logits-mib", type=int, default=256)
+    parser.add_argument("--max-saved-logits-mib", type=int, default=256)
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--compile", action="store_true", help="compile the decoder blocks")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")

@@ -170,7 +170,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             dtype="bfloat16" if args.bf16 else "float32",
             activation_checkpointing=args.checkpointing,
             compile_blocks=args.compile,
-            max_saved_logits_mib=args.kept_logits_mib,
+            max_saved_logits_mib=args.max_saved_logits_mib,
         ),
     )
     rollouts = read_workload(Path(args.workload))
@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true", help="parameters, gradients and optimizer in bfloat16")
     parser.add_argument("--checkpointing", action="store_true", help="compute activations twice")
     parser.add_argument("--compile", action="store_true", help="compile the decoder blocks")
-    parser.add_argument("--kept-logits-mib", type=int, default=256, help="logits kept for the backward pass")
+    parser.add_argument("--max-saved-logits-mib", type=int, default=256, help="logits kept for the backward pass")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--profile", help="file for a table of the slowest operations")
     args = parser.parse_args()

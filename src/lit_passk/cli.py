@@ -19,7 +19,7 @@ LIGHTNING = {
 OTHERS = {  # each is `main(options)` of the module of its name in `commands`
     "sft": "cold-start a small policy on a task's demonstrations",
     "report": "tables, curves and a page to look through, from result files",
-    "rescore": "judge the completions of a result file again, without sampling",
+    "rescore": "score the completions of a result file again, without sampling",
     "export": "write a Hugging Face folder from a checkpoint",
     "plan": "memory, time and traffic that a configuration needs, by arithmetic",
     "doctor": "what is installed, what will run, and whether engine and policy agree",

@@ -216,7 +216,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoredGroup:
-    """One problem with everything that was sampled for it and every verdict, unscorable completions included."""
+    """One problem with everything that was sampled for it and its scores, unscored completions included."""
 
     problem: Problem
     index: int
@@ -228,7 +228,7 @@ class ScoredGroup:
     texts: Sequence[str]
     """The completions as text, without special tokens."""
     scores: Sequence[Score]
-    """G verdicts."""
+    """G scores."""
     seed: int
     """Base seed: completion i was sampled with ``seed + i``."""
 

@@ -120,7 +120,7 @@ def test_memory_by_hand():
 
 
 def test_time_by_hand():
-    machine = Machine(tflops=1000, train_share=0.5, prompt_tokens=0, completion_tokens=1000, signal=1.0)
+    machine = Machine(tflops=1000, train_share=0.5, prompt_tokens=0, completion_tokens=1000, with_advantage=1.0)
     value = estimate(machine, minibatches=1, checkpointing=False)
     flops = 6 * 7_615_616_512 + 3 * 4 * 28 * 3584 * 500
     assert value["arithmetic of training"] == pytest.approx(128 * 32 * 1000 * flops / (8 * 1000e12 * 0.5))

@@ -6,8 +6,9 @@ import pytest
 import torch
 from helpers.tiny_policies import logprobs_of, tiny_policy
 
+from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.parity import ParityCheck
-from lit_passk.types import RolloutBatch, Sampling
+from lit_passk.types import Problem, RolloutBatch, Sampling, Score, ScoredGroup
 
 pytestmark = pytest.mark.vllm
 # longer than one block of the KV cache, so that its prefix is cached
@@ -33,27 +34,27 @@ def synced(vllm_engine):
 
 
 def sample(engine) -> RolloutBatch:
-    groups = dict(engine.generate(PROMPTS, SAMPLING, [1, 2, 3]))
-    completions = [c for index in range(len(PROMPTS)) for c in groups[index]]
-    num = len(completions)
-    return RolloutBatch(
-        prompt_ids=tuple(torch.tensor(prompt) for prompt in PROMPTS),
-        completion_ids=tuple(torch.tensor(c.token_ids) for c in completions),
-        rollout_logprobs=tuple(torch.tensor(c.logprobs) for c in completions),
-        group=torch.arange(len(PROMPTS)).repeat_interleave(2),
-        indices=torch.arange(len(PROMPTS)),
-        rewards=torch.zeros(num),
-        correct=torch.zeros(num, dtype=torch.bool),
-        truncated=torch.zeros(num, dtype=torch.bool),
-        version=engine.version,
-    )
+    sampled = dict(engine.generate(PROMPTS, SAMPLING, [1, 2, 3]))
+    groups = [
+        ScoredGroup(
+            problem=Problem(id=str(index), prompt="?", answer=""),
+            index=index,
+            prompt_ids=prompt,
+            completions=sampled[index],
+            texts=["" for _ in sampled[index]],
+            scores=[Score(reward=0.0, correct=False) for _ in sampled[index]],
+            seed=index + 1,
+        )
+        for index, prompt in enumerate(PROMPTS)
+    ]
+    return collate_rollouts(groups, SAMPLING, version=engine.version)
 
 
 def check(engine, policy, temperature: float = TEMPERATURE) -> dict[str, float]:
     rollouts = sample(engine)
     logprobs = [
-        logprobs_of(policy, PROMPTS[int(group)], ids.tolist(), temperature)
-        for group, ids in zip(rollouts.prompt_index, rollouts.completion_ids, strict=True)
+        logprobs_of(policy, PROMPTS[int(prompt)], ids.tolist(), temperature)
+        for prompt, ids in zip(rollouts.prompt_index, rollouts.completion_ids, strict=True)
     ]
     return ParityCheck().check(rollouts, logprobs)
 

@@ -1,4 +1,4 @@
-"""A task that a random policy solves about half the time, so that a few steps carry a signal."""
+"""A task that a random policy solves about half the time, so that a few steps have advantages."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SHARES = {
     "as dealt": [[0, 2, 4, 6], [1, 3, 5]],
     "other places": [[6, 1, 2], [5, 4, 0, 3]],
     "an empty rank": [[], [0, 1, 2, 3, 4, 5, 6]],
-    "all signal on one": [[0, 1, 4, 6], [2, 3, 5]],
+    "all advantages on one": [[0, 1, 4, 6], [2, 3, 5]],
 }
 AGGREGATIONS = ["token", "sequence", "constant"]
 NUM_MINIBATCHES = 3
@@ -27,7 +27,7 @@ EVERY = range(len(REWARDS))
 
 
 def inputs(rows=EVERY):
-    """The rollouts of some prompts, advantages that name their completion, and the groups with a signal."""
+    """The rollouts of some prompts, advantages that name their completion, and the groups with an advantage."""
     whole = scripted_rollouts(REWARDS)
     part = collate_rollouts([whole.groups[row] for row in rows], whole.sampling)
     rollouts = replace(part, positions=torch.tensor(list(rows), dtype=torch.int64))

@@ -26,7 +26,7 @@ from lit_passk.modules.advantage import check_learns
 
 
 def test_a_group_that_shrank_gets_no_advice_about_the_configured_size():
-    """Of eight completions two are left: k = 2 has no signal there, and raising group_size would not help."""
+    """Of eight completions two are left: k = 2 has no advantage there, and raising group_size would not help."""
     rollouts = scripted_rollouts([[1, 0] + [None] * 6, [1, 0, 0, 0, 0, 0, 0, 0]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -50,7 +50,7 @@ def test_a_group_that_shrank_gets_no_advice_about_the_configured_size():
     ids=lambda value: type(value).__name__ if isinstance(value, AdvantageStrategy) else str(value),
 )
 def test_groups_that_never_teach_anything_are_refused(strategy, too_small, enough):
-    with pytest.raises(ValueError, match=f"`rollout.group_size` = {too_small}, whoever is right"):
+    with pytest.raises(ValueError, match=f"`rollout.group_size` = {too_small}, whichever are correct"):
         check_learns(strategy, too_small)
     check_learns(strategy, enough)
 

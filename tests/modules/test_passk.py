@@ -93,7 +93,9 @@ def test_gradient_equals_the_plain_one(maze_policy, aggregation, token_budget):
     assert_same(gradient_of(module, maze_policy), expected)
     norm = sum(float((g**2).sum()) for g in expected.values()) ** 0.5
     assert logged["train/grad_norm"] == pytest.approx(norm, rel=1e-4)
-    assert logged["train/signal"] == pytest.approx(2 / 5)  # with k = 2 a group of one wrong answer is silent too
+    assert logged["train/with_advantage"] == pytest.approx(
+        2 / 5
+    )  # with k = 2 a group of one wrong answer is silent too
     assert logged["train/solved"] == pytest.approx(4 / 5)
     assert logged["train/reward"] == pytest.approx(10 / 20)
 
@@ -136,11 +138,11 @@ def test_micro_batches_are_balanced_by_the_policys_own_costs(maze_policy):
     assert sorted(len(micro.completions) for micro in pack_step(policy, batch, None, 700)) == [1, 6]
 
 
-def test_the_setting_for_kept_logits_reaches_the_policy(maze_policy):
+def test_the_setting_for_saved_logits_reaches_the_policy(maze_policy):
     rollouts = scripted_rollouts(REWARDS)
     module = make(maze_policy, compute=Compute(max_saved_logits_mib=0))
     train(module, rollouts)
-    assert module.policy.kept_logits_mib == 0
+    assert module.policy.max_saved_logits_mib == 0
     advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
     assert_same(gradient_of(module, maze_policy), plain_gradient(maze_policy, rollouts, advantages))
 
@@ -168,7 +170,7 @@ def test_a_group_that_shrank_below_k_is_silent(maze_policy):
     rollouts = scripted_rollouts([[1, None, None, None], [1, 0, 0, 0]])
     module = make(maze_policy, advantage=PassKAnalytic(k=2))
     logged = train(module, rollouts)
-    assert logged["train/signal"] == 0.5
+    assert logged["train/with_advantage"] == 0.5
 
 
 def test_no_signal_changes_nothing(maze_policy):

@@ -26,6 +26,6 @@ def test_dropped_groups_count_in_all_that_describes_completions():
     chosen = step_metrics(kept, torch.tensor([1.0, -1.0, 0.0]), SUMS)
     assert chosen == pytest.approx(everything)
     silent = step_metrics(kept, torch.zeros(3), SUMS)
-    assert silent["signal"] == 0
+    assert silent["with_advantage"] == 0
     half = replace(scripted_rollouts(rewards[:2]), not_trained=whole.groups[2:])
-    assert step_metrics(half, torch.tensor([1.0, -1, 0, 0, 0, 0, 0]), SUMS)["signal"] == 0.5
+    assert step_metrics(half, torch.tensor([1.0, -1, 0, 0, 0, 0, 0]), SUMS)["with_advantage"] == 0.5

@@ -161,7 +161,7 @@ def test_compiled_blocks_give_the_same():
 def test_head_in_chunks_gives_the_same(monkeypatch):
     policy, model = build(FAMILIES["gemma2"])
     monkeypatch.setitem(CHUNKS, "cpu", Chunk(4, 20))
-    policy.kept_logits_mib = 0
+    policy.max_saved_logits_mib = 0
     step = make_step()
     assert_same(policy, model, packed(policy, step), padded(model, step))
 

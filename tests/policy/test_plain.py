@@ -31,13 +31,13 @@ def test_the_fast_kernels_give_the_same(family, masked, temperature):
     assert_equal(fast, slow, packed(fast, step, **case), packed(slow, step, **case))
 
 
-@pytest.mark.parametrize("kept_logits_mib", [0, 256])
+@pytest.mark.parametrize("max_saved_logits_mib", [0, 256])
 @pytest.mark.parametrize("family", ["llama tied", "gemma2"])
-def test_chunks_change_nothing(family, kept_logits_mib, monkeypatch):
+def test_chunks_change_nothing(family, max_saved_logits_mib, monkeypatch):
     monkeypatch.setattr(plain, "CHUNK", 3)
     step = make_step()
     fast, slow = (build(FAMILIES[family], kernels=kernels)[0] for kernels in ("fast", "plain"))
-    fast.kept_logits_mib = kept_logits_mib
+    fast.max_saved_logits_mib = max_saved_logits_mib
     assert_equal(fast, slow, packed(fast, step), packed(slow, step))
 
 

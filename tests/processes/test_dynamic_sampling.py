@@ -1,4 +1,4 @@
-"""Further prompts for signal: the same on one and on several processes, after a resume, and told what they cost."""
+"""Dynamic sampling: the same prompts on one and on several processes, after a resume, and what they cost is logged."""
 
 import pytest
 import torch
@@ -6,13 +6,13 @@ from helpers.ranks import Ranks
 from processes.conftest import KL, STEPS, Run, arguments
 
 SCARCE = ("--data.train.init_args.num_problems", "30", "--model.advantage.k", "4", "--data.prompts_per_step", "5")
-SIGNAL = (*KL, *SCARCE, "--rollout.source", "DynamicSampling", "--rollout.source.max_rounds", "2")
+DYNAMIC = (*KL, *SCARCE, "--rollout.source", "DynamicSampling", "--rollout.source.max_rounds", "2")
 WAYS = {"fsdp2 on 2": ("fsdp2", 2), "ddp on 2": ("ddp", 2), "fsdp2 on 4": ("fsdp2", 4)}
 
 
 @pytest.fixture(scope="module")
 def alone(train):
-    return train("auto", 1, SIGNAL)
+    return train("auto", 1, DYNAMIC)
 
 
 def test_more_groups_carry_signal(alone, train):
@@ -28,7 +28,7 @@ def test_more_groups_carry_signal(alone, train):
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_several_processes_keep_and_train_the_same(way, train, alone):
-    several = train(*way, SIGNAL)
+    several = train(*way, DYNAMIC)
     several.assert_same_rollouts(alone)
     for name, values in alone.weights.items():
         torch.testing.assert_close(several.weights[name], values, rtol=0, atol=1e-5, msg=name)
@@ -42,7 +42,7 @@ def test_several_processes_keep_and_train_the_same(way, train, alone):
 
 
 def test_a_rank_without_a_prompt(train):
-    one = (*SIGNAL, "--data.prompts_per_step", "1")
+    one = (*DYNAMIC, "--data.prompts_per_step", "1")
     several, alone = train("ddp", 2, one), train("auto", 1, one)
     several.assert_same_rollouts(alone)
     for name, values in alone.weights.items():
@@ -56,7 +56,7 @@ def test_what_it_cost_is_logged(alone):
     assert 5 < metrics["dynamic_sampling/prompts"] <= 15
     assert metrics["dynamic_sampling/share"] < 1
     assert metrics["time/rollout"] >= metrics["time/further_rollouts"] > 0
-    kept = round(metrics["train/signal"] * 5)
+    kept = round(metrics["train/with_advantage"] * 5)
     assert metrics["dynamic_sampling/share"] * metrics["dynamic_sampling/prompts"] == pytest.approx(
         kept + metrics["dynamic_sampling/surplus"]
     )
@@ -64,8 +64,8 @@ def test_what_it_cost_is_logged(alone):
 
 @pytest.mark.parametrize("way", [("auto", 1), ("fsdp2", 2)], ids=["one process", "two shards"])
 def test_a_resumed_run_draws_the_same(way, train, policy, tmp_path):
-    whole = train(*way, SIGNAL)
-    args = arguments(policy, tmp_path, *way, *SIGNAL, "--ckpt_path", str(whole.checkpoint(3)))
+    whole = train(*way, DYNAMIC)
+    args = arguments(policy, tmp_path, *way, *DYNAMIC, "--ckpt_path", str(whole.checkpoint(3)))
     resumed = Run(tmp_path, Ranks(args, way[1], tmp_path).succeed().output(), way[1])
     assert resumed.steps() == {step: prompts for step, prompts in whole.steps().items() if step >= 3}
     assert all(torch.equal(resumed.weights[name], values) for name, values in whole.weights.items())

@@ -24,8 +24,8 @@ def test_the_run_is_worth_comparing(alone):
     assert sorted(len(prompts) for prompts in steps.values()) == [1, 3, 3, 3, 3], "batches smaller than 2 and 4 ranks"
     sizes = {len(completions) for prompts in steps.values() for completions, _ in prompts.values()}
     assert len(sizes) > 1, "ragged groups"
-    signal = [any(advantages) for prompts in steps.values() for _, advantages in prompts.values()]
-    assert 3 < sum(signal) < len(signal), "ranks with something and ranks with nothing to train"
+    useful = [any(advantages) for prompts in steps.values() for _, advantages in prompts.values()]
+    assert 3 < sum(useful) < len(useful), "ranks with something and ranks with nothing to train"
 
 
 def test_rollouts_and_advantages_are_the_same(several, alone):

@@ -1,4 +1,4 @@
-"""Which groups carry signal, which prompts are drawn for more of them, and what is kept."""
+"""Which groups have an advantage, which prompts are drawn for more of them, and what is kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lit_passk.tasks.base import Task
 from lit_passk.types import Problem, PromptBatch, Sampling, Score, ScoredGroup
 
 GROUP_SIZE = 7
-COUNTS = [(c, u) for c in range(GROUP_SIZE + 1) for u in range(GROUP_SIZE + 1 - c)]  # right, unscorable
+COUNTS = [(c, u) for c in range(GROUP_SIZE + 1) for u in range(GROUP_SIZE + 1 - c)]  # correct, unscored
 
 
 def group(num_correct: int, num_unscored: int = 0, size: int = GROUP_SIZE) -> ScoredGroup:
@@ -114,7 +114,7 @@ def test_further_prompts_are_the_rest_of_the_task_in_an_order_of_seed_and_step()
 
 
 def run(with_signal: set[int], max_rounds: int = 3, step: int = 0):
-    """Fill up one batch of four, where only the given problems carry signal; also return the batches sampled."""
+    """Fill up one batch of four, where only the given problems have an advantage; also return the batches sampled."""
     prompts = loader()
     batch = next(iter(prompts))
     sampled: list[list[int]] = []
@@ -157,9 +157,9 @@ def test_a_batch_with_signal_costs_nothing_more():
 
 def test_the_first_with_signal_are_kept_and_the_costs_told():
     *_, order = run(set())
-    signal = {order[1], order[3], order[5], order[6], order[7]}
-    drawn, sampled, _ = run(signal)
-    assert sampled == [order[:4], order[4:8]]  # 2 of 4 carry signal, 2 are missing: 4 more should do
+    useful = {order[1], order[3], order[5], order[6], order[7]}
+    drawn, sampled, _ = run(useful)
+    assert sampled == [order[:4], order[4:8]]  # 2 of 4 have an advantage, 2 are missing: 4 more should do
     assert indices(drawn.groups) == [order[1], order[3], order[5], order[6]]
     assert drawn.positions.tolist() == [0, 1, 2, 3]
     assert indices(drawn.not_trained) == [order[0], order[2], order[4], order[7]]
@@ -175,7 +175,7 @@ def test_the_first_with_signal_are_kept_and_the_costs_told():
 def test_the_size_of_a_round_follows_the_share_of_this_step():
     *_, order = run(set())
     _, sampled, _ = run({order[0], order[1], order[2], order[7]})
-    # 3 of 4, 1 missing: 2 more; 3 of 6: 2 more, of which one carries signal
+    # 3 of 4, 1 missing: 2 more; 3 of 6: 2 more, of which one has an advantage
     assert sampled == [order[:4], order[4:6], order[6:8]]
 
 

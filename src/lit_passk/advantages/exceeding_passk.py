@@ -15,10 +15,10 @@ from lit_passk.types import GroupContext
 
 
 class ExceedingPassK(PassKStrategy):
-    """Analytic Pass@k advantages times a factor that falls with the number of right answers.
+    """Analytic Pass@k advantages times a factor that falls with the number of correct completions.
 
-    Eq. 17, with c right answers: ``A' = f(c) * A_Pass@k``, ``f(c) = 4 / (10 log(c + 0.5))``, so that a prompt solved
-    once counts most. A group sums to zero; a prompt without right answers gets zeros.
+    Eq. 17, with c correct completions: ``A' = f(c) * A_Pass@k``, ``f(c) = 4 / (10 log(c + 0.5))``, so that a prompt
+    solved once counts most. A group sums to zero; a prompt without a correct completion gets zeros.
 
     Args:
         k: Completions per group, from 1 to ``rollout.group_size``.
@@ -41,6 +41,6 @@ class ExceedingPassK(PassKStrategy):
         """Advantages of shape ``(P, G)``, float32, from ``context.correct`` or rewards of 0 and 1, shape ``(P, G)``."""
         correct = self.read_correct(rewards, context)
         scale = 1.0 if self.log_base == "e" else math.log(float(self.log_base))
-        # Without right answers the advantages are 0, but the logarithm is negative: -0.0 would come out.
+        # Without a correct completion the advantages are 0, but the logarithm is negative: -0.0 would come out.
         factor = 0.4 * scale / (correct.sum(dim=1, keepdim=True).clamp(min=1) + 0.5).log()
         return (factor * analytic_advantage(correct, self.k)).to(rewards.device, torch.float32)

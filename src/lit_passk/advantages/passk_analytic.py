@@ -13,14 +13,14 @@ from lit_passk.types import GroupContext
 class PassKAnalytic(PassKStrategy):
     r"""Mean advantage of a completion over all :math:`\binom{G}{k}` groups that k of its G companions could form.
 
-    Eqs. 11, 12, 14 and 15, with c right answers among G::
+    Eqs. 11, 12, 14 and 15, with c correct completions among G::
 
         R     = 1 - C(G - c, k) / C(G, k)                            mean group reward = pass@k
         A_pos = (1 - R) / sqrt(R (1 - R))
         A_neg = (1 - R - C(G - c - 1, k - 1) / C(G - 1, k - 1)) / sqrt(R (1 - R))
 
     No randomness; a group sums to zero; ``k = 1`` is GRPO with the population standard deviation. All advantages of a
-    prompt are zero when nothing is right or fewer than k are wrong.
+    prompt are zero when none is correct or fewer than k are wrong.
 
     Args:
         k: Completions per group, from 1 to ``rollout.group_size``.

@@ -18,10 +18,10 @@ class PassKFullSampling(PassKStrategy):
 
     Algorithm 1: ``floor(G / k)`` groups, group reward by eq. 5, normalised over the groups by eqs. 1-3 (population
     standard deviation). Completions left over by G mod k get 0. The result depends on the order of the completions.
-    A prompt whose groups are all right or all wrong gets zeros, which is frequent when there are few groups.
+    A prompt whose groups are all correct or all wrong gets zeros, which is frequent when there are few groups.
 
     Args:
-        k: Completions per group; 2k or more completions are needed for a signal.
+        k: Completions per group; 2k or more completions are needed for an advantage other than 0.
 
     Example:
         >>> PassKFullSampling(k=2)(torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]])).round(decimals=4)

@@ -24,7 +24,7 @@ class PassKStrategy(AdvantageStrategy):
         self.k = k
 
     def check_group_size(self, group_size: int) -> None:
-        """Raise a ValueError where ``k > group_size``; warn where ``k == group_size``, which has no signal."""
+        """Raise a ValueError where ``k > group_size``; warn where ``k == group_size``, where all advantages are 0."""
         name = f"{type(self).__name__}(k={self.k})"
         if self.k > group_size:
             raise Refusal(
@@ -40,11 +40,11 @@ class PassKStrategy(AdvantageStrategy):
             )
 
     def min_wrong(self, step: int, max_steps: int) -> int:
-        """Return k: with fewer wrong answers every k completions hold a right one."""
+        """Return k: with fewer wrong completions every k of them hold a correct one."""
         return self.k
 
     def read_correct(self, rewards: Tensor, context: GroupContext | None) -> Tensor:
-        """Check the inputs and return who is right.
+        """Check the inputs and return which completions are correct.
 
         Args:
             rewards: Shape ``(P, G)``.
@@ -69,9 +69,8 @@ class PassKStrategy(AdvantageStrategy):
         other = (correct != 0) & (correct != 1)
         if other.any():
             raise ValueError(
-                f"{type(self).__name__} counts right answers. Without a context `rewards` must be 0 or 1, but one is "
-                f"{float(correct[other][0]):g}. Pass a GroupContext whose `correct` says which completions are right; "
-                "to train on the best graded reward of k instead, write an AdvantageStrategy of your own (the name "
+                f"{type(self).__name__} counts correct completions. Without a context `rewards` must be 0 or 1, but "
+                f"one is {float(correct[other][0]):g}. Pass a GroupContext with `correct`; to train on the best graded reward of k instead, write an AdvantageStrategy of your own (the name "
                 "MaxAtK is reserved for it, but it does not exist yet)."
             )
         return correct

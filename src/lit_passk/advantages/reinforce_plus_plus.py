@@ -33,6 +33,6 @@ class ReinforcePlusPlus(AdvantageStrategy):
             mean, std = context.batch.reward_mean, context.batch.reward_std
         else:
             mean, std = float(values.mean()), float(values.std(correction=0))
-        # A spread below the resolution of float32 rewards is rounding, not signal.
+        # A spread below the resolution of float32 rewards is rounding.
         advantages = torch.zeros_like(values) if std <= 1e-7 * abs(mean) else (values - mean) / std
         return advantages.to(rewards.device, torch.float32)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class CompletionsTable(L.Callback):
-    """Writes the first completions of the first groups of a step, with their verdicts.
+    """Writes the first completions of the first groups of a step, with their scores.
 
     Args:
         every: RL steps from one table to the next; 0 writes none.
@@ -55,12 +55,12 @@ class CompletionsTable(L.Callback):
 
 
 def completions_markdown(groups: Sequence[ScoredGroup], completions: int) -> str:
-    """A Markdown table, one row per completion: problem, completion, answer, verdict."""
+    """A Markdown table, one row per completion: problem, completion, answer, reward, whether it is correct."""
     rows = ["| problem | completion | answer | reward | correct |", "|---|---|---|---|---|"]
     for group in groups:
         for text, score in list(zip(group.texts, group.scores, strict=True))[:completions]:
-            verdict = score.error or ("yes" if score.correct else "no")
-            cells = [group.problem.text, text, score.answer or "", f"{score.reward:.3g}", verdict]
+            correct = score.error or ("yes" if score.correct else "no")
+            cells = [group.problem.text, text, score.answer or "", f"{score.reward:.3g}", correct]
             rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(rows)
 

@@ -134,7 +134,7 @@ class _Counts:
         return len(self.num_correct)
 
     def ordered(self, ks: Sequence[int]) -> _Counts:
-        """The same problems in an order that is of the counts alone: draws pick problems by their place."""
+        """The same problems in an order that is of the counts alone: draws pick problems by their position."""
         order = torch.from_numpy(np.lexsort((self.num_correct.cpu().numpy(), self._n)))
         return _Counts(self.num_correct[order], self.num_samples[order], ks)
 

@@ -11,7 +11,7 @@ from lit_passk.functional.pass_at_k import check_counts, fail_at_k_table
 def pass_hat_k(num_correct: Tensor, num_samples: int | Tensor, k: int) -> Tensor:
     """Estimate, without bias, the chance that all of ``k`` completions are correct: C(c, k) / C(n, k).
 
-    It is the chance of ``k`` failures with right and wrong swapped, so small values keep their digits.
+    It is the chance of ``k`` failures with correct and wrong swapped, so small values keep their digits.
 
     Args:
         num_correct: Correct completions of each problem, any shape, integer.

@@ -39,7 +39,7 @@ def normalize_groups(rewards: Tensor, std: Std = "population") -> Tensor:
         return rewards.clone()
     centred = rewards - rewards.mean(dim=-1, keepdim=True)
     # Equality of the rewards themselves, not std > 0: the mean of equal floats can be off by an ulp, and dividing that
-    # by an equally small std would turn no signal into advantages of size 1.
+    # by an equally small std would give advantages of size 1.
     flat = rewards.amax(dim=-1, keepdim=True) == rewards.amin(dim=-1, keepdim=True)
     if std != "none":
         ddof = 1 if std == "bessel" else 0
@@ -72,12 +72,12 @@ def analytic_advantage(correct: Tensor, k: int, std: Std = "population") -> Tens
     group_size = correct.shape[1]
     num_correct = correct.sum(dim=1, keepdim=True).to(torch.int64)
     share_failing = fail_at_k_table(group_size, k).to(correct.device)[num_correct]
-    has_signal = (share_failing > 0) & (share_failing < 1)
+    differs = (share_failing > 0) & (share_failing < 1)
     positive = share_failing
     if std != "none":
-        positive = (share_failing / torch.where(has_signal, 1 - share_failing, 1.0)).sqrt()
+        positive = (share_failing / torch.where(differs, 1 - share_failing, 1.0)).sqrt()
     if std == "bessel":
         num_groups = math.comb(group_size, k)
         positive = positive * math.sqrt((num_groups - 1) / num_groups)
     negative = -num_correct * positive / (group_size - num_correct).clamp(min=1)
-    return torch.where(has_signal, torch.where(correct > 0, positive, negative), 0.0)
+    return torch.where(differs, torch.where(correct > 0, positive, negative), 0.0)

@@ -110,9 +110,9 @@ def completion_sum(values: Tensor, completion: Tensor) -> Tensor:
         tensor([4., 4., 5.])
 
     """
-    place = is_first_token(completion).cumsum(0) - 1  # (T,), the completions counted from 0
+    number = is_first_token(completion).cumsum(0) - 1  # (T,), the completions counted from 0
     # As many sums as tokens: how many completions there are only the device knows.
-    return torch.zeros_like(values).index_add(0, place, values)[place]
+    return torch.zeros_like(values).index_add(0, number, values)[number]
 
 
 def is_first_token(completion: Tensor) -> Tensor:

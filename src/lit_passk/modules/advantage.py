@@ -89,12 +89,12 @@ def check_learns(strategy: AdvantageStrategy, group_size: int) -> None:
         if enough:
             raise Refusal(
                 f"{type(part).__name__} gives no advantage to any completion of a group of `rollout.group_size` = "
-                f"{group_size}, whoever is right: the policy would never change. Raise it to {enough[0]} or more."
+                f"{group_size}, whichever are correct: the policy would never change. Raise it to {enough[0]} or more."
             )
 
 
 def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
-    """Whether some completion gets an advantage in groups of ``size``, of which 0 to all are right."""
+    """Whether some completion gets an advantage in groups of ``size``, of which 0 to all completions are correct."""
     correct = torch.ones(size + 1, size).tril(-1).bool()  # (size + 1, size)
     entropy = torch.arange(size + 1, dtype=torch.float32)  # (size + 1,)
     of_each = entropy[:, None].expand(correct.shape)
@@ -114,7 +114,7 @@ def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
 
 @contextmanager
 def _no_size_warnings() -> Iterator[None]:
-    """Silence GroupSizeWarning: groups are small here only because unscored completions were removed."""
+    """Silence GroupSizeWarning: groups are small here only because unscored completions are left out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GroupSizeWarning)
         yield

@@ -67,7 +67,7 @@ def build_policy(
     """
     compute_dtype = torch.bfloat16 if precision == "bf16-mixed" else None
     policy = load_on_ranks(path, mesh, getattr(torch, compute.dtype), compute_dtype, lora)
-    policy.kept_logits_mib = compute.max_saved_logits_mib
+    policy.max_saved_logits_mib = compute.max_saved_logits_mib
     policy.kernels = compute.kernels
     if compute.activation_checkpointing:
         policy.checkpoint_activations()

@@ -24,20 +24,21 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
 
     Returns:
         - ``reward``, ``pass@1``, ``truncated``: means over completions; ``unscored``: how many could not be scored.
-        - ``solved``: share of groups with a correct completion; ``signal``: share with an advantage other than 0.
+        - ``solved``: share of groups with a correct completion; ``with_advantage``: share with an advantage other
+          than 0.
         - ``tokens``: mean completion length; ``entropy``: mean of ``-rollout_logprobs``, nats per token, an
           unbiased estimate of the entropy over all completions, those without an advantage included.
         - ``grad_norm`` and the loss's own metrics: means over the step's updates.
 
-        Groups that were sampled but are not trained on count in all of these but ``signal`` and those of the loss: the
-        trained groups are a biased sample of the policy's completions.
+        Groups that were sampled but are not trained on count in all of these but ``with_advantage`` and those of the loss:
+        the trained groups are a biased sample of the policy's completions.
     """
     mine = _counts(rollouts)
     if rollouts.not_trained:
         others = _counts(collate_rollouts(rollouts.not_trained))
         mine = {name: value + others[name] for name, value in mine.items()}
     mine["trained_prompts"] = float(len(rollouts.prompt_ids))
-    mine["signal"] = float(len(rollouts.prompt_index[advantages != 0].unique()))
+    mine["with_advantage"] = float(len(rollouts.prompt_index[advantages != 0].unique()))
     updates = max(float(sums["num_updates"]), 1.0)
     corrections = {name: float(sums[name]) for name in CORRECTION_SUMS if name in sums}
     apart = {*CORRECTION_SUMS, "num_updates", "grad_norm"}
@@ -50,7 +51,7 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
         "reward": total["reward"] / completions,
         "pass@1": total["pass@1"] / completions,
         "solved": total["solved"] / prompts,
-        "signal": total["signal"] / max(total["trained_prompts"], 1.0),
+        "with_advantage": total["with_advantage"] / max(total["trained_prompts"], 1.0),
         "truncated": total["truncated"] / completions,
         "unscored": total["unscored"],
         "tokens": total["tokens"] / completions,

@@ -76,8 +76,8 @@ class PackedLayout:
             # Put together on the CPU, where lengths are known: on the device each would be waited for.
             prompt_lengths, fed = torch.tensor(b.prompt_lengths), torch.tensor(b.fed_lengths, dtype=torch.int64)
             # For each token of a prompt (first line) or of a completion (second): which one it belongs to.
-            at_prompt = torch.arange(len(prompt_lengths)).repeat_interleave(prompt_lengths)
-            at_branch = torch.arange(len(fed)).repeat_interleave(fed)
+            at_prompt = torch.repeat_interleave(prompt_lengths)  # (tokens of prompts,)
+            at_branch = torch.repeat_interleave(fed)  # (fed tokens of completions,)
             of_branch = torch.tensor(b.prompt_of, dtype=torch.int64)[at_branch]
             prompt = torch.cat([at_prompt, of_branch]).to(device)  # (S,)
             branch = torch.cat([torch.full_like(at_prompt, -1), at_branch]).to(device)  # (S,), -1 for a prompt's tokens

@@ -27,12 +27,12 @@ def predictors(before: Tensor, first: Tensor, lengths: Tensor) -> Tensor:
         tensor([2, 3, 2, 4, 5])
 
     """
-    begin = lengths.cumsum(0) - lengths
-    place = torch.arange(int(lengths.sum()), device=lengths.device) - torch.repeat_interleave(begin, lengths)
+    begin = lengths.cumsum(0) - lengths  # (n,)
+    column = torch.arange(int(lengths.sum()), device=lengths.device) - torch.repeat_interleave(begin, lengths)  # (C,)
     return torch.where(
-        place == 0,
+        column == 0,
         torch.repeat_interleave(before, lengths),
-        torch.repeat_interleave(first, lengths) + place - 1,
+        torch.repeat_interleave(first, lengths) + column - 1,
     )
 
 

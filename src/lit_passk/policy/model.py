@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 PACKABLE = frozenset(
     {"gemma", "gemma2", "gemma3_text", "gpt2", "llama", "mistral", "olmo2", "qwen2", "qwen3", "smollm3"}
 )
-"""Model types (of the text part) proven equal to their padded computation, by ``tests/test_models.py``."""
+"""Model types (of the text part) proven equal to their padded computation, by ``tests/policy/test_model.py``."""
 
 CHUNKS = {"cpu": Chunk(512, 4096)}
 """Pieces in which logits are recomputed: on a CPU they should fit its cache."""
@@ -49,7 +49,7 @@ class CausalPolicy(nn.Module):
             raise Refusal(f"CausalPolicy needs kernels 'fast' or 'plain', but got {kernels!r}.")
         self.model = model
         self.kernels = kernels
-        self.kept_logits_mib = 256
+        self.max_saved_logits_mib = 256
         """Logits of a micro-batch beyond this size are made twice, in pieces, and not kept for the backward pass."""
         config = model.config.get_text_config()
         self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
@@ -92,7 +92,7 @@ class CausalPolicy(nn.Module):
         head = self.model.get_output_embeddings()
         if plain or type(head) is not nn.Linear:  # an adapter around it: its weight alone would be the wrong matrix
             return plain_token_logprobs(head, hidden, batch, temperature, self.softcap, with_entropy)
-        keeps = 4 * len(batch.labels) * len(head.weight) <= self.kept_logits_mib * 2**20
+        keeps = 4 * len(batch.labels) * len(head.weight) <= self.max_saved_logits_mib * 2**20
         return token_logprobs(
             hidden,
             head.weight,

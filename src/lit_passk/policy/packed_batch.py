@@ -23,7 +23,7 @@ class PackedBatch:
     input_ids: Tensor
     """Tokens fed to the model, shape ``(S,)``, int64."""
     position_ids: Tensor
-    """Place of each token in its prompt plus completion, shape ``(S,)``, int64."""
+    """Position of each token in its prompt plus completion, shape ``(S,)``, int64."""
     predictor_index: Tensor
     """Index of the token whose hidden state predicts the trained token, shape ``(T,)``, int64."""
     labels: Tensor
@@ -94,9 +94,8 @@ class PackedBatch:
         length = max(self.prompt_lengths[p] + f for p, f in zip(self.prompt_of, self.fed_lengths, strict=True))  # L
         column = torch.arange(length, device=device)  # (L,)
         mask = column < before + fed[:, None]  # (n, L)
-        index = torch.where(
-            column < before, first_prompt + column, first + column - before
-        )  # (n, L), into the S tokens
+        # (n, L), into the S tokens
+        index = torch.where(column < before, first_prompt + column, first + column - before)
         rows = self.input_ids[torch.where(mask, index, 0)]  # (n, L)
         predictor_column = predictors(before[:, 0] - 1, before[:, 0], fed + 1)  # (C,)
         row = torch.repeat_interleave(torch.arange(len(fed), device=device), fed + 1)  # (C,)
@@ -122,18 +121,16 @@ def lay_out(
     before = torch.tensor([len(ids) for ids in prompt_ids], dtype=torch.int64)  # (p,)
     lengths = torch.tensor([len(ids) for ids in completion_ids], dtype=torch.int64)  # (n,), together C
     owner = torch.tensor(prompt_of, dtype=torch.int64)  # (n,)
-    fed = lengths - 1
+    fed = lengths - 1  # (n,)
     nothing = torch.zeros(0, dtype=torch.int64)
     tokens = torch.cat([nothing, *completion_ids])  # (C,)
     is_trained = torch.cat([nothing.bool(), *trained])  # (C,)
-    column = ragged_arange(lengths)  # (C,), a token's place in its completion
-    is_fed = column < torch.repeat_interleave(fed, lengths)
-    position = column + torch.repeat_interleave(before[owner], lengths)
+    column = ragged_arange(lengths)  # (C,), a token's position in its completion
+    is_fed = column < torch.repeat_interleave(fed, lengths)  # (C,)
+    position = column + torch.repeat_interleave(before[owner], lengths)  # (C,)
     last = starts(before) + before - 1  # (p,), where each prompt ends
     predictor_index = predictors(last[owner], before.sum() + starts(fed), lengths)  # (C,)
-    dummy = torch.zeros(
-        0 if completions else 1, dtype=torch.int64
-    )  # a model wants a token even when nothing is trained
+    dummy = nothing if completions else torch.zeros(1, dtype=torch.int64)  # a model wants a token all the same
     return PackedBatch(
         input_ids=torch.cat([*prompt_ids, tokens[is_fed], dummy]),  # (S,)
         position_ids=torch.cat([ragged_arange(before), position[is_fed], dummy]),  # (S,)

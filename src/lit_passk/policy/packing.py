@@ -75,7 +75,7 @@ def pack(
         rank: Which of them asks.
 
     Returns:
-        The micro-batches of this rank, dearest first, empty ones last.
+        The micro-batches of this rank, most expensive first, empty ones last.
 
     Raises:
         ValueError: If ``token_budget`` is not positive, ``prompt_index`` not ascending, a prompt or a completion empty,
@@ -148,9 +148,10 @@ class _Step:
         self.prompt_lengths = [ids.numel() for ids in prompt_ids]
         sizes = torch.tensor([ids.numel() for ids in completion_ids], dtype=torch.int64)  # (N,)
         flat = torch.cat([torch.zeros(0, dtype=torch.bool), *trained])  # (all tokens of completions,)
-        self.num_trained = run_sums(flat.long(), sizes).tolist()
-        place = (ragged_arange(sizes) + 1) * flat  # from 1, and 0 where not trained
-        self.lengths = torch.zeros_like(sizes).scatter_reduce(0, torch.repeat_interleave(sizes), place, "amax").tolist()
+        self.num_trained = run_sums(flat.long(), sizes).tolist()  # (N,)
+        owners = torch.repeat_interleave(sizes)  # (all tokens,) which completion each belongs to
+        column = (ragged_arange(sizes) + 1) * flat  # (all tokens,) from 1, and 0 where not trained
+        self.lengths = torch.zeros_like(sizes).scatter_reduce(0, owners, column, "amax").tolist()  # (N,)
         """Tokens up to the last trained one, itself included: all but this one are fed to the model."""
 
     def groups(self, kept: Sequence[int], token_budget: int, wanted: int, world_size: int) -> list[list[Piece]]:
@@ -225,11 +226,11 @@ class _Step:
         return total
 
     def by_cost(self, pieces: Sequence[Piece]) -> list[tuple[float, Piece]]:
-        """The pieces with their costs, dearest first."""
+        """The pieces with their costs, most expensive first."""
         return sorted(((self.cost([piece]), piece) for piece in pieces), key=lambda pair: -pair[0])
 
     def spread(self, ordered: Sequence[tuple[float, Piece]], count: int) -> list[list[Piece]]:
-        """Dearest piece first, each onto the cheapest of ``count`` micro-batches so far."""
+        """Most expensive piece first, each onto the cheapest of ``count`` micro-batches so far."""
         spread: list[list[Piece]] = [[] for _ in range(count)]
         heap = [(0.0, number) for number in range(count)]
         for cost, piece in ordered:

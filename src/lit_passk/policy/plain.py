@@ -54,9 +54,11 @@ def plain_attention(
     out = []
     for own, parts in zip(rows, seen, strict=True):
         one_k, one_v = (torch.cat([x[part] for part in parts]).transpose(0, 1) for x in (k, v))  # (heads, L, head_dim)
-        place = torch.arange(one_k.shape[1], device=q.device)  # (L,)
-        distance = place[len(place) - (own.stop - own.start) :, None] - place  # (own rows, L): how far back a key lies
-        mask = (distance >= 0) & (distance < (window or len(place)))
+        position = torch.arange(one_k.shape[1], device=q.device)  # (L,)
+        distance = (
+            position[len(position) - (own.stop - own.start) :, None] - position
+        )  # (own rows, L): how far back a key lies
+        mask = (distance >= 0) & (distance < (window or len(position)))
         one = masked_attention(q[own].transpose(0, 1), one_k, one_v, mask, scale, softcap, dropout)
         out.append(one.transpose(0, 1))  # (own rows, heads, head_dim)
     return torch.cat(out)

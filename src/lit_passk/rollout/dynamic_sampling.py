@@ -37,8 +37,8 @@ class DynamicSampling(RolloutSource):
 
     Groups are chosen by their answers, so the trained ones are a biased sample of the policy's completions:
     ``train/reward``, ``train/pass@1``, ``train/solved`` and everything else that describes completions are over all
-    sampled groups; ``train/signal`` is the share of the trained groups with an advantage other than 0. Strategies that
-    compare with the whole batch (``ReinforcePlusPlus``) compare with the chosen groups.
+    sampled groups; ``train/with_advantage`` is the share of the trained groups with an advantage other than 0.
+    Strategies that compare with the whole batch (``ReinforcePlusPlus``) compare with the chosen groups.
 
     Args:
         max_rounds: Most rounds of further prompts per step.
@@ -60,37 +60,38 @@ class DynamicSampling(RolloutSource):
             return sampler.sample(prompts, step.sampling, step.seeds(prompts), version=step.number)
 
         mine = sample(batch)
-        drawn = list(batch.positions)  # the position of each of my groups in the order of drawing, over all ranks
+        order = list(batch.positions)  # of each of my groups, its position in the order of drawing over all ranks
         begin = time.perf_counter()
         wanted = int(all_sum(torch.tensor(len(batch.problems)), "the number of prompts"))
         used = all_cat(torch.tensor(batch.indices, dtype=torch.int64), "prompts").tolist()
         extra = loader.draw_extra(step.number, used)
         rounds = 0
         while True:
-            signal = _signal_of_all(mine, drawn, step.min_wrong)  # (D,)
-            number = prompts_of_round(int(signal.sum()), len(signal), wanted) if rounds < self.max_rounds else 0
-            chosen = list(islice(extra, number))
+            with_advantage = _have_advantage(mine, order, step.min_wrong)  # (D,)
+            drawn, found = len(with_advantage), int(with_advantage.sum())
+            more_prompts = prompts_of_round(found, drawn, wanted) if rounds < self.max_rounds else 0
+            chosen = list(islice(extra, more_prompts))
             if not chosen:  # enough, or the rounds are used up, or the step has every prompt of the task
                 break
             more = loader.shard(chosen)
             mine += sample(more)
-            drawn += [len(signal) + position for position in more.positions]
+            order += [drawn + position for position in more.positions]
             rounds += 1
         metrics = {
-            "prompts": float(len(signal)),
+            "prompts": float(drawn),
             "completions": float(all_sum(torch.tensor(sum(len(g.texts) for g in mine)), "completions")),
-            "share": float(signal.sum()) / max(len(signal), 1),
+            "share": found / max(drawn, 1),
             "rounds": float(rounds),
-            "surplus": max(float(signal.sum()) - wanted, 0.0),
+            "surplus": max(float(found - wanted), 0.0),
         }
         seconds = time.perf_counter() - begin
-        positions = {place: position for position, place in enumerate(choose(signal, wanted))}
+        positions = {number: position for position, number in enumerate(choose(with_advantage, wanted))}
         return collate_rollouts(
-            [group for group, place in zip(mine, drawn, strict=True) if place in positions],
+            [group for group, number in zip(mine, order, strict=True) if number in positions],
             step.sampling,
             version=step.number,
-            positions=[positions[place] for place in drawn if place in positions],
-            not_trained=[group for group, place in zip(mine, drawn, strict=True) if place not in positions],
+            positions=[positions[number] for number in order if number in positions],
+            not_trained=[group for group, number in zip(mine, order, strict=True) if number not in positions],
             full_precision=sampler.full_precision,
             metrics={f"dynamic_sampling/{name}": value for name, value in metrics.items()}
             | {"time/further_rollouts": seconds},
@@ -112,23 +113,23 @@ def has_advantage(group: ScoredGroup, min_wrong: int) -> bool:
     return sum(correct) >= 1 and len(correct) - sum(correct) >= min_wrong
 
 
-def prompts_of_round(num_signal: int, num_drawn: int, wanted: int) -> int:
+def prompts_of_round(found: int, drawn: int, wanted: int) -> int:
     """How many prompts to draw next, so that the share of groups with an advantage seen so far would do.
 
     Example:
-        >>> prompts_of_round(num_signal=6, num_drawn=8, wanted=8), prompts_of_round(num_signal=0, num_drawn=8, wanted=8)
+        >>> prompts_of_round(found=6, drawn=8, wanted=8), prompts_of_round(found=0, drawn=8, wanted=8)
         (3, 8)
 
     """
-    missing = max(wanted - num_signal, 0)
-    return min(wanted, -(-missing * num_drawn // max(num_signal, 1)))
+    missing = max(wanted - found, 0)
+    return min(wanted, -(-missing * drawn // max(found, 1)))
 
 
-def choose(signal: Tensor, wanted: int) -> list[int]:
+def choose(with_advantage: Tensor, wanted: int) -> list[int]:
     """Choose the first groups with an advantage, then the first without, until there are enough.
 
     Args:
-        signal: Whether each group has an advantage, in the order of drawing, shape ``(D,)``, bool.
+        with_advantage: Whether each group has an advantage, in the order of drawing, shape ``(D,)``, bool.
         wanted: Groups per step.
 
     Returns:
@@ -139,14 +140,14 @@ def choose(signal: Tensor, wanted: int) -> list[int]:
         ([1, 3], [0, 2])
 
     """
-    ranked = torch.argsort(~signal, stable=True)
+    ranked = torch.argsort(~with_advantage, stable=True)
     return ranked[:wanted].sort().values.tolist()
 
 
-def _signal_of_all(mine: list[ScoredGroup], drawn: list[int], min_wrong: int) -> Tensor:
+def _have_advantage(mine: list[ScoredGroup], order: list[int], min_wrong: int) -> Tensor:
     """Whether each group of every rank has an advantage, in the order of drawing, shape ``(D,)``, bool."""
     flags = all_cat(torch.tensor([has_advantage(g, min_wrong) for g in mine], dtype=torch.int64), "groups")  # (D,)
-    order = all_cat(torch.tensor(drawn, dtype=torch.int64), "positions of groups")  # (D,), a permutation
-    signal = torch.zeros(len(order), dtype=torch.bool)
-    signal[order] = flags.bool()
-    return signal
+    numbers = all_cat(torch.tensor(order, dtype=torch.int64), "positions of groups")  # (D,), a permutation
+    with_advantage = torch.zeros(len(numbers), dtype=torch.bool)
+    with_advantage[numbers] = flags.bool()
+    return with_advantage

@@ -28,7 +28,7 @@ class ParityCheck:
     Nothing else notices when the engine samples with other weights than the policy trains: the rewards look plausible
     and the policy learns slowly, or not at all. Compared at the sampling temperature, over the sampled tokens.
 
-    The verdict is over the mean of a completion and not over single tokens, because in bfloat16 single unlikely tokens
+    What counts is the mean of a completion and not single tokens, because in bfloat16 single unlikely tokens
     differ by several tenths between any two correct implementations. Measured on SmolLM2-135M, vLLM 0.32 on CPU against
     a forward pass of transformers, worst of 64 completions of up to 96 tokens: float32 9e-6 (one token: 1e-4), vLLM in
     bfloat16 against the same weights in float32 5e-2 (one token: .35).

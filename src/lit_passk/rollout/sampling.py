@@ -29,14 +29,14 @@ def sample_and_score(
 
     Args:
         engine: What samples.
-        scorer: What judges.
+        scorer: What scores.
         batch: P prompts.
         sampling: How to sample; ``n`` completions per prompt.
         seeds: One base seed per prompt.
         decode: Turns token ids into text without special tokens.
 
     Yields:
-        ``(prompt index, group)`` as groups are sampled and judged, in no particular order.
+        ``(prompt index, group)`` as groups are sampled and scored, in no particular order.
     """
     pending: dict[int, Pending] = {}
 

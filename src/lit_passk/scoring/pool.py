@@ -39,7 +39,7 @@ _PATIENCE = 5.0
 
 
 class WorkerLost(Exception):  # noqa: N818 - no error: the worker was killed, or is gone
-    """A worker ended without a verdict; the message says why."""
+    """A worker ended without a score; the message says why."""
 
 
 class Worker:
@@ -59,7 +59,7 @@ class Worker:
         return True
 
     def score(self, request: bytes, timeout: float) -> tuple[Score | BadScore, str | None]:
-        """Have one completion judged.
+        """Have one completion scored.
 
         Args:
             request: Task name, problem and completion, pickled.
@@ -69,7 +69,7 @@ class Worker:
             The score, or what is wrong with what the task returned, and the traceback if the task raised.
 
         Raises:
-            WorkerLost: If there is no verdict; the worker is gone then.
+            WorkerLost: If there is no score; the worker is gone then.
         """
         try:
             self.connection.send_bytes(request)

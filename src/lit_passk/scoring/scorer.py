@@ -1,4 +1,4 @@
-"""Judges completions while the engine is still sampling, under a time limit that nothing gets around."""
+"""Scores completions while the engine is still sampling, under a time limit that nothing gets around."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Scorer:
         self._logged: set[str] = set()
 
     def submit(self, name: str, problem: Problem, completion: str) -> Future[Score]:
-        """Have one completion judged.
+        """Have one completion scored.
 
         Args:
             name: Which task the problem is from.
@@ -89,7 +89,7 @@ class Scorer:
         return future
 
     def close(self) -> None:
-        """Stop at once: completions not judged yet get ``Score(error="the scorer was closed")``. Safe to call twice."""
+        """Stop at once: completions not scored yet get ``Score(error="the scorer was closed")``. Safe to call twice."""
         self._closed = True
         if self._pool is None:
             return

@@ -48,7 +48,7 @@ class Task(ABC):
 
     score_timeout: float | None = None
     """Seconds one completion may take, where that is more than ``rollout.score_timeout``: for a task that watches the
-    clock itself and gives a verdict on what takes too long."""
+    clock itself and gives a score to what takes too long."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, problem: Problem, completion: CompletionText) -> Score:
-        """Judge one completion, given as text without special tokens; a task may declare it as plain ``str``.
+        """Score one completion, given as text without special tokens; a task may declare it as plain ``str``.
 
         What it returns is checked (``scores.py``): a wrong type or a reward that is no finite number stops the run with
         a sentence. An exception is a completion that could not be scored with ``use_workers``, and else stops the run.

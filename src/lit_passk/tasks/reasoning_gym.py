@@ -75,7 +75,7 @@ class ReasoningGymTask(Task):
         )
 
     def score(self, problem: Problem, completion: str) -> Score:
-        """Let the generator judge what the last answer tag holds."""
+        """Let the generator score what the last answer tag holds."""
         tags = _ANSWER.findall(completion)
         if not tags:
             return Score(reward=0.0, correct=False)

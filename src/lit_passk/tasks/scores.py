@@ -18,10 +18,10 @@ class BadScore(Refusal):
 
 
 def score_of(task: Task, problem: Problem, completion: CompletionText | str) -> Score:
-    """Have a task judge one completion.
+    """Have a task score one completion.
 
     What means the same as a plain value becomes one: scalars of numpy and torch, 0 and 1 as ``correct``, a number as
-    ``answer``, NaN as no answer. With an ``error`` set, reward and verdict say nothing and become 0 and False.
+    ``answer``, NaN as no answer. With an ``error`` set, `reward` and `correct` say nothing and become 0 and False.
 
     Raises:
         BadScore: If the task returns anything else. What its ``score`` raises is raised as it is.

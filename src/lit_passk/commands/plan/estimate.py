@@ -145,7 +145,7 @@ class Estimate:
         a, m, s = self.a, self.m, self.s
         mean = m.completion_tokens or s.max_tokens // 2
         updates = s.minibatches * s.epochs
-        share = 1.0 if s.kept_terms else m.signal
+        share = 1.0 if s.kept_terms else m.with_advantage
         mine = share * (self.value["tokens sampled"] + s.prompts * m.prompt_tokens)
         tokens = self._add(WORK, "tokens trained", mine, f"{share:g} (N t_c + prompts once a group)")
         worth = s.epochs * (3 + s.checkpointing + s.kl) + (updates > 1)

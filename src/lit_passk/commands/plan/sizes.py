@@ -69,7 +69,8 @@ class Machine:
         link_share: Share of the links' bandwidth that collectives reach.
         prompt_tokens: Mean tokens of a prompt.
         completion_tokens: Mean tokens of a completion; None takes half of ``rollout.sampling.max_tokens``.
-        signal: Share of completions whose advantage is not 0; without a KL or entropy term only they are computed.
+        with_advantage: Share of completions whose advantage is not 0; without a KL or entropy term only they are
+            computed.
         server_gpus: GPUs of the vLLM servers, when ``rollout.engine`` samples there.
     """
 
@@ -86,7 +87,7 @@ class Machine:
     link_share: float = 0.7
     prompt_tokens: int = 200
     completion_tokens: int | None = None
-    signal: float = 0.5
+    with_advantage: float = 0.5
     server_gpus: int | None = None
 
     def link(self, ranks: int) -> float:
@@ -111,7 +112,7 @@ class Setup:
     adapter_rank: int | None
     """Rank of LoRA's matrices; None trains everything."""
     kept_terms: bool
-    """Whether a KL or entropy term needs completions without signal too."""
+    """Whether a KL or entropy term needs completions without an advantage too."""
     kl: bool
     checkpointing: bool
     sync_last: bool
