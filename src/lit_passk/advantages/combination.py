@@ -13,8 +13,8 @@ from lit_passk.types import GroupContext
 class Combination(PassKStrategy):
     """Mix of both advantages by the share of correct completions: Pass@k where that is high, Pass@1 where it is low.
 
-    Eq. 18, with c correct completions among G: ``A = c/G * A_Pass@k + (1 - c/G) * A_Pass@1``, where ``A_Pass@k`` is that
-    of ``PassKAnalytic`` and ``A_Pass@1`` that of ``GRPO`` on rewards of 0 and 1, both with the population standard
+    Eq. 18, with c correct completions among G: ``A = c/G * A_Pass@k + (1 - c/G) * A_Pass@1``, where ``A_Pass@k`` is
+    that of ``PassKAnalytic`` and ``A_Pass@1`` that of ``GRPO`` on rewards of 0 and 1, both with the population standard
     deviation. A group sums to zero.
 
     Args:

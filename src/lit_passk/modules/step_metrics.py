@@ -30,8 +30,8 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
           unbiased estimate of the entropy over all completions, those without an advantage included.
         - ``grad_norm`` and the loss's own metrics: means over the step's updates.
 
-        Groups that were sampled but are not trained on count in all of these but ``with_advantage`` and those of the loss:
-        the trained groups are a biased sample of the policy's completions.
+        Groups that were sampled but are not trained on count in all of these but ``with_advantage`` and those of the
+        loss: the trained groups are a biased sample of the policy's completions.
     """
     mine = _counts(rollouts)
     if rollouts.not_trained:
