@@ -46,7 +46,14 @@ BOXED = {
     "residues": [
         ("5", r"5 \pmod{7}", True), ("5", r"x \equiv 5 \pmod{7}", True), (r"5 \pmod 7", r"5 \pmod 8", False),
         (r"x \equiv 5 \pmod 7", r"x \equiv 5 \bmod 7", True), (r"5 \pmod 7", "5", True), ("5", r"4 \pmod{7}", False),
+        ("5", r"5 \text{ (mod 7)}", True), ("5", r"5 \; (\text{mod } 7)", True),
+        (r"5 \pmod 8", r"5 \text{ (mod 7)}", False),
         ("-37_8", "-37_9", False), ("-37_8", "-37_{8}", True), ("-37_8", "-37", True),
+    ],
+    "one number in several forms": [
+        (r"\frac{3}{4}", r"\frac{3}{4} \text{ or } 0.75", True),
+        (r"\frac{3}{4}", r"0.75 \text{ or } \frac{3}{4}", True),
+        (r"\frac{3}{4}", r"\frac{3}{4} \text{ or } 0.7", False), ("1", r"1 \text{ or } 1", False), ("12", '"12"', True),
     ],
     "conditions behind an answer": [
         ("2n+1", r"2n + 1 \text{ where } n \text{ is an integer}", True), ("2n+1", r"2n+1, n \in \mathbb{Z}", True),

@@ -13,6 +13,13 @@ TEXT = {
         ("24", "The answer is 24 m.", True), ("24", "The answer is 24m.", False), ("4", "So the answer is `4`.", True),
         (r"34\text{ sq. units}", r"The answer is **34\text{ sq. units}**.", True), ("-5", "we get -5", True),
     ],
+    "sentences": [
+        ("12", "The final answer is the sum of 3 and 9, which is 12.", True), ("12", "The answer is 12!", True),
+        ("12", "The answer is that the total is 12 apples.", True), ("12!", "The answer is 12!", True),
+        ("7", "The answer is obtained by adding 3 and 4, giving 7.", True),
+        (r"\frac{3}{4}", r"The answer is $\frac{3}{4}$ or $0.75$.", True), ("3,4", "The answer is $3$ or $4$.", True),
+        ("3", "The answer is $3$ or $4$.", False),
+    ],
     "several formulas": [
         ("$69$,$84$", "<answer>$69$,$84$</answer>", True), ("84", "<answer>$69$,$84$</answer>", False),
         ("69,84", "So the numbers are $69$ and $84$.", True), ("3", "We have $a=1$, $b=2$ and $c=3$.", True),

@@ -84,6 +84,7 @@ _CLOCK = re.compile(
     rf"(?<!\d)0?(\d{{1,2}})(?::(\d\d))?(?:\s|~|\\[ ,;:])*(?:\\(?:text|mathrm)\s*\{{\s*{_HALF_DAY}\s*\}}|{_HALF_DAY})"
 )
 _REPEATING = re.compile(r"(\d+)\.(\d*)\\(?:overline|bar|dot)\s*\{(\d+)\}")
+_MODULUS = re.compile(r"\(?\\(?:text|mathrm)\s*\{\s*\(?\s*mod\b\s*\}?\s*(\w+)\s*\}?\)?\s*\}?")
 _NUMBER = r"\d+\.(?=[/*])|\d+(?:\.\d+)?(?:[eE][+-]?\d+(?![\w.]))?|\.\d+"
 _TOKEN = re.compile(
     rf"(?P<space>\s+)|\\(?P<place>begin|end)\s*\{{(?P<environment>[a-zA-Z]+\*?)\}}(?:\s*\{{[lcr|]+\}})?|\\mathbb\s*\{{?\s*(?P<set>[A-Z])\s*\}}?|\\(?P<command>[a-zA-Z]+)\*?|(?P<row>\\\\(?:\s*\[-?[\d.]+\s*[a-z]{{2}}\])?)|\\(?P<gap>[,;:!\s])"
@@ -125,7 +126,7 @@ def _written_out(text: str, thousands: bool) -> str:
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda raised: f"^{{{raised[0].translate(_RAISED)}}}", text)
     text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda lowered: f"_{{{lowered[0].translate(_LOWERED)}}}", text)
     text = escaped_once(text)
-    text = text.replace("{:}", ":")
+    text = _MODULUS.sub(r"\\pmod{\1}", text.replace("{:}", ":"))
     text = re.sub(r"(?<=[)\]])\s*U\s*(?=[(\[])", r" \\cup ", text)
     text = _REPEATING.sub(_repeating, text)
     text = _CLOCK.sub(lambda time: f" {time[1]}:{time[2] or '00'}{(time[3] or time[4]).lower()}m ", text)
@@ -133,7 +134,7 @@ def _written_out(text: str, thousands: bool) -> str:
     text = _BRACED_COMMA.sub(".", text)  # what is left of them are decimal commas
     if thousands:
         text = _THOUSANDS.sub(_without_commas, text)
-    return _GONE.sub(" ", text).replace("**", "^") if "\\" in text or "$" in text else text.replace("**", "^")
+    return _GONE.sub(" ", text).replace("**", "^")
 
 
 def _without_commas(number: re.Match[str]) -> str:

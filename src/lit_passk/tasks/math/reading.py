@@ -11,6 +11,7 @@ from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.evaluation import names
 from lit_passk.tasks.math.expressions import MAX_DEPTH, MAX_TOKENS, parse_expression
 from lit_passk.tasks.math.latex import BARE_UNITS, Token, spelled, tokenize
+from lit_passk.tasks.math.sampling import same_value
 
 _MAX_PARTS = 60
 _RELATIONS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv", "\\notin"}
@@ -93,7 +94,7 @@ def _read(tokens: list[Token]) -> Answer:
             items = tuple(Relation((name, i), ("\\ne",)) if isinstance(i, Formula) else i for i in items)
         if "or" in separators and all(is_region(item) for item in items):
             return Joined("or", items)
-        return Sequence(items) if len(items) > 1 else items[0]
+        return Sequence(items) if len(items) > 1 and not _one_twice(items, separators) else items[0]
     for sign, how in (("\\setminus", "minus"), ("\\cup", "or"), ("\\cap", "and")):
         parts, found = _split(tokens, {sign})
         if found:
@@ -109,6 +110,13 @@ def _read(tokens: list[Token]) -> Answer:
     if tokens[0].text in _BRACKETS and _closes(tokens) == len(tokens):
         return _bracketed(tokens)
     return _single(tokens)
+
+
+def _one_twice(items: tuple[Answer, ...], separators: list[str]) -> bool:
+    """``3/4 or 0.75``: one number in several forms."""
+    nodes = [item.node for item in items if isinstance(item, Formula)]
+    alike = len(nodes) == len(items) and set(separators) == {"or"} and len(set(nodes)) == len(nodes)
+    return alike and all(same_value(nodes[0], node) for node in nodes[1:])
 
 
 def _residue(tokens: list[Token], modulus: str) -> Answer:

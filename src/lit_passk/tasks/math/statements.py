@@ -29,6 +29,7 @@ _PROSE = re.compile(
     r"\W*[A-Za-z]{2,}\s+[A-Za-z]{2,}\s|.*\b(?:is|are|was|were)\b(?!\s+(?:at|greater|less|more)\b)|\W*[A-Za-z]+'[a-z]+\s",
     re.DOTALL,
 )
+_VERB = re.compile(r"\b(?:is|are|gives|giving|equals|totals)\b")  # the answer is the sum of 3 and 9, which is 12
 _METRIC = re.compile(r"^([\d.,/ ]*\d)\s+(?:m|s|g|h|l|L|N|J|W|V|A|K)(?:\s?/\s?(?:s|h))?(?:\s?\^\s?\{?[23]\}?|[²³])?$")
 _UNIT = re.compile(r"(?<=[\d})\]%])\s+[A-Za-z][A-Za-z ]*$")
 _REASON = re.compile(r",?\s(?:since|because|as|so|which|where|when|for|but|given)\s")
@@ -82,8 +83,10 @@ def formulas(sentence: str) -> list[str]:
             bare = _UNIT.sub("", part)  # "72 clips" and "72" are one answer, also where votes are counted
             if bare != part and readings(bare)[0] == readings(part)[0]:
                 return [bare]
+            if part.endswith("!") and "\\" not in part:  # a factorial, or joy
+                return [part, part.rstrip("!")]
             return [part, *([] if "\\" in part else _METRIC.findall(part))]  # "24 m^2" in plain text is an area
-    return _runs(sentence)[:1]
+    return (_runs(_VERB.split(sentence)[-1]) or _runs(sentence))[:1]
 
 
 def last_formulas(text: str) -> list[str]:
@@ -115,8 +118,9 @@ def _linked(sentence: str, found: list[re.Match[str]]) -> str:
     percent = "\\%" if re.match(r"\s*(?:\\?%|percent)", sentence[chosen[-1].end() :]) else ""
     contents = [next(group for group in match.groups() if group is not None).strip() for match in chosen]
     joined = contents[0]
-    for content in contents[1:]:
-        joined += (" " if joined.endswith(("+", "-", "=", "*", "/")) else ",") + content
+    for content, before, match in zip(contents[1:], chosen, chosen[1:], strict=False):
+        link = r" \text{ or } " if re.search(r"\bor\b", sentence[before.end() : match.start()]) else ","
+        joined += (" " if joined.endswith(("+", "-", "=", "*", "/")) else link) + content
     return joined + percent
 
 
