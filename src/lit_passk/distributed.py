@@ -1,7 +1,7 @@
-"""Collectives over the data-parallel ranks, the only ones this package calls; one process gets back what it gives.
+"""Collectives over the ranks, the only ones this package calls; one process gets back what it gives.
 
 Values may lie on any device: they travel on the one that the process group has a backend for (NCCL: the GPU) and come
-back on the one they came from.
+back on the one they came from. ``group`` None is all ranks: the policy is sharded over data-parallel ranks alone.
 """
 
 from __future__ import annotations
@@ -18,41 +18,25 @@ from torch import Tensor
 
 from lit_passk.errors import CannotRun
 
-_group: dist.ProcessGroup | None = None
-
-
-def use_group(group: dist.ProcessGroup | None) -> None:
-    """Reduce over ``group`` from now on; None is all processes.
-
-    Under tensor parallelism several ranks hold the same data: the group is then one rank of each of these.
-    """
-    global _group
-    _group = group
-
-
-def group() -> dist.ProcessGroup | None:
-    """The group of data-parallel ranks; None is all processes."""
-    return _group
-
 
 def world_size(group: dist.ProcessGroup | None = None) -> int:
-    """Number of ranks, 1 without a process group; here and below ``group`` None is the data-parallel ranks."""
-    return dist.get_world_size(group or _group) if _is_open() else 1
+    """Number of ranks, 1 without a process group."""
+    return dist.get_world_size(group) if _is_open() else 1
 
 
 def rank(group: dist.ProcessGroup | None = None) -> int:
-    """This process's place among the ranks."""
-    return dist.get_rank(group or _group) if _is_open() else 0
+    """This process's number among the ranks, from 0."""
+    return dist.get_rank(group) if _is_open() else 0
 
 
 def all_sum(values: Tensor, what: str = "values", group: dist.ProcessGroup | None = None) -> Tensor:
     """Sum over ranks, in the dtype given; ``what``: name used in the error if the collective fails."""
-    return _all_reduce(values, dist.ReduceOp.SUM, f"the sum of {what}", group or _group)
+    return _all_reduce(values, dist.ReduceOp.SUM, f"the sum of {what}", group)
 
 
 def all_max(values: Tensor, what: str = "values", group: dist.ProcessGroup | None = None) -> Tensor:
     """Maximum over ranks."""
-    return _all_reduce(values, dist.ReduceOp.MAX, f"the maximum of {what}", group or _group)
+    return _all_reduce(values, dist.ReduceOp.MAX, f"the maximum of {what}", group)
 
 
 def all_cat(values: Tensor, what: str = "values", group: dist.ProcessGroup | None = None) -> Tensor:
@@ -63,11 +47,11 @@ def all_cat(values: Tensor, what: str = "values", group: dist.ProcessGroup | Non
     lengths[rank(group)] = len(values)
     lengths = all_sum(lengths, f"the number of {what}", group)
     longest = (int(lengths.max()), *values.shape[1:])
-    padded = torch.zeros(longest, dtype=values.dtype, device=_device(group or _group))
+    padded = torch.zeros(longest, dtype=values.dtype, device=_device(group))
     padded[: len(values)] = values
     gathered = [torch.empty_like(padded) for _ in lengths]
     with named(f"the collection of {what}"):
-        dist.all_gather(gathered, padded, group=group or _group)
+        dist.all_gather(gathered, padded, group=group)
     return torch.cat([part[:n].to(values.device) for part, n in zip(gathered, lengths.tolist(), strict=True)])
 
 
@@ -112,7 +96,7 @@ def named(what: str) -> Iterator[None]:
         if not lost_others(error):
             raise
         raise CannotRun(
-            f"Data-parallel rank {rank()} waited for the others in {what}, but one of them failed or took longer than "
+            f"Rank {rank()} waited for the others in {what}, but one of them failed or took longer than "
             f"`timeout` of `trainer.strategy`: {error}"
         ) from error
 

@@ -274,7 +274,7 @@ def max_model_len(engine: LLMEngine) -> int:
 
 
 def gather_over_tensor_parallel(item: Any) -> tuple[list[Any], int]:
-    """Exchange ``item`` among the ranks that share one engine; return all of them and this rank's place."""
+    """Exchange ``item`` among the ranks that share one engine; return all of them and this rank's number among them."""
     from vllm.distributed.parallel_state import get_tp_group
 
     group = get_tp_group()

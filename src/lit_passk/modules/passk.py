@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
 from lit_passk.checkpointing.files import CheckpointFiles, restore_random_states
-from lit_passk.distributed import rank, use_group, world_size
+from lit_passk.distributed import rank, world_size
 from lit_passk.errors import Refusal
 from lit_passk.losses import ClippedLoss, PolicyLoss
 from lit_passk.losses.correction import RolloutCorrection
@@ -155,7 +155,6 @@ class PassKRLModule(L.LightningModule):
     def configure_model(self) -> None:
         """Load the policy, and the reference when the KL penalty needs one, sharded where the strategy shards."""
         mesh = self.device_mesh
-        use_group(mesh["data_parallel"].get_group() if mesh is not None else None)
         if not self.policy_needed or hasattr(self, "policy"):
             return
         precision = str(self.trainer.precision) if self._trainer is not None else "32-true"
