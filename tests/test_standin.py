@@ -9,9 +9,9 @@ import pytest
 import torch
 from helpers.ports import free_port
 from helpers.ranks import ROOT
+from helpers.runs import KL, LORA, arguments, write_letters
 from helpers.standin import environment
 from helpers.standin_checks import CASES
-from processes.conftest import KL, LORA, arguments, write_letters
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the stand-in for CUDA is compiled")
 

@@ -128,12 +128,6 @@ def test_time_by_hand():
     assert value["tokens per second, all GPUs"] == pytest.approx(128 * 32 * 1000 / value["a step"])
 
 
-def test_more_gpus_need_less_memory_each_and_less_time():
-    few, many = estimate(), estimate(ranks=64, shards=64)
-    assert many["training needs"] < few["training needs"]
-    assert many["a step"] < few["a step"]
-
-
 def test_the_command_reads_a_configuration_and_says_what_does_not_fit(configs, capsys):
     args = ["plan", "--config", str(configs / "math_fsdp.yaml"), "--architecture", json.dumps(QWEN_7B)]
     main(args)

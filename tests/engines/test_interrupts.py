@@ -25,11 +25,6 @@ def handler():
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_destructor_would_swallow_it():
-    InterruptedInItsDestructor()
-
-
 def test_it_waits_for_the_end():
     done = []
 
@@ -69,9 +64,11 @@ def test_an_error_inside_is_kept():
     assert isinstance(caught.value.__context__, ValueError)
 
 
-def test_nothing_happens_without_one():
+def test_without_one_the_handler_is_there_again_and_works():
     with interrupts_held():
         pass
+    with pytest.raises(KeyboardInterrupt):
+        ctrl_c()
 
 
 def test_where_signals_are_ignored_they_stay_so():

@@ -5,19 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 from filelock import FileLock
 from helpers.ranks import Ranks
-from transformers import LlamaConfig, LlamaForCausalLM
-
-from lit_passk.modules.sft import build_tokenizer
-
-STEPS = 5
+from helpers.runs import KL, Run, arguments, write_letters
 
 
 @pytest.fixture(scope="session")
@@ -48,116 +41,6 @@ def shared_letters(folder: Path, tied: bool) -> str:
             write_letters(partial, tied)
             partial.rename(folder)
     return str(folder)
-
-
-def write_letters(folder: Path, tied: bool = False) -> None:
-    tokenizer = build_tokenizer(["U", "D", "L", "R", "A", "B", "C", "E"])
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=64,
-        tie_word_embeddings=tied,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = LlamaForCausalLM(config)
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.data.normal_(std=0.1)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-
-@dataclass
-class Run:
-    """A finished training."""
-
-    folder: Path
-    output: str
-    num_processes: int
-
-    @property
-    def weights(self) -> dict[str, torch.Tensor]:
-        return torch.load(self.folder / "run.pt")["weights"]
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        return torch.load(self.folder / "run.pt")["metrics"]
-
-    def steps(self) -> dict[int, dict[int, Any]]:
-        """``{step: {prompt: (completions, advantages)}}`` over all ranks."""
-        merged: dict[int, dict[int, Any]] = {}
-        for rank in range(self.num_processes):
-            for step, prompts in torch.load(self.folder / f"steps-{rank}.pt").items():
-                assert not merged.setdefault(step, {}).keys() & prompts.keys(), "two ranks sampled the same prompt"
-                merged[step].update(prompts)
-        return merged
-
-    def assert_same_rollouts(self, other: Run) -> None:
-        """The same prompts and completions in every step, and advantages that agree to rounding."""
-        mine, theirs = self.steps(), other.steps()
-        assert mine.keys() == theirs.keys()
-        for step in theirs:
-            assert mine[step].keys() == theirs[step].keys()
-            for prompt, (completions, advantages) in theirs[step].items():
-                assert mine[step][prompt][0] == completions, (step, prompt)
-                assert mine[step][prompt][1] == pytest.approx(advantages, abs=1e-6)
-
-    def checkpoint(self, step: int) -> Path:
-        return self.folder / "checkpoints" / f"step={step}.ckpt"
-
-
-def arguments(policy: str, folder: Path, strategy: str, num_processes: int, *more: str) -> list[str]:
-    """Command line of a small run: prompts that do not divide by the ranks, several micro- and mini-batches."""
-    settings = {
-        "model.policy": policy,
-        "model.optimizer": "torch.optim.AdamW",
-        "model.optimizer.lr": "1e-3",
-        "model.optimizer.weight_decay": "0.1",
-        "model.optimizer.fused": "true",
-        "model.advantage": "PassKAnalytic",
-        "model.advantage.k": "2",
-        "model.compute.token_budget": "40",
-        "model.num_minibatches": "2",
-        "model.ks": "[1,2]",
-        "rollout.group_size": "6",
-        "rollout.sampling.max_tokens": "6",
-        "rollout.val_sampling.max_tokens": "6",
-        "rollout.val_sampling.n": "4",
-        "data.train": "helpers.counting.MoreUps",
-        "data.train.num_problems": "7",
-        "data.prompts_per_step": "3",
-        "data.val_prompts_per_step": "3",
-        "trainer.accelerator": "cpu",
-        "trainer.devices": str(num_processes),
-        "trainer.max_steps": str(2 * STEPS),
-        "trainer.val_check_interval": "2",
-        "trainer.logger": "false",
-        "trainer.enable_progress_bar": "false",
-        "trainer.enable_model_summary": "false",
-        "trainer.default_root_dir": str(folder),
-        "checkpoint.every": "1",
-        "checkpoint.keep": "null",
-    }
-    args = ["fit", *(part for name, value in settings.items() for part in (f"--{name}", value))]
-    args += ["--data.val", '{"ups": {"class_path": "helpers.counting.MoreUps", "init_args": {"num_problems": 5}}}']
-    if strategy == "fsdp2":
-        args += ["--trainer.strategy", "ModelParallelStrategy", "--trainer.strategy.tensor_parallel_size", "1"]
-        args += ["--trainer.strategy.data_parallel_size", str(num_processes)]
-    else:
-        args += ["--trainer.strategy", strategy]
-    return [*args, "--trainer.callbacks+=helpers.recorder.Recorder", "--trainer.callbacks.folder", str(folder), *more]
-
-
-KL = ("--model.kl_coef", "0.05")
-LORA = ("--model.lora.rank", "4", "--model.lora.alpha", "8")
 
 
 @pytest.fixture(scope="session")

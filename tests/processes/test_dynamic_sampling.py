@@ -3,9 +3,10 @@
 import pytest
 import torch
 from helpers.ranks import Ranks
-from processes.conftest import KL, STEPS, Run, arguments
+from helpers.runs import KL, STEPS, Run, arguments
 
-SCARCE = ("--data.train.init_args.num_problems", "30", "--model.advantage.k", "4", "--data.prompts_per_step", "5")
+FEW_PROMPTS = ("--data.train.init_args.num_problems", "30", "--data.prompts_per_step", "5")
+SCARCE = (*FEW_PROMPTS, "--model.advantage.k", "4")
 DYNAMIC = (*KL, *SCARCE, "--rollout.source", "DynamicSampling", "--rollout.source.max_rounds", "2")
 WAYS = {"fsdp2 on 2": ("fsdp2", 2), "ddp on 2": ("ddp", 2), "fsdp2 on 4": ("fsdp2", 4)}
 
@@ -85,13 +86,8 @@ rollout:
   source: {class_path: DynamicSampling, init_args: {max_rounds: 5}}
 """
     )
-    args = [
-        a for a in arguments(policy, tmp_path, "auto", 1, *SCARCE) if a not in ("--model.advantage", "PassKAnalytic")
-    ]
-    at = args.index("--model.advantage.k")
-    args = [*args[:at], *args[at + 2 :]]
-    at = args.index("--model.advantage.k")
-    args = [*args[:at], *args[at + 2 :], "--config", str(yaml)]
+    strategy = ("model.advantage", "model.advantage.k")
+    args = arguments(policy, tmp_path, "auto", 1, *FEW_PROMPTS, "--config", str(yaml), without=strategy)
     run = Run(tmp_path, Ranks(args, 1, tmp_path).succeed().output(), 1)
     for step, prompts in run.steps().items():
         assert all(any(advantages) for _, advantages in prompts.values()), step

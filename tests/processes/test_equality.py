@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from processes.conftest import KL, LORA, STEPS
+from helpers.runs import KL, LORA, STEPS
 from transformers import AutoModelForCausalLM
 
 KINDS = {"fsdp2 on 1": ("fsdp2", 1), "fsdp2 on 2": ("fsdp2", 2), "fsdp2 on 4": ("fsdp2", 4), "ddp on 2": ("ddp", 2)}

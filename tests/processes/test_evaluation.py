@@ -4,16 +4,22 @@ import json
 
 import pytest
 from helpers.ranks import Ranks
-from processes.conftest import KL, arguments
+from helpers.runs import KL, arguments
 
 
 def validate(policy, folder, checkpoint, num_processes, *more):
     """Of a checkpoint, with the completions in ``folder/completions.jsonl``."""
     strategy = "fsdp2" if num_processes > 1 else "auto"
-    args = [a for a in arguments(policy, folder, strategy, num_processes, *KL) if "ecorder" not in a]
-    i = args.index("--trainer.callbacks.folder")
-    args = ["validate", *args[1:i], *args[i + 2 :], "--ckpt_path", str(checkpoint)]
-    args += ["--rollout.results", str(folder / "completions.jsonl"), *more]
+    _, *options = arguments(policy, folder, strategy, num_processes, *KL, recorded=False)
+    args = [
+        "validate",
+        *options,
+        "--ckpt_path",
+        str(checkpoint),
+        "--rollout.results",
+        str(folder / "completions.jsonl"),
+    ]
+    args += more
     return Ranks(args, num_processes, folder).succeed().output()
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from processes.conftest import KL, LORA
+from helpers.runs import KL, LORA
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lit_passk.cli import main

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from helpers.ranks import Ranks
-from processes.conftest import KL, arguments
+from helpers.runs import KL, arguments
 
 FAULT = "--trainer.callbacks+=helpers.faults."
 

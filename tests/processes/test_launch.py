@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 from helpers.ports import free_port
-from helpers.ranks import ROOT, Ranks
-from processes.conftest import KL, Run, arguments
+from helpers.ranks import Ranks
+from helpers.runs import KL, Run, arguments
 
 SHORT = ("--trainer.max_steps", "4", "--trainer.limit_val_batches", "0")
 NODES = ("--trainer.num_nodes", "2", "--trainer.devices", "1")
@@ -60,7 +60,3 @@ def test_slurm_on_two_nodes(policy, tmp_path, expected):
 
     Ranks(arguments(policy, tmp_path, "fsdp2", 2, *KL, *SHORT, *NODES), 2, tmp_path, env=srun).succeed()
     check(tmp_path, expected)
-
-
-def test_the_environment_is_that_of_the_tests():
-    assert str(ROOT / "src") in os.environ["PYTHONPATH"], "or the subprocesses would test an installed package"

@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 from helpers.ranks import Ranks
-from processes.conftest import KL, STEPS, Run, arguments
+from helpers.runs import KL, STEPS, Run, arguments
 
 pytest.importorskip("vllm", reason="vLLM is not installed")
 pytestmark = pytest.mark.vllm

@@ -10,10 +10,10 @@ import lightning as L
 import pytest
 import torch
 from helpers.counting import MoreUps
+from helpers.runs import write_letters
 from helpers.scripted import train
 from helpers.servers import ServerProcess
 from helpers.tiny_policies import logprobs_of
-from processes.conftest import write_letters
 from transformers import AutoModelForCausalLM
 
 from lit_passk.advantages import PassKAnalytic
