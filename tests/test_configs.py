@@ -81,7 +81,7 @@ def test_math_fsdp_up_to_the_weights(maze_policy, problems, tmp_path):
     assert module.advantage.k == 4
     assert isinstance(module.objective.loss, ClippedLoss)
     assert (module.objective.loss.clip_low, module.objective.loss.clip_high) == (0.2, 0.28)
-    optimizer = module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])
+    optimizer = module.optimization.make_optimizer([torch.nn.Parameter(torch.zeros(1))])
     assert isinstance(optimizer, torch.optim.AdamW)
     assert optimizer.param_groups[0]["lr"] == 1e-6
     assert parts.datamodule.prompts_per_step == 128

@@ -52,7 +52,7 @@ def test_share_of_draws_without_signal(group):
 def test_equals_a_loop_over_the_drawn_groups(reduction):
     rewards = torch.tensor([[0.0, 1, 0, 0, 1, 0, 0]])
     strategy = PassKBootstrap(3, num_groups=2, reduction=reduction, seed=7)
-    groups = strategy.draw_groups(step=0, prompt_id=0, group_size=7).tolist()
+    groups = strategy.draw_groups(step=0, problem_id=0, group_size=7).tolist()
     group_rewards = [max(rewards[0, i].item() for i in members) for members in groups]
     mean = sum(group_rewards) / 2
     std = math.sqrt(sum((reward - mean) ** 2 for reward in group_rewards) / 2)
@@ -65,7 +65,7 @@ def test_equals_a_loop_over_the_drawn_groups(reduction):
 
 
 def test_groups_are_distinct_members_and_all_subsets_are_equally_likely():
-    groups = PassKBootstrap(3, num_groups=20_000).draw_groups(step=0, prompt_id=0, group_size=6)
+    groups = PassKBootstrap(3, num_groups=20_000).draw_groups(step=0, problem_id=0, group_size=6)
     counts = Counter(tuple(sorted(set(members))) for members in groups.tolist())
     assert set(map(len, counts)) == {3}
     assert len(counts) == math.comb(6, 3)
@@ -92,13 +92,13 @@ def test_error_of_the_mean_shrinks_with_the_number_of_groups(group):
 def test_depends_on_seed_step_and_prompt_and_repeats(group, make_context):
     rewards = group(16, 4)
 
-    def draw(seed=0, step=0, prompt_id=0):
-        context = make_context(rewards, problem_ids=torch.tensor([prompt_id]), step=step)
+    def draw(seed=0, step=0, problem_id=0):
+        context = make_context(rewards, problem_ids=torch.tensor([problem_id]), step=step)
         return PassKBootstrap(4, seed=seed)(rewards, context)
 
     assert torch.equal(draw(), draw())
     assert torch.equal(draw(), PassKBootstrap(4)(rewards))  # without a context: step 0, row number
-    assert len({tuple(draw(**key)[0].tolist()) for key in ({}, {"seed": 1}, {"step": 1}, {"prompt_id": 1})}) == 4
+    assert len({tuple(draw(**key)[0].tolist()) for key in ({}, {"seed": 1}, {"step": 1}, {"problem_id": 1})}) == 4
 
 
 def test_global_random_state_is_left_alone(group):

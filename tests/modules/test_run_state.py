@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from lit_passk.modules.run_state import apply_settings, forget_elapsed_time, group_settings
+from lit_passk.modules.optimization import apply_settings, group_settings
+from lit_passk.modules.run_state import forget_elapsed_time
 from lit_passk.modules.schedules import WarmupLR, check_scheduler
 
 

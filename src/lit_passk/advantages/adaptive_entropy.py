@@ -65,12 +65,12 @@ class AdaptiveEntropy(PassKStrategy):
                 "with `entropy` and `batch` (a training run does)."
             )
         correct = self.read_correct(rewards, context)
-        entropy = to_float64(context.entropy).mean(dim=1)
+        entropy = to_float64(context.entropy).mean(dim=1)  # (P, G) -> (P,)
         if len(entropy) == 0:
             return correct.to(rewards.device, torch.float32)
         batch_entropy = entropy if context.batch is None else to_float64(context.batch.prompt_entropy)
         # The prompt at the quantile itself is not above it, even where float32 rounding says so.
         threshold = torch.quantile(batch_entropy, self.quantile) * (1 + 1e-6)
-        pass_at_k = analytic_advantage(correct, self.k)
-        explores = entropy > threshold
+        pass_at_k = analytic_advantage(correct, self.k)  # (P, G)
+        explores = entropy > threshold  # (P,)
         return torch.where(explores[:, None], normalize_groups(correct), pass_at_k).to(rewards.device, torch.float32)

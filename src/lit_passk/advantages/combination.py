@@ -34,6 +34,6 @@ class Combination(PassKStrategy):
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
         """Advantages of shape ``(P, G)``, float32, from ``context.correct`` or rewards of 0 and 1, shape ``(P, G)``."""
         correct = self.read_correct(rewards, context)
-        pass_at_k = analytic_advantage(correct, self.k)
-        solve_rate = correct.mean(dim=1, keepdim=True)
+        pass_at_k = analytic_advantage(correct, self.k)  # (P, G)
+        solve_rate = correct.mean(dim=1, keepdim=True)  # (P, 1)
         return (solve_rate * pass_at_k + (1 - solve_rate) * normalize_groups(correct)).to(rewards.device, torch.float32)

@@ -42,5 +42,5 @@ class ExceedingPassK(PassKStrategy):
         correct = self.read_correct(rewards, context)
         scale = 1.0 if self.log_base == "e" else math.log(float(self.log_base))
         # Without a correct completion the advantages are 0, but the logarithm is negative: -0.0 would come out.
-        factor = 0.4 * scale / (correct.sum(dim=1, keepdim=True).clamp(min=1) + 0.5).log()
+        factor = 0.4 * scale / (correct.sum(dim=1, keepdim=True).clamp(min=1) + 0.5).log()  # (P, 1)
         return (factor * analytic_advantage(correct, self.k)).to(rewards.device, torch.float32)

@@ -59,21 +59,21 @@ class PassKBootstrap(PassKStrategy):
         """Advantages of shape ``(P, G)``, float32, from ``context.correct`` or rewards of 0 and 1, shape ``(P, G)``."""
         correct = self.read_correct(rewards, context)
         step = 0 if context is None else context.step
-        prompt_ids = range(len(correct)) if context is None else context.problem_ids.tolist()
+        problem_ids = range(len(correct)) if context is None else context.problem_ids.tolist()
         advantages = torch.zeros_like(correct)
-        for row, prompt_id in enumerate(prompt_ids):
-            members = self.draw_groups(step, prompt_id, correct.shape[1])
-            group_advantages = normalize_groups(correct[row, members].amax(dim=1))
-            collected = torch.zeros_like(correct[row])
+        for row, problem_id in enumerate(problem_ids):
+            members = self.draw_groups(step, problem_id, correct.shape[1])  # (num_groups, k)
+            group_advantages = normalize_groups(correct[row, members].amax(dim=1))  # (num_groups,)
+            collected = torch.zeros_like(correct[row])  # (G,)
             collected.index_add_(0, members.flatten(), group_advantages.repeat_interleave(self.k))
             if self.reduction == "mean":
                 collected /= torch.bincount(members.flatten(), minlength=correct.shape[1]).clamp(min=1)
             advantages[row] = collected
         return advantages.to(rewards.device, torch.float32)
 
-    def draw_groups(self, step: int, prompt_id: int, group_size: int) -> Tensor:
+    def draw_groups(self, step: int, problem_id: int, group_size: int) -> Tensor:
         """Indices of the k different completions in each group, shape ``(num_groups, k)``, int64."""
         num_groups = group_size if self.num_groups is None else self.num_groups
-        seed = derive_seed(self.seed, step, prompt_id)
+        seed = derive_seed(self.seed, step, problem_id)
         keys = uniform(seed + torch.arange(num_groups * group_size), counter=0)
         return keys.reshape(num_groups, group_size).topk(self.k, dim=1).indices

@@ -46,7 +46,7 @@ class PassKFullSampling(PassKStrategy):
         num_prompts, group_size = correct.shape
         num_groups = group_size // self.k
         used = num_groups * self.k
-        group_rewards = correct[:, :used].reshape(num_prompts, num_groups, self.k).amax(dim=2)
+        group_rewards = correct[:, :used].reshape(num_prompts, num_groups, self.k).amax(dim=2)  # (P, groups)
         advantages = torch.zeros_like(correct)
-        advantages[:, :used] = normalize_groups(group_rewards).repeat_interleave(self.k, dim=1)
+        advantages[:, :used] = normalize_groups(group_rewards).repeat_interleave(self.k, dim=1)  # (P, used)
         return advantages.to(rewards.device, torch.float32)

@@ -135,12 +135,12 @@ class _Counts:
 
     def ordered(self, ks: Sequence[int]) -> _Counts:
         """The same problems in an order that is of the counts alone: draws pick problems by their position."""
-        order = torch.from_numpy(np.lexsort((self.num_correct.cpu().numpy(), self._n)))
+        order = torch.from_numpy(np.lexsort((self.num_correct.cpu().numpy(), self._n)))  # (P,)
         return _Counts(self.num_correct[order], self.num_samples[order], ks)
 
     def deviations(self, picks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Mean pass@k of each draw's problems with newly drawn samples, minus its centre; shape ``(K, draws)``."""
-        entries = self._start[picks] + rng.binomial(self._n[picks], self._rate[picks])
+        entries = self._start[picks] + rng.binomial(self._n[picks], self._rate[picks])  # (draws, P)
         return np.stack(
             [table[entries].mean(axis=1) - centre for table, centre in zip(self._tables, self._centres, strict=True)]
         )

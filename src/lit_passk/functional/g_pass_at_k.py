@@ -26,9 +26,9 @@ def hypergeometric_pmf(num_correct: Tensor, num_samples: int | Tensor, k: int) -
 
     """
     correct, samples = check_counts(num_correct, num_samples, ks=[k])
-    c, wrong = correct[:, None].to(torch.float64), (samples - correct)[:, None].to(torch.float64)
+    c, wrong = correct[:, None].to(torch.float64), (samples - correct)[:, None].to(torch.float64)  # (P, 1)
     j = torch.arange(k + 1, device=correct.device, dtype=torch.float64)
-    possible = (j <= c) & (k - j <= wrong)
+    possible = (j <= c) & (k - j <= wrong)  # (P, k + 1)
     # pmf(j) / pmf(j - 1), summed as logarithms and normalised at the end: no binomial is ever formed, so nothing
     # overflows, and the largest term, where the mass is, is off by rounding alone.
     ratio = torch.log((c - j + 1) * (k - j + 1)) - torch.log(j * (wrong - k + j))
@@ -89,6 +89,6 @@ def mg_pass_at_k(num_correct: Tensor, num_samples: int | Tensor, k: int) -> Tens
 
 def _upper_tail(num_correct: Tensor, num_samples: int | Tensor, k: int) -> Tensor:
     """Chance of at least j correct ones, shape ``(P, k + 1)``."""
-    pmf = hypergeometric_pmf(num_correct, num_samples, k)
+    pmf = hypergeometric_pmf(num_correct, num_samples, k)  # (P, k + 1)
     # Summed from the far end, so that small tails keep their digits.
     return pmf.flip(1).cumsum(dim=1).flip(1).clamp_max(1.0)

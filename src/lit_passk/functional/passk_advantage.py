@@ -37,10 +37,10 @@ def normalize_groups(rewards: Tensor, std: Std = "population") -> Tensor:
     """
     if rewards.numel() == 0:
         return rewards.clone()
-    centred = rewards - rewards.mean(dim=-1, keepdim=True)
+    centred = rewards - rewards.mean(dim=-1, keepdim=True)  # (..., G)
     # Equality of the rewards themselves, not std > 0: the mean of equal floats can be off by an ulp, and dividing that
     # by an equally small std would give advantages of size 1.
-    flat = rewards.amax(dim=-1, keepdim=True) == rewards.amin(dim=-1, keepdim=True)
+    flat = rewards.amax(dim=-1, keepdim=True) == rewards.amin(dim=-1, keepdim=True)  # (..., 1)
     if std != "none":
         ddof = 1 if std == "bessel" else 0
         count = max(rewards.shape[-1] - ddof, 1)
@@ -70,8 +70,8 @@ def analytic_advantage(correct: Tensor, k: int, std: Std = "population") -> Tens
 
     """
     group_size = correct.shape[1]
-    num_correct = correct.sum(dim=1, keepdim=True).to(torch.int64)
-    share_failing = fail_at_k_table(group_size, k).to(correct.device)[num_correct]
+    num_correct = correct.sum(dim=1, keepdim=True).to(torch.int64)  # (P, 1)
+    share_failing = fail_at_k_table(group_size, k).to(correct.device)[num_correct]  # (G + 1,) -> (P, 1)
     differs = (share_failing > 0) & (share_failing < 1)
     positive = share_failing
     if std != "none":
@@ -80,4 +80,4 @@ def analytic_advantage(correct: Tensor, k: int, std: Std = "population") -> Tens
         num_groups = math.comb(group_size, k)
         positive = positive * math.sqrt((num_groups - 1) / num_groups)
     negative = -num_correct * positive / (group_size - num_correct).clamp(min=1)
-    return torch.where(differs, torch.where(correct > 0, positive, negative), 0.0)
+    return torch.where(differs, torch.where(correct > 0, positive, negative), 0.0)  # (P, G)

@@ -36,6 +36,6 @@ class CISPOLoss(PolicyLoss):
 
     def __call__(self, inputs: LossInputs) -> LossOutput:
         """Weighted sum of token losses; metrics: ``clip_fraction_low``, ``clip_fraction_high``, ``approx_kl``."""
-        ratio = (inputs.logprobs.detach() - inputs.old_logprobs).exp()
+        ratio = (inputs.logprobs.detach() - inputs.old_logprobs).exp()  # (T,)
         losses = -ratio.clamp(1 - self.clip_low, 1 + self.clip_high) * inputs.advantages * inputs.logprobs
         return self.reduce(losses, inputs, clip_fractions(ratio, inputs.advantages, self.clip_low, self.clip_high))

@@ -37,6 +37,6 @@ class ClippedLoss(PolicyLoss):
 
     def __call__(self, inputs: LossInputs) -> LossOutput:
         """Weighted sum of token losses; metrics: ``clip_fraction_low``, ``clip_fraction_high``, ``approx_kl``."""
-        ratio = (inputs.logprobs - inputs.old_logprobs).exp()
+        ratio = (inputs.logprobs - inputs.old_logprobs).exp()  # (T,)
         losses = -clipped_surrogate(ratio, inputs.advantages, self.clip_low, self.clip_high)
         return self.reduce(losses, inputs, clip_fractions(ratio, inputs.advantages, self.clip_low, self.clip_high))

@@ -19,7 +19,7 @@ class RolloutCorrection:
 
     The policy gradient is an expectation over the policy's own samples. Completions come from the engine, whose
     distribution differs by rounding (bfloat16, other kernels) or by age (one step off-policy). The weight
-    ``exp(policy_logprob - rollout_logprob)`` makes the expectation right again; bounding it trades a little bias for
+    ``exp(policy_logprob - rollout_logprob)`` corrects for that; bounding it trades a little bias for
     bounded variance (truncated importance sampling: Ionides 2008, doi 10.1198/106186008X320456).
 
     Args:
@@ -69,14 +69,14 @@ class RolloutCorrection:
             ``correction_metrics``, shape ``(4,)``, float64, to be added up over micro-batches and ranks.
         """
         log_ratio = policy_logprobs.double() - rollout_logprobs.double()  # (T,)
-        counted = torch.ones_like(log_ratio)
+        counted = torch.ones_like(log_ratio)  # (T,)
         if self.level == "sequence":  # each token carries its completion's ratio, which counts once
             log_ratio = completion_sum(log_ratio, completion)
             counted = is_first_token(completion).double()
-        ratio = log_ratio.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()
+        ratio = log_ratio.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()  # (T,)
         bounded = self._bound(ratio)
-        clipped = (bounded != ratio).double()
-        stats = torch.stack([torch.ones_like(ratio), ratio, ratio.square(), clipped]) @ counted  # (4,)
+        clipped = (bounded != ratio).double()  # (T,)
+        stats = torch.stack([torch.ones_like(ratio), ratio, ratio.square(), clipped]) @ counted  # (4, T) @ (T,) -> (4,)
         return bounded.float(), stats
 
     def _bound(self, ratio: Tensor) -> Tensor:

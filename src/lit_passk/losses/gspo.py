@@ -38,6 +38,7 @@ class GSPOLoss(PolicyLoss):
 
     def __call__(self, inputs: LossInputs) -> LossOutput:
         """Weighted sum of token losses; metrics: ``clip_fraction_low``, ``clip_fraction_high``, ``approx_kl``."""
-        ratio = completion_mean(inputs.logprobs - inputs.old_logprobs, inputs.completion_index).exp()
+        log_ratio = inputs.logprobs - inputs.old_logprobs  # (T,)
+        ratio = completion_mean(log_ratio, inputs.completion_index).exp()  # (T,), one value per completion
         losses = -clipped_surrogate(ratio, inputs.advantages, self.clip_low, self.clip_high)
         return self.reduce(losses, inputs, clip_fractions(ratio, inputs.advantages, self.clip_low, self.clip_high))

@@ -41,15 +41,15 @@ def compute_advantages(
         owner = torch.repeat_interleave(lengths)  # (T,) which completion each token of the step belongs to
         logprobs = torch.cat(rollouts.rollout_logprobs).double()  # (T,)
         sums.index_add_(0, owner, logprobs.where(torch.cat(rollouts.trained), 0.0))
-    means = sums / num_trained(rollouts).clamp(min=1)
+    means = sums / num_trained(rollouts).clamp(min=1)  # (N,) per trained token
     stats = _batch_stats(rollouts, -means)
-    advantages = torch.zeros(len(lengths), dtype=torch.float32)
-    sizes = rollouts.prompt_index.bincount(minlength=len(rollouts.indices))
-    starts = sizes.cumsum(0) - sizes
+    advantages = torch.zeros(len(lengths), dtype=torch.float32)  # (N,)
+    sizes = rollouts.prompt_index.bincount(minlength=len(rollouts.indices))  # (P,) completions of each prompt
+    starts = sizes.cumsum(0) - sizes  # (P,) row of each prompt's first completion
     for size in sizes.unique().tolist():
         if size == 0 or not _usable(strategy, size):
             continue
-        groups = (sizes == size).nonzero()[:, 0]
+        groups = (sizes == size).nonzero()[:, 0]  # (P of this bucket,)
         rows = starts[groups][:, None] + torch.arange(size)  # (P of this bucket, G)
         context = GroupContext(
             problem_ids=rollouts.indices[groups],
@@ -64,7 +64,7 @@ def compute_advantages(
             batch=stats,
         )
         with _no_size_warnings():
-            result = strategy(rollouts.rewards[rows], context)
+            result = strategy(rollouts.rewards[rows], context)  # (P of this bucket, G)
         if result.shape != rows.shape:
             raise Refusal(
                 f"{type(strategy).__name__} must return advantages of shape {tuple(rows.shape)}, one for each reward, "
@@ -97,7 +97,7 @@ def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
     """Whether some completion gets an advantage in groups of ``size``, of which 0 to all completions are correct."""
     correct = torch.ones(size + 1, size).tril(-1).bool()  # (size + 1, size)
     entropy = torch.arange(size + 1, dtype=torch.float32)  # (size + 1,)
-    of_each = entropy[:, None].expand(correct.shape)
+    of_each = entropy[:, None].expand(correct.shape)  # (size + 1, size)
     context = GroupContext(
         problem_ids=torch.arange(size + 1),
         correct=correct,
@@ -130,14 +130,14 @@ def _usable(strategy: AdvantageStrategy, size: int) -> bool:
 
 
 def _batch_stats(rollouts: RolloutBatch, entropy: Tensor) -> BatchStats:
-    rewards = rollouts.rewards.double()
+    rewards = rollouts.rewards.double()  # (N,)
     count, total = all_sum(torch.stack([torch.tensor(len(rewards), dtype=torch.float64), rewards.sum()]), "rewards")
     mean = total / count.clamp(min=1)
     deviation = ((rewards - mean) ** 2).sum()  # a second pass over the rewards: no cancellation
     variance = all_sum(deviation, "reward deviations") / count.clamp(min=1)
-    sizes = rollouts.prompt_index.bincount(minlength=len(rollouts.indices))
-    sums = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, rollouts.prompt_index, entropy)
-    prompt_entropy = (sums / sizes.clamp(min=1))[sizes > 0].float()
+    sizes = rollouts.prompt_index.bincount(minlength=len(rollouts.indices))  # (P,)
+    sums = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, rollouts.prompt_index, entropy)  # (N,) -> (P,)
+    prompt_entropy = (sums / sizes.clamp(min=1))[sizes > 0].float()  # (prompts with a scored completion,)
     return BatchStats(
         reward_mean=float(mean), reward_std=float(variance.sqrt()), prompt_entropy=all_cat(prompt_entropy, "entropies")
     )

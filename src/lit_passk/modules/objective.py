@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lit_passk.errors import Refusal
 from lit_passk.functional.kl import kl_estimate
 from lit_passk.losses import LossInputs, PolicyLoss
 from lit_passk.losses.correction import RolloutCorrection
@@ -27,6 +28,10 @@ class Objective:
     kl_coef: float
     kl_estimator: Literal["k1", "k2", "k3"]
     entropy_coef: float
+
+    def __post_init__(self) -> None:
+        if self.kl_coef < 0:
+            raise Refusal(f"`model.kl_coef` must be at least 0, but got {self.kl_coef}.")
 
     @property
     def only_policy_loss(self) -> bool:
@@ -60,17 +65,17 @@ class Objective:
         logprobs, entropy = policy(micro, temperature, self.entropy_coef != 0)  # (T,) each
         old_logprobs = logprobs.detach() if old_logprobs is None else old_logprobs  # (T,)
         ref_logprobs = reference_logprobs(policy, reference, micro, temperature) if self.kl_coef != 0 else None  # (T,)
-        rollout_logprobs = micro.gather(training.rollout_logprobs)  # (T,)
+        rollout_logprobs = micro.gather(training.rollout_logprobs)  # N ragged -> (T,)
         importance, stats = self._importance(micro, old_logprobs, rollout_logprobs, mismatch)
-        weights = training.weights.to(device)[micro.completion_index]  # (N,) to (T,)
+        weights = training.weights.to(device)[micro.completion_index]  # (N,) -> (T,)
         output = self.loss(
             LossInputs(
                 logprobs=logprobs,
                 old_logprobs=old_logprobs,
-                advantages=training.advantages.to(device)[micro.completion_index],  # (N,) to (T,)
+                advantages=training.advantages.to(device)[micro.completion_index],  # (N,) -> (T,)
                 weights=weights,
                 completion_index=micro.completion_index,
-                prompt_index=training.prompt_index.to(device)[micro.completion_index],  # (N,) to (T,)
+                prompt_index=training.prompt_index.to(device)[micro.completion_index],  # (N,) -> (T,)
                 importance=importance,
                 rollout_logprobs=rollout_logprobs,
                 ref_logprobs=ref_logprobs,
@@ -79,9 +84,9 @@ class Objective:
         )
         loss, metrics = output.loss, {**output.metrics, **stats}
         if self.entropy_coef != 0:
-            loss = loss - self.entropy_coef * (weights * entropy).sum()
+            loss = loss - self.entropy_coef * (weights * entropy).sum()  # (T,) -> ()
         if ref_logprobs is not None:
-            kl = (weights * kl_estimate(logprobs, ref_logprobs, self.kl_estimator)).sum()
+            kl = (weights * kl_estimate(logprobs, ref_logprobs, self.kl_estimator)).sum()  # (T,) -> ()
             loss, metrics["kl"] = loss + self.kl_coef * kl, kl.detach()
         return loss, {**metrics, "total": loss.detach()}
 

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
 from lit_passk.checkpointing.files import CheckpointFiles, restore_random_states
@@ -23,6 +23,7 @@ from lit_passk.metrics import EvaluationMetric
 from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.guards import guard
 from lit_passk.modules.objective import Objective, mismatch_of
+from lit_passk.modules.optimization import Optimization
 from lit_passk.modules.policies import (
     Compute,
     build_policy,
@@ -31,14 +32,8 @@ from lit_passk.modules.policies import (
     pack_step,
     step_logprobs,
 )
-from lit_passk.modules.run_state import (
-    add_run_state,
-    apply_settings,
-    constructor_settings,
-    forget_elapsed_time,
-    group_settings,
-)
-from lit_passk.modules.schedules import WarmupLR, check_scheduler
+from lit_passk.modules.run_state import add_run_state, constructor_settings, forget_elapsed_time
+from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.step_metrics import step_metrics
 from lit_passk.modules.trainer_checks import check_trainer, refuse_spawn
 from lit_passk.modules.training_batch import TrainingBatch, collect
@@ -46,7 +41,7 @@ from lit_passk.modules.validation import ValidationMetrics
 from lit_passk.policy.lora import LoRA
 from lit_passk.policy.model import CausalPolicy
 from lit_passk.policy.packing import PackedBatch
-from lit_passk.policy.sharding import clip_gradients, gradient_sync
+from lit_passk.policy.sharding import gradient_sync
 from lit_passk.types import PromptBatch, RolloutBatch
 
 
@@ -110,8 +105,6 @@ class PassKRLModule(L.LightningModule):
             raise Refusal(
                 f"`num_minibatches` and `num_epochs` must be at least 1, but got {num_minibatches} and {num_epochs}."
             )
-        if kl_coef < 0 or max_grad_norm < 0:
-            raise Refusal(f"`kl_coef` and `max_grad_norm` must be at least 0, but got {kl_coef} and {max_grad_norm}.")
         self.policy_path = policy
         self.advantage = advantage if advantage is not None else PassKAnalytic(k=4)
         self.objective = Objective(
@@ -121,12 +114,10 @@ class PassKRLModule(L.LightningModule):
             kl_estimator=kl_estimator,
             entropy_coef=entropy_coef,
         )
-        self.make_optimizer = optimizer
-        self.make_lr_scheduler = lr_scheduler
+        self.optimization = Optimization(optimizer, lr_scheduler, max_grad_norm)
         self.aggregation = aggregation
         self.num_minibatches = num_minibatches
         self.num_epochs = num_epochs
-        self.max_grad_norm = max_grad_norm
         self.lora = lora
         self.compute = compute
         self.validation = ValidationMetrics(ks, val_metrics)
@@ -176,15 +167,11 @@ class PassKRLModule(L.LightningModule):
             restore_random_states(self._random_states)
         self._random_states = ()
         if self.trainer.ckpt_path is not None:
-            apply_settings(self.optimizers(), self.lr_schedulers(), self._wanted)
+            self.optimization.resume(self.optimizers(), self.lr_schedulers())
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer over the trainable parameters, and its schedule."""
-        optimizer = self.make_optimizer([p for p in self.policy.parameters() if p.requires_grad])
-        self._wanted = group_settings(optimizer)
-        scheduler = self.make_lr_scheduler(optimizer)
-        check_scheduler(scheduler)
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        return self.optimization.configure(self._trainable())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the number of RL steps, random numbers and what an export wants to know; a collective."""
@@ -240,27 +227,29 @@ class PassKRLModule(L.LightningModule):
         """One RL step: advantages, then one optimizer step per mini-batch and epoch."""
         rollouts = batch.rollouts
         advantages = compute_advantages(self.advantage, rollouts, self.rl_step, self.max_rl_steps)  # (N,)
-        keep = advantages != 0 if self.objective.only_policy_loss else torch.ones_like(advantages, dtype=torch.bool)
+        keep = (advantages != 0) | (not self.objective.only_policy_loss)  # (N,) those with a gradient
         training = collect(rollouts, advantages, keep, self.num_minibatches, self.aggregation)
-        minibatches = [self._share(training, number) for number in range(self.num_minibatches)]
-        # With one update the ratio to the old policy is 1 by construction.
-        old = [self._logprobs(training, packed) if self.updates_per_step > 1 else None for packed in minibatches]
+        minibatches = [self._micro_batches(training, number) for number in range(self.num_minibatches)]
+        old = [self._old_logprobs(training, micro_batches) for micro_batches in minibatches]
         mismatch = mismatch_of(training, self.rl_step, self.compute_dtype)
         sums = {"num_updates": torch.zeros((), dtype=torch.float32)}
         for _ in range(self.num_epochs):
-            for packed, old_logprobs in zip(minibatches, old, strict=True):
-                update = self._update(training, packed, old_logprobs, mismatch)
+            for micro_batches, old_logprobs in zip(minibatches, old, strict=True):
+                update = self._update(training, micro_batches, old_logprobs, mismatch)
                 sums = {name: sums.get(name, 0) + value for name, value in update.items()}
         self.rl_step += 1
         self._log_step(step_metrics(rollouts, advantages, sums))
 
-    def _share(self, training: TrainingBatch, number: int) -> list[PackedBatch]:
+    def _micro_batches(self, training: TrainingBatch, number: int) -> list[PackedBatch]:
         """This rank's micro-batches of one mini-batch: as many on every rank, the n-th costs about the same on all."""
         keep = training.minibatch == number  # (N,)
         return pack_step(self.policy, training, keep, self.compute.token_budget, world_size=world_size(), rank=rank())
 
-    def _logprobs(self, training: TrainingBatch, packed: list[PackedBatch]) -> list[Tensor]:
-        return step_logprobs(self.policy, packed, training.temperature, self.device)
+    def _old_logprobs(self, training: TrainingBatch, micro_batches: list[PackedBatch]) -> list[Tensor] | None:
+        """Log-probs before the first update, ``(T,)`` each; None for a single update, whose ratio is 1 anyway."""
+        if self.updates_per_step == 1:
+            return None
+        return step_logprobs(self.policy, micro_batches, training.temperature, self.device)
 
     def completion_logprobs(self, rollouts: RolloutBatch) -> list[Tensor]:
         """The policy's log-probabilities of sampled tokens, N tensors on the CPU; every rank must call this."""
@@ -272,13 +261,13 @@ class PassKRLModule(L.LightningModule):
         return torch.bfloat16 if "bf16" in str(self.trainer.precision) else self.policy.model.dtype
 
     def _update(
-        self, training: TrainingBatch, packed: list[PackedBatch], old: list[Tensor] | None, mismatch: bool
+        self, training: TrainingBatch, micro_batches: list[PackedBatch], old: list[Tensor] | None, mismatch: bool
     ) -> dict[str, Tensor]:
         """One optimizer step on this rank's micro-batches; returns sums to log."""
         sums: dict[str, Tensor] = {"num_updates": torch.ones((), dtype=torch.float32)}
-        for number, micro in enumerate(packed):
+        for number, micro in enumerate(micro_batches):
             micro = micro.to(self.device)
-            now = self.compute.gradient_sync == "every" or number == len(packed) - 1
+            now = self.compute.gradient_sync == "every" or number == len(micro_batches) - 1
             old_logprobs = None if old is None else old[number]
             with gradient_sync(self.policy, self.trainer.strategy, now):
                 loss, metrics = self.objective(self.policy, self.reference, training, micro, old_logprobs, mismatch)
@@ -291,14 +280,11 @@ class PassKRLModule(L.LightningModule):
         return sums
 
     def _optimizer_step(self) -> Tensor:
-        """Clip, step, schedule; returns the gradient norm before clipping."""
-        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
-        parameters = [p for p in self.policy.parameters() if p.requires_grad]
-        norm = clip_gradients(parameters, self.max_grad_norm)
-        optimizer.step()  # type: ignore[union-attr]
-        optimizer.zero_grad()  # type: ignore[union-attr]
-        scheduler.step()  # type: ignore[union-attr]
-        return norm.detach().cpu()
+        """One optimizer step with the gradients as they are; returns their norm before clipping."""
+        return self.optimization.step(self._trainable(), self.optimizers(), self.lr_schedulers())
+
+    def _trainable(self) -> list[nn.Parameter]:
+        return [p for p in self.policy.parameters() if p.requires_grad]
 
     def _log_step(self, metrics: dict[str, float]) -> None:
         self.log("step", float(self.rl_step))  # the axis of every logger, for what is logged beside it too

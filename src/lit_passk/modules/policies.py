@@ -137,10 +137,10 @@ def completion_logprobs(
     most = int(all_max(torch.tensor(len(packed)), "micro-batch counts"))
     if most > len(packed):  # every forward pass of a sharded policy is a collective
         packed = pack_step(policy, rollouts, None, token_budget, num_batches=most)
-    found = [torch.zeros(0)] * len(rollouts.completion_ids)
+    found = [torch.zeros(0)] * len(rollouts.completion_ids)  # a completion without a trained token has none
     for micro, logprobs in zip(
         packed, step_logprobs(policy, packed, rollouts.sampling.temperature, device), strict=True
     ):
-        for i, values in zip(micro.completions, micro.split(logprobs.cpu()), strict=True):
+        for i, values in zip(micro.completions, micro.split(logprobs.cpu()), strict=True):  # (T,) -> ragged
             found[i] = values
     return found

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_info
-
 from lit_passk.checkpointing.files import random_states
 from lit_passk.modules.policies import Compute
 from lit_passk.policy.lora import LoRA, is_adapter
@@ -49,31 +47,3 @@ def forget_elapsed_time(checkpoint: dict[str, Any]) -> None:
     """``trainer.max_time`` is of one process: a resumed run would otherwise end as soon as it begins."""
     for name in [name for name in checkpoint.get("callbacks", {}) if name.startswith("Timer")]:
         del checkpoint["callbacks"][name]
-
-
-def group_settings(optimizer: Any) -> list[dict[str, Any]]:
-    """The settings of each parameter group as the configuration has them."""
-    return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
-
-
-def apply_settings(optimizer: Any, scheduler: Any, wanted: list[dict[str, Any]]) -> None:
-    """Let a resumed run have the optimizer settings of its configuration, not those of the checkpoint.
-
-    A learning rate scales what its schedule has come to. Nothing is touched where the two agree.
-
-    Args:
-        optimizer: With the checkpoint's state.
-        scheduler: With the checkpoint's state.
-        wanted: What ``group_settings`` said before the checkpoint was read.
-    """
-    for number, (group, settings) in enumerate(zip(optimizer.param_groups, wanted, strict=True)):
-        for name, value in settings.items():
-            before = group.get("initial_lr", group["lr"]) if name == "lr" else group.get(name)
-            if before == value:
-                continue
-            if name == "lr":
-                group["lr"] *= value / before
-                group["initial_lr"] = scheduler.base_lrs[number] = value
-            else:
-                group[name] = value
-            rank_zero_info(f"The optimizer goes on with {name} = {value}; the checkpoint had {before}.")

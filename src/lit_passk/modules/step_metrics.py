@@ -35,8 +35,8 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
     """
     mine = _counts(rollouts)
     if rollouts.not_trained:
-        others = _counts(collate_rollouts(rollouts.not_trained))
-        mine = {name: value + others[name] for name, value in mine.items()}
+        not_trained = _counts(collate_rollouts(rollouts.not_trained))
+        mine = {name: value + not_trained[name] for name, value in mine.items()}
     mine["trained_prompts"] = float(len(rollouts.prompt_ids))
     mine["with_advantage"] = float(len(rollouts.prompt_index[advantages != 0].unique()))
     updates = max(float(sums["num_updates"]), 1.0)
@@ -44,7 +44,7 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
     apart = {*CORRECTION_SUMS, "num_updates", "grad_norm"}
     losses = {f"loss/{name}": float(value) / updates for name, value in sums.items() if name not in apart}
     mine |= corrections | losses
-    values = all_sum(torch.tensor(list(mine.values()), dtype=torch.float64), "metrics")
+    values = all_sum(torch.tensor(list(mine.values()), dtype=torch.float64), "metrics")  # (numbers,)
     total = dict(zip(mine, values.tolist(), strict=True))
     completions, prompts = max(total.pop("completions"), 1.0), max(total.pop("prompts"), 1.0)
     return {
@@ -64,8 +64,8 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
 
 def _counts(batch: RolloutBatch) -> dict[str, float]:
     """Sums over this rank's completions."""
-    trained = torch.cat([torch.zeros(0, dtype=torch.bool), *batch.trained])  # (tokens,)
-    logprobs = torch.cat([torch.zeros(0, dtype=torch.float32), *batch.rollout_logprobs])  # (tokens,)
+    trained = torch.cat([torch.zeros(0, dtype=torch.bool), *batch.trained])  # (tokens of the rank,)
+    logprobs = torch.cat([torch.zeros(0, dtype=torch.float32), *batch.rollout_logprobs])  # (tokens of the rank,)
     return {
         "completions": float(len(batch.completion_ids)),
         "prompts": float(len(batch.prompt_ids)),

@@ -65,9 +65,9 @@ def collect(
     of_prompt = (rollouts.positions * num_minibatches // max(1, total)).clamp(max=num_minibatches - 1)  # (P,)
     minibatch = of_prompt[rollouts.prompt_index]  # (N,)
     weights = _weights(rollouts, minibatch, num_minibatches, aggregation)  # (N,)
-    rows = keep.nonzero()[:, 0]
-    prompts = rollouts.prompt_index[rows].unique()
-    # The order of the step, whichever rank had what.
+    rows = keep.nonzero()[:, 0]  # (n,) of this rank
+    prompts = rollouts.prompt_index[rows].unique()  # (p,) of this rank
+    # The order of the step, whichever rank had what: (p,) -> (P,) and (n,) -> (N,), all ranks together.
     position, by_position = all_cat(rollouts.positions[prompts], "positions of prompts").sort()
     owner, by_owner = all_cat(rollouts.positions[rollouts.prompt_index[rows]], "positions of completions").sort(
         stable=True
@@ -77,7 +77,7 @@ def collect(
         completion_ids=_ragged([rollouts.completion_ids[i] for i in rows.tolist()], by_owner, torch.int64),
         rollout_logprobs=_ragged([rollouts.rollout_logprobs[i] for i in rows.tolist()], by_owner, torch.float32),
         trained=_ragged([rollouts.trained[i] for i in rows.tolist()], by_owner, torch.bool),
-        prompt_index=torch.searchsorted(position, owner),
+        prompt_index=torch.searchsorted(position, owner),  # (N,)
         advantages=all_cat(advantages[rows], "advantages")[by_owner],
         weights=all_cat(weights[rows], "weights")[by_owner],
         minibatch=all_cat(minibatch[rows], "mini-batches")[by_owner],
@@ -89,11 +89,11 @@ def collect(
 
 def _ragged(mine: list[Tensor], order: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
     """The tensors of all ranks, put in order."""
-    lengths = all_cat(torch.tensor([len(x) for x in mine], dtype=torch.int64), "lengths")
-    flat = torch.cat([torch.zeros(0, dtype=dtype), *mine])
+    lengths = all_cat(torch.tensor([len(x) for x in mine], dtype=torch.int64), "lengths")  # (tensors of all ranks,)
+    flat = torch.cat([torch.zeros(0, dtype=dtype), *mine])  # (tokens of this rank,)
     # Token ids fit into half as many bytes: a step may have many millions.
     small = {torch.int64: torch.int32, torch.bool: torch.uint8}.get(dtype, dtype)
-    flat = all_cat(flat.to(small), "tokens").to(dtype)
+    flat = all_cat(flat.to(small), "tokens").to(dtype)  # (tokens of all ranks,)
     parts = flat.split(lengths.tolist())
     return tuple(parts[i] for i in order.tolist())
 
@@ -106,12 +106,12 @@ def _weights(
 ) -> Tensor:
     """Weights ``(N,)`` by counts over a completion's mini-batch on all ranks, completions without gradient included."""
     lengths = num_trained(rollouts)  # (N,)
-    counts = torch.zeros((num_minibatches, 2), dtype=torch.int64)  # tokens and completions of each mini-batch
+    counts = torch.zeros((num_minibatches, 2), dtype=torch.int64)  # trained tokens and completions of each
     counts.index_add_(0, minibatch, torch.stack([lengths, (lengths > 0).long()], dim=1))
-    totals = all_sum(counts, "token counts").clamp(min=1)
+    totals = all_sum(counts, "token counts").clamp(min=1)  # (num_minibatches, 2)
     weights = torch.zeros(len(lengths), dtype=torch.float32)
     for number, (tokens, completions) in enumerate(totals.tolist()):
-        rows = (minibatch == number) & (lengths > 0)
+        rows = (minibatch == number) & (lengths > 0)  # (N,)
         weights[rows] = token_weights(lengths[rows], aggregation, tokens, completions, rollouts.sampling.max_tokens)
     return weights
 
@@ -119,7 +119,7 @@ def _weights(
 def num_trained(rollouts: RolloutBatch) -> Tensor:
     """Trained tokens of each completion, shape ``(N,)``, int64."""
     lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)  # (N,)
-    counts = torch.zeros_like(lengths)
+    counts = torch.zeros_like(lengths)  # (N,)
     if len(lengths):
         counts.index_add_(0, torch.repeat_interleave(lengths), torch.cat(rollouts.trained).long())
     return counts

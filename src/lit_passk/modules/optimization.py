@@ -1,0 +1,81 @@
+"""One optimizer step: gradients clipped, weights changed, schedule advanced; and what holds of it after resuming."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+
+from lit_passk.errors import Refusal
+from lit_passk.modules.schedules import check_scheduler
+from lit_passk.policy.sharding import clip_gradients
+
+
+class Optimization:
+    """Optimizer, schedule and clipping of a ``PassKRLModule``; the arguments are that class's of the same names.
+
+    Args:
+        optimizer: Makes the optimizer of given parameters.
+        lr_scheduler: Makes the schedule of an optimizer, stepped once per optimizer step.
+        max_grad_norm: Gradients are scaled down to this norm; 0 switches it off.
+    """
+
+    def __init__(self, optimizer: OptimizerCallable, lr_scheduler: LRSchedulerCallable, max_grad_norm: float) -> None:
+        if max_grad_norm < 0:
+            raise Refusal(f"`model.max_grad_norm` must be at least 0, but got {max_grad_norm}.")
+        self.make_optimizer = optimizer
+        self.make_lr_scheduler = lr_scheduler
+        self.max_grad_norm = max_grad_norm
+        self._settings: list[dict[str, Any]] = []  # of each parameter group, as the configuration has them
+
+    def configure(self, parameters: Sequence[nn.Parameter]) -> OptimizerLRSchedulerConfig:
+        """Make the optimizer of these parameters, and its schedule."""
+        optimizer = self.make_optimizer(parameters)
+        self._settings = group_settings(optimizer)
+        scheduler = self.make_lr_scheduler(optimizer)
+        check_scheduler(scheduler)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def resume(self, optimizer: Any, scheduler: Any) -> None:
+        """Let a resumed run have the settings of its configuration; call it when the checkpoint's state is loaded."""
+        apply_settings(optimizer, scheduler, self._settings)
+
+    def step(self, parameters: Sequence[nn.Parameter], optimizer: Any, scheduler: Any) -> Tensor:
+        """Clip, step, forget the gradients; returns their norm before clipping, scalar, float32, on the CPU."""
+        norm = clip_gradients(parameters, self.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        scheduler.step()
+        return norm.detach().cpu()
+
+
+def group_settings(optimizer: Any) -> list[dict[str, Any]]:
+    """The settings of each parameter group as the configuration has them."""
+    return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+
+
+def apply_settings(optimizer: Any, scheduler: Any, wanted: list[dict[str, Any]]) -> None:
+    """Let a resumed run have the optimizer settings of its configuration, not those of the checkpoint.
+
+    A learning rate scales what its schedule has come to. Nothing is touched where the two agree.
+
+    Args:
+        optimizer: With the checkpoint's state.
+        scheduler: With the checkpoint's state.
+        wanted: What ``group_settings`` said before the checkpoint was read.
+    """
+    for number, (group, settings) in enumerate(zip(optimizer.param_groups, wanted, strict=True)):
+        for name, value in settings.items():
+            before = group.get("initial_lr", group["lr"]) if name == "lr" else group.get(name)
+            if before == value:
+                continue
+            if name == "lr":
+                group["lr"] *= value / before
+                group["initial_lr"] = scheduler.base_lrs[number] = value
+            else:
+                group[name] = value
+            rank_zero_info(f"The optimizer goes on with {name} = {value}; the checkpoint had {before}.")
