@@ -618,3 +618,23 @@ def test_loaders_alone_are_refused(maze_policy):
     trainer = L.Trainer(accelerator="cpu", logger=False, callbacks=[RolloutCallback()], enable_checkpointing=False)
     with pytest.raises(ValueError, match=r"datamodule=PromptDataModule"):
         trainer.fit(PassKRLModule(maze_policy), train_dataloaders=[1])
+
+
+def test_a_tilde_is_the_home_folder(user_code, maze_policy, monkeypatch):
+    home = user_code / "home"
+    home.mkdir()
+    (home / "policy").symlink_to(maze_policy)
+    monkeypatch.setenv("HOME", str(home))
+    path = config(user_code, "~/policy", **{"trainer.default_root_dir": "~/run", "trainer.max_steps": 1})
+    cli.main(["fit", "--config", path])
+    (checkpoint,) = home.glob("run/checkpoints/*.ckpt")
+    cli.main(
+        [
+            *("validate", "--config", path, "--trainer.logger", "false"),
+            *("--ckpt_path", f"~/run/checkpoints/{checkpoint.name}", "--rollout.results", "~/answers.jsonl"),
+        ]
+    )
+    assert len(load_results(home / "answers.jsonl").records) == 2 * 3 * 8
+    cli.main(["report", "~/answers.jsonl", "--out", "~/report"])
+    assert (home / "report" / "report.md").exists()
+    assert not (user_code / "~").exists()

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import lightning as L
 import pytest
@@ -44,7 +45,7 @@ def trainer(fn=TrainerFn.FITTING, **settings):
         {"strategy": "ddp_find_unused_parameters_true", "devices": 1},
         {"strategy": ShardedStrategy(data_parallel_size=1), "devices": 1},
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" object at 0x\w+", "", str(value)),
 )
 def test_what_is_tested_is_accepted(settings):
     check_trainer(trainer(**settings))
@@ -61,7 +62,7 @@ def test_what_is_tested_is_accepted(settings):
         ({"strategy": "ddp_fork", "devices": 2}, "Set `trainer.strategy` to `ddp`"),
         ({"strategy": ShardedStrategy(tensor_parallel_size=2), "devices": 4}, "must be 1, but got 2.*size: 4"),
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" object at 0x\w+", "", str(value)),
 )
 @pytest.mark.filterwarnings("ignore:.*GradScaler.*")
 def test_refused_in_every_stage(settings, message, fn):
@@ -93,7 +94,7 @@ def test_fsdp1_is_refused():
         ({"overfit_batches": 0.5}, "but got 0.5"),
         ({"strategy": "ddp", "devices": 2}, r"`Trainer\(use_distributed_sampler=False\)`"),
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" object at 0x\w+", "", str(value)),
 )
 def test_refused_in_fit_alone(settings, message):
     with pytest.raises(Refusal, match=message):

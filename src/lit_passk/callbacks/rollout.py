@@ -17,6 +17,7 @@ from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.errors import Refusal
 from lit_passk.functional.random import derive_seed
 from lit_passk.modules.advantage import check_learns
+from lit_passk.policy.source import resolve_policy
 from lit_passk.results.continuation import ResultsFile
 from lit_passk.rollout.checks import check_lengths_fit, check_training_sampling
 from lit_passk.rollout.collate import collate_rollouts
@@ -145,7 +146,7 @@ class RolloutCallback(L.Callback):
         """Start the engine and the scoring processes on first use."""
         if self._sampler.started:
             return
-        data, path = trainer.datamodule, pl_module.policy_path  # type: ignore[attr-defined]
+        data, path = trainer.datamodule, resolve_policy(pl_module.policy_path)  # type: ignore[attr-defined]
         self._sampler.start(
             path,
             pl_module.policy.model if pl_module.policy_needed else None,

@@ -61,6 +61,7 @@ def report(
     """
     if with_comparison and len(paths) != 2:
         raise Refusal(f"--compare needs exactly two result files, the baseline first, but got {len(paths)}.")
+    out = out.expanduser() if out is not None else None
     if out is not None and out.exists() and not out.is_dir():
         raise Refusal(f"--out needs a folder, but {out} is a file.")
     runs = list(zip(run_labels(paths), map(load_results, paths), strict=True))

@@ -37,7 +37,7 @@ def main(args: Sequence[str]) -> None:
         parser_kwargs={"prog": "lit-passk sft", "usage": "lit-passk sft [--config FILE] [--KEY VALUE ...] --out DIR"},
         args=list(args),
     )
-    out = Path(cli.config.out)
+    out = Path(cli.config.out).expanduser()
     check_replaceable(out, models=False)
     with ExitStack() as stack:
         if cli.trainer.is_global_zero:

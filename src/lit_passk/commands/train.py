@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,6 +106,8 @@ class LitPassKCLI(LightningCLI):
         if options.ckpt_path == "last":
             options.ckpt_path = last_checkpoint(self.trainer.default_root_dir)
             rank_zero_info(f"ckpt_path last: {options.ckpt_path or 'there is none, so the run starts anew'}")
+        elif options.ckpt_path is not None:
+            options.ckpt_path = os.path.expanduser(options.ckpt_path)
 
     def before_validate(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means; refuse to evaluate on nothing."""

@@ -30,7 +30,7 @@ class ResultsFile:
     """
 
     def __init__(self, path: str | Path, policy: str, sampling: Sampling, seed: int, **settings: Any) -> None:
-        if Path(path).is_dir():
+        if Path(path).expanduser().is_dir():
             raise Refusal(f"`rollout.results` is {str(path)!r}, which is a folder. Name a file in it.")
         self._writer = ResultWriter(path, run_settings(policy, sampling, seed, **settings))
         self._stored: dict[tuple[str, str], dict[int, CompletionRecord]] = defaultdict(dict)

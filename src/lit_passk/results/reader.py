@@ -47,7 +47,7 @@ def load_results(path: str | PathLike[str]) -> Results:
         ValueError: For a file that is not a result file, a broken line, or a sample that occurs twice; the message
             starts with ``file:line``.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     with path.open("rb") as stream:
         header = read_header(stream, path)
         if header is None:

@@ -61,7 +61,9 @@ def rescore(
 
     """
     results = load_results(path)
-    target = Path(out) if out is not None else results.path.with_name(f"{results.path.stem}.rescored.jsonl")
+    target = (
+        Path(out).expanduser() if out is not None else results.path.with_name(f"{results.path.stem}.rescored.jsonl")
+    )
     if target.exists() and target.samefile(results.path):
         raise Refusal(f"Rescoring never overwrites what was sampled: give another `out` than {target}.")
     records = list(results.records)

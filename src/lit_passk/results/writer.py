@@ -60,7 +60,7 @@ class ResultWriter:
     """
 
     def __init__(self, path: str | PathLike[str], settings: Mapping[str, Any]) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._samples: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._questions: dict[tuple[str, str], int] = {}
