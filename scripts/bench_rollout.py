@@ -80,8 +80,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     policy = AutoModelForCausalLM.from_pretrained(args.policy, dtype=getattr(torch, args.dtype)).to(device).eval()
     generator = torch.Generator().manual_seed(0)
-    prompts = torch.randint(
-        100, policy.config.vocab_size, (args.prompts, args.prompt_tokens), generator=generator
+    vocabulary = policy.config.vocab_size
+    prompts = torch.randint(  # first ids are often special
+        min(100, vocabulary // 2), vocabulary, (args.prompts, args.prompt_tokens), generator=generator
     ).tolist()
     sampling = Sampling(n=args.group_size, max_tokens=args.max_tokens)
     eos = policy.config.eos_token_id

@@ -57,6 +57,17 @@ SHAPES: dict[str, dict[str, Any]] = {
         "rope_theta": 1000000.0,
         "max_position_embeddings": 32768,
     },
+    "qwen2.5-7b": {
+        "model_type": "qwen2",
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152064,
+        "rope_theta": 1000000.0,
+        "max_position_embeddings": 32768,
+    },
 }
 WORKLOAD = ["prompts", "group_size", "prompt_tokens", "mean_tokens", "max_tokens", "solve_rate"]
 
@@ -74,7 +85,8 @@ def make_model(args: argparse.Namespace, **changes: Any) -> Path:
 
         torch.manual_seed(0)
         dtype = torch.bfloat16 if args.bf16 else torch.float32
-        AutoModelForCausalLM.from_config(AutoConfig.for_model(**config), dtype=dtype).save_pretrained(folder)
+        with torch.device(args.device):  # billions of random numbers take minutes on a CPU
+            AutoModelForCausalLM.from_config(AutoConfig.for_model(**config), dtype=dtype).save_pretrained(folder)
         words = {"<pad>": 0, "<s>": 1, "</s>": 2, **{f"w{i}": i for i in range(3, config["vocab_size"])}}
         tokenizer = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()

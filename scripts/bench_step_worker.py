@@ -171,6 +171,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             activation_checkpointing=args.checkpointing,
             compile_blocks=args.compile,
             max_saved_logits_mib=args.max_saved_logits_mib,
+            kernels=args.kernels,
         ),
     )
     rollouts = read_workload(Path(args.workload))
@@ -243,6 +244,7 @@ def main() -> None:
     parser.add_argument("--checkpointing", action="store_true", help="compute activations twice")
     parser.add_argument("--compile", action="store_true", help="compile the decoder blocks")
     parser.add_argument("--max-saved-logits-mib", type=int, default=256, help="logits kept for the backward pass")
+    parser.add_argument("--kernels", choices=["fast", "plain"], default="fast")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--profile", help="file for a table of the slowest operations")
     args = parser.parse_args()

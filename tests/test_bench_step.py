@@ -35,7 +35,8 @@ def test_counts_what_a_step_cannot_avoid(worker, workload, maze_policy):
     result = worker.run(
         argparse.Namespace(
             model=maze_policy, workload=str(workload), steps=2, token_budget=100, k=2, device="cpu", bf16=False,
-            checkpointing=False, compile=False, max_saved_logits_mib=256, threads=torch_threads, profile=None,
+            checkpointing=False, compile=False, kernels="fast", max_saved_logits_mib=256,
+            threads=torch_threads, profile=None,
         )
     )  # fmt: skip
     # The second group is all right and silent. Of the first: 3 prompt tokens, 2 + 0 + 1 + 1 fed and 8 trained ones.
