@@ -1,6 +1,7 @@
 """The objects that travel from prompt to weight update: data, no behaviour.
 
-``PromptBatch`` -> ``Completion`` -> ``Score`` -> ``RolloutBatch`` -> (``GroupContext``) -> advantages.
+``PromptBatch`` -> ``Completion`` -> ``Score`` -> ``ScoredGroup`` -> ``RolloutBatch`` (in the ``PromptBatch``) ->
+``GroupContext`` -> advantages.
 
 Legend used everywhere: P prompts, G completions of one prompt (``group_size``), N completions in total, T tokens.
 """
@@ -23,7 +24,11 @@ Prompt = str | Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One question and its answer key."""
+    """One question and its answer key.
+
+    Raises:
+        ValueError: If ``id`` or ``answer`` is neither a text nor a number.
+    """
 
     id: str
     """Name of the problem in its data set, unique there."""
@@ -121,6 +126,9 @@ class Sampling:
         top_k: Keep the k likeliest tokens, 0 keeps all; above 0 is refused in training.
         max_tokens: Most tokens a completion may have, the end-of-sequence token counted.
         n: Completions per prompt; None takes ``rollout.group_size``.
+
+    Raises:
+        ValueError: If one of them is out of its range.
     """
 
     temperature: float = 1.0
@@ -220,7 +228,7 @@ class ScoredGroup:
 
     problem: Problem
     index: int
-    """The problem's position in its task."""
+    """The problem's index in its task."""
     prompt_ids: Sequence[int]
     """Tokens of the rendered prompt."""
     completions: Sequence[Completion]
@@ -238,6 +246,9 @@ class RolloutBatch:
     """The scored completions of one RL step on one rank, ragged and flat; groups lie side by side.
 
     Completions that could not be scored are not in the tensors, but in ``groups``. Made by ``collate_rollouts``.
+
+    Raises:
+        ValueError: If a reward is not a finite number.
     """
 
     prompt_ids: tuple[Tensor, ...]

@@ -137,7 +137,7 @@ def test_pass_at_k_strategies_look_at_correct_alone(cls, batch):
 @pytest.mark.parametrize("cls", [cls for cls in PASS_AT_K if cls is not AdaptiveEntropy])  # it needs a context anyway
 @pytest.mark.parametrize("value", [0.5, -1.0, 0.99999994, 1.1])
 def test_rewards_that_do_not_say_who_is_right_are_refused(cls, value):
-    with pytest.raises(ValueError, match=f"one is {value:g}.*`correct`.*AdvantageStrategy"):
+    with pytest.raises(ValueError, match=f"one is {value:g}.*`correct`.*MaxAtK"):
         cls()(torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, value]]))
 
 

@@ -25,7 +25,7 @@ def test_the_pieces_composed_in_python(maze_policy, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("runs").mkdir()
     Path("runs/maze_sft").symlink_to(maze_policy)
-    code = block("L.Trainer(").replace("max_steps=20", "max_steps=2").replace("group_size=16", "group_size=4")
+    code = block("L.Trainer(").replace("max_steps=20", "max_steps=2").replace("group_size=16", "group_size=6")
     scope: dict = {}
     exec(
         code.replace("num_problems=1000", "num_problems=20").replace("prompts_per_step=16", "prompts_per_step=3"), scope

@@ -71,6 +71,7 @@ class PassKStrategy(AdvantageStrategy):
             raise ValueError(
                 f"{type(self).__name__} counts correct completions. Without a context `rewards` must be 0 or 1, but "
                 f"one is {float(correct[other][0]):g}. Pass a GroupContext with `correct`; to train on the best graded "
-                "reward of k instead, write an AdvantageStrategy of your own."
+                "reward of k instead, write an AdvantageStrategy of your own (the name MaxAtK is reserved for it, but "
+                "it does not exist yet)."
             )
         return correct

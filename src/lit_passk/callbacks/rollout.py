@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
@@ -146,7 +146,7 @@ class RolloutCallback(L.Callback):
         """Start the engine and the scoring processes on first use."""
         if self._sampler.started:
             return
-        data, path = trainer.datamodule, resolve_policy(pl_module.policy_path)  # type: ignore[attr-defined]
+        data, path = _data(trainer), resolve_policy(pl_module.policy_path)
         self._sampler.start(
             path,
             pl_module.policy.model if pl_module.policy_needed else None,
@@ -179,7 +179,8 @@ class RolloutCallback(L.Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: PassKRLModule, stage: str) -> None:  # type: ignore[override]
         """Refuse what cannot work before time is spent."""
-        if trainer.datamodule is None:  # type: ignore[attr-defined]
+        data = _data(trainer)
+        if data is None:
             raise Refusal(
                 "RolloutCallback needs a data module, with the tasks that score and the tokenizer that decodes: give "
                 "the trainer `datamodule=PromptDataModule(...)` instead of loaders."
@@ -190,11 +191,11 @@ class RolloutCallback(L.Callback):
             pl_module.advantage.check_group_size(self.group_size)
             check_learns(pl_module.advantage, self.group_size)
             self.source.check(self._settings(pl_module))
-        if stage in ("validate", "test") or (stage == "fit" and trainer.datamodule.val):  # type: ignore[attr-defined]
+        if stage in ("validate", "test") or (stage == "fit" and data.val):
             pl_module.validation.check_samples(self.val_sampling.n or 0, training=stage == "fit")
-        if isinstance(trainer.datamodule, PromptDataModule):  # type: ignore[attr-defined]
+        if isinstance(data, PromptDataModule):
             train = self.sampling if stage == "fit" else None
-            check_lengths_fit(trainer.datamodule, pl_module.policy_path, train, self.val_sampling)  # type: ignore[attr-defined]
+            check_lengths_fit(data, pl_module.policy_path, train, self.val_sampling)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Check the source again, now that the length of the run is known."""
@@ -217,7 +218,7 @@ class RolloutCallback(L.Callback):
         path = self.results or ("completions.jsonl" if trainer.state.fn == TrainerFn.PREDICTING else None)
         if trainer.state.fn == TrainerFn.FITTING or path is None:
             return
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data = _data(trainer)
         self._results_file = ResultsFile(
             path,
             pl_module.policy_path + (f" @ {trainer.ckpt_path}" if trainer.ckpt_path else ""),
@@ -251,3 +252,7 @@ class RolloutCallback(L.Callback):
         if self._results_file is not None:
             self._results_file.close()
             self._results_file = None
+
+
+def _data(trainer: L.Trainer) -> Any:
+    return trainer.datamodule  # type: ignore[attr-defined]

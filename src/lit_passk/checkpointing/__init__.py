@@ -1,1 +1,4 @@
-"""Checkpoints that are whole or do not exist: ``files.py`` writes and finds them, ``strategy.py`` shards them."""
+"""Checkpoints that are whole or do not exist: ``files.py`` writes them, ``strategy.py`` shards them.
+
+``run_folder.py`` says whose a folder is and which checkpoint is the last, ``fingerprint.py`` tells weights apart.
+"""

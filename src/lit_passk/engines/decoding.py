@@ -118,11 +118,11 @@ class RecomputedRows:
         self._forward()
 
     def _forward(self) -> None:
-        last, places = (self._lengths - 1).unique(return_inverse=True)
+        last, column = (self._lengths - 1).unique(return_inverse=True)
         kept = _accepted(self._model, {"logits_to_keep": last})
         logits = self._model(self._ids, use_cache=False, **kept).logits  # (rows, kept or T, V)
-        rows = torch.arange(len(places), device=places.device)
-        self.logits = logits[rows, places if kept else self._lengths - 1]  # (rows, V)
+        rows = torch.arange(len(column), device=column.device)
+        self.logits = logits[rows, column if kept else self._lengths - 1]  # (rows, V)
 
 
 def _accepted(model: PreTrainedModel, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def _not_numbers(model: PreTrainedModel, version: int) -> str:
     return (
         f"Nothing can be sampled: the logits are NaN, because the policy's weights {what} (after {version} RL steps). "
         "Look at the folder it was loaded from if that is 0; else go back to an earlier checkpoint and lower "
-        "`model.learning_rate`."
+        "the learning rate (`model.optimizer.lr`)."
     )
 
 

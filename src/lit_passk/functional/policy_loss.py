@@ -76,12 +76,13 @@ def clipped_surrogate(ratio: Tensor, advantages: Tensor, clip_low: float, clip_h
     return torch.minimum(ratio * advantages, ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
 
 
-def completion_mean(values: Tensor, completion: Tensor) -> Tensor:
+def completion_mean(values: Tensor, completion_index: Tensor) -> Tensor:
     """Replace each token's value by the mean over its completion; differentiable.
 
     Args:
         values: Shape ``(T,)``.
-        completion: Which completion a token belongs to, shape ``(T,)``, int64; a completion's tokens lie side by side.
+        completion_index: Which completion a token belongs to, shape ``(T,)``, int64; a completion's tokens lie side by
+            side.
 
     Returns:
         Shape ``(T,)``.
@@ -91,16 +92,17 @@ def completion_mean(values: Tensor, completion: Tensor) -> Tensor:
         tensor([2., 2., 5.])
 
     """
-    counts = completion_sum(torch.ones_like(values), completion)
-    return completion_sum(values, completion) / counts
+    counts = completion_sum(torch.ones_like(values), completion_index)
+    return completion_sum(values, completion_index) / counts
 
 
-def completion_sum(values: Tensor, completion: Tensor) -> Tensor:
+def completion_sum(values: Tensor, completion_index: Tensor) -> Tensor:
     """Replace each token's value by the sum over its completion; differentiable, and no waiting for a GPU.
 
     Args:
         values: Shape ``(T,)``.
-        completion: Which completion a token belongs to, shape ``(T,)``, int64; a completion's tokens lie side by side.
+        completion_index: Which completion a token belongs to, shape ``(T,)``, int64; a completion's tokens lie side by
+            side.
 
     Returns:
         Shape ``(T,)``.
@@ -110,12 +112,12 @@ def completion_sum(values: Tensor, completion: Tensor) -> Tensor:
         tensor([4., 4., 5.])
 
     """
-    number = is_first_token(completion).cumsum(0) - 1  # (T,), the completions counted from 0
+    number = is_first_token(completion_index).cumsum(0) - 1  # (T,), the completions counted from 0
     # As many sums as tokens: how many completions there are only the device knows.
     return torch.zeros_like(values).index_add(0, number, values)[number]
 
 
-def is_first_token(completion: Tensor) -> Tensor:
+def is_first_token(completion_index: Tensor) -> Tensor:
     """Where a completion begins, shape ``(T,)``, bool; arguments as in ``completion_sum``.
 
     Example:
@@ -123,6 +125,6 @@ def is_first_token(completion: Tensor) -> Tensor:
         tensor([ True, False,  True])
 
     """
-    first = torch.ones_like(completion, dtype=torch.bool)
-    first[1:] = completion[1:] != completion[:-1]
+    first = torch.ones_like(completion_index, dtype=torch.bool)
+    first[1:] = completion_index[1:] != completion_index[:-1]
     return first

@@ -30,7 +30,8 @@ class LossInputs:
     """Which completion a token belongs to, shape ``(T,)``, int64, ascending, not necessarily from 0; never split over
     micro-batches."""
     prompt_index: Tensor | None = None
-    """Which group (prompt) a token belongs to, shape ``(T,)``, int64; a group may be split over micro-batches."""
+    """Which prompt, and so which group, a token belongs to, shape ``(T,)``, int64; a group may be split over
+    micro-batches."""
     importance: Tensor | None = None
     """Importance weight of a token whose engine log-prob differs from the policy's, shape ``(T,)``, float32:
     multiplies the token's loss. None where there is none."""

@@ -31,7 +31,7 @@ class RolloutCorrection:
     Example:
         >>> correction = RolloutCorrection(mode="truncate", level="token", cap=2.0)
         >>> policy, rollout = torch.tensor([-1.0, -1.0]), torch.tensor([-1.0, -4.0])
-        >>> weights, stats = correction(policy, rollout, completion=torch.tensor([0, 0]))
+        >>> weights, stats = correction(policy, rollout, completion_index=torch.tensor([0, 0]))
         >>> weights.round(decimals=4)
         tensor([1., 2.])
         >>> round(correction_metrics(stats)["rollout_correction/clipped"], 4)
@@ -56,13 +56,15 @@ class RolloutCorrection:
         self.cap = cap
 
     @torch.no_grad()
-    def __call__(self, policy_logprobs: Tensor, rollout_logprobs: Tensor, completion: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, policy_logprobs: Tensor, rollout_logprobs: Tensor, completion_index: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Compute the weights of the T tokens of some whole completions.
 
         Args:
             policy_logprobs: The policy's log-probability of each token before this step's first update, shape ``(T,)``.
             rollout_logprobs: The engine's, shape ``(T,)``.
-            completion: Which completion a token belongs to, shape ``(T,)``, int64, not split over calls.
+            completion_index: Which completion a token belongs to, shape ``(T,)``, int64, not split over calls.
 
         Returns:
             Weights for ``LossInputs.importance``, shape ``(T,)``, float32, without gradient; and sums for
@@ -71,8 +73,8 @@ class RolloutCorrection:
         log_ratio = policy_logprobs.double() - rollout_logprobs.double()  # (T,)
         counted = torch.ones_like(log_ratio)  # (T,)
         if self.level == "sequence":  # each token carries its completion's ratio, which counts once
-            log_ratio = completion_sum(log_ratio, completion)
-            counted = is_first_token(completion).double()
+            log_ratio = completion_sum(log_ratio, completion_index)
+            counted = is_first_token(completion_index).double()
         ratio = log_ratio.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()  # (T,)
         bounded = self._bound(ratio)
         clipped = (bounded != ratio).double()  # (T,)

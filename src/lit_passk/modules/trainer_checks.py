@@ -81,7 +81,7 @@ def _check_strategy(strategy: Strategy) -> None:
     if isinstance(strategy, ModelParallelStrategy) and strategy._tensor_parallel_size != 1:
         ranks = strategy.num_nodes * strategy.num_processes
         raise Refusal(
-            "`trainer.strategy._tensor_parallel_size` must be 1, but got "
+            "`tensor_parallel_size` of `trainer.strategy` must be 1, but got "
             f"{strategy._tensor_parallel_size} (Lightning's default is as many as a node has devices): the policy is "
             f"sharded over data-parallel ranks alone. Set `data_parallel_size: {ranks}` and `tensor_parallel_size: 1`. "
             "An engine's own `tensor_parallel_size` is another setting."

@@ -187,12 +187,12 @@ def _order(parts: Sequence[Rows], start: int, stop: int) -> Tensor:
     order = torch.full((stop - start,), sum(sizes))
     at = 0
     for rows, size in zip(parts, sizes, strict=True):
-        places = torch.arange(at, at + size)
+        there = torch.arange(at, at + size)
         if rows.index is None:
-            order[rows.runs[0].start - start : rows.runs[0].stop - start] = places
+            order[rows.runs[0].start - start : rows.runs[0].stop - start] = there
         else:
             real = slice(None) if rows.padding is None else ~rows.padding.flatten()
-            order[rows.index[real] - start] = places[real]
+            order[rows.index[real] - start] = there[real]
         at += size
     return order
 
@@ -239,7 +239,7 @@ def _rows(runs: Sequence[slice]) -> Rows:
     if len(runs) == 1:
         return Rows(tuple(runs))
     starts, lengths = (torch.tensor(n)[:, None] for n in zip(*((r.start, _length(r)) for r in runs), strict=True))
-    place = torch.arange(int(lengths.max()))
-    padding = place >= lengths
-    index = (starts + place.where(~padding, 0)).flatten()
+    column = torch.arange(int(lengths.max()))  # (L,)
+    padding = column >= lengths  # (B, L)
+    index = (starts + column.where(~padding, 0)).flatten()  # (B * L,)
     return Rows(tuple(runs), index, padding if padding.any() else None)
