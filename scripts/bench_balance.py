@@ -3,7 +3,7 @@
     python scripts/bench_balance.py workload.jsonl --shape qwen2.5-1.5b --ranks 2 8 32
 
 The workload is a recorded step as `bench_step.py` describes it. Under FSDP ranks meet in every micro-batch, so a step
-takes the sum of the dearest n-th micro-batches. Shown over the mean of the ranks; 1 is no waiting.
+takes the sum of the most expensive n-th micro-batches. Shown over the mean of the ranks; 1 is no waiting.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def main() -> None:
             step.prompt_ids, step.completion_ids, step.prompt_index, keep, args.token_budget, costs=costs, **more
         )
 
-    place = rollouts.prompt_index[advantages != 0]  # where a completion's prompt lay in the step
+    prompt = rollouts.prompt_index[advantages != 0]  # (N,) position of each completion's prompt in the step
     for ranks in args.ranks:
-        mine = [place % ranks == rank for rank in range(ranks)]
+        mine = [prompt % ranks == rank for rank in range(ranks)]
         most = max(len(cut(keep)) for keep in mine)
         own = [cut(keep, num_batches=most) for keep in mine]
         equal = [cut(None, world_size=ranks, rank=rank) for rank in range(ranks)]

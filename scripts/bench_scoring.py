@@ -1,12 +1,12 @@
-"""How many completions per second are judged, in worker processes as in training.
+"""How many completions per second are scored, in worker processes as in training.
 
     python scripts/bench_scoring.py math DATA.jsonl                       # right and wrong answers in turn
     python scripts/bench_scoring.py math DATA.jsonl --completions 10000 --hanging 0.01
     python scripts/bench_scoring.py equations                             # of college courses, changed
     python scripts/bench_scoring.py code DATA.jsonl RECORDED.jsonl        # rows with `id`, `completions`, `correct`
 
-Prints completions per second and their processor time, how many were right, how many have no verdict and why, and the
-longest time in which no verdict came.
+Prints completions per second and their processor time, how many were correct, how many have no score and why, and the
+longest time in which no score came.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def math_work(args: argparse.Namespace) -> tuple[Task, Work]:
     for number in range(args.completions or len(task)):
         problem, other = (task[(number + ahead) % len(task)] for ahead in (0, number % 2))
         hangs = every and number % every == every - 1
-        # The sum with 0 has to be understood: equal strings would be judged without any mathematics.
+        # The sum with 0 has to be understood: equal strings would be scored without any mathematics.
         work.append((problem, HANGING if hangs else f"Adding up, the answer is \\boxed{{{other.answer} + 0}}."))
     return task, work
 
@@ -88,7 +88,7 @@ def code_work(args: argparse.Namespace) -> tuple[Task, Work]:
 
 
 def main() -> None:
-    """Judge everything, and print."""
+    """Score everything, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["math", "equations", "code"])
     parser.add_argument("data", nargs="?", help="JSON Lines file of problems")
@@ -115,8 +115,8 @@ def main() -> None:
     print(
         f"{len(scores)} completions in {seconds:.1f} s: {len(scores) / seconds:.0f} a second with {args.num_workers} "
         f"workers ({1000 * cpu / len(scores):.2f} ms of processor time each, starting included); "
-        f"{sum(score.correct for score in scores)} right, without a verdict: {dict(errors) or 'none'}; "
-        f"longest wait for a verdict {longest:.1f} s"
+        f"{sum(score.correct for score in scores)} correct, without a score: {dict(errors) or 'none'}; "
+        f"longest wait for a score {longest:.1f} s"
     )
 
 
