@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import torch
 
 from lit_passk.errors import Refusal
 from lit_passk.types import Completion, RolloutBatch, Sampling, Score, ScoredGroup
-
-NO_METRICS: Mapping[str, float] = MappingProxyType({})
 
 
 def collate_rollouts(
@@ -21,7 +18,7 @@ def collate_rollouts(
     positions: Sequence[int] | None = None,
     not_trained: Sequence[ScoredGroup] = (),
     full_precision: bool = True,
-    metrics: Mapping[str, float] = NO_METRICS,
+    metrics: Mapping[str, float] | None = None,
 ) -> RolloutBatch:
     """Line up the completions that could be scored, groups side by side.
 
@@ -65,7 +62,7 @@ def collate_rollouts(
         sampling=sampling,
         version=version,
         full_precision=full_precision,
-        metrics=metrics,
+        metrics=dict(metrics or {}),
     )
 
 
