@@ -194,8 +194,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     advantages = compute_advantages(module.advantage, rollouts)
     training = collect(rollouts, advantages, advantages != 0)
     batches = pack_step(module.policy, training, None, args.token_budget)
+    peak = peak_memory(device)
     if args.profile:
-        profile(module, batches[0], args.profile)
+        profile(module.to(device), batches[0], args.profile)  # the trainer has left it on the CPU
     seconds = clock.seconds[1:]
     rates = [(a + b) / 2 for a, b in zip(clock.rates[1:], clock.rates[2:], strict=False)]
     overhead = [1 - a / s for a, s in zip(clock.arithmetic[1:], seconds, strict=True)]
@@ -215,7 +216,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "completion_tokens": sum(len(ids) for ids in rollouts.completion_ids),
         "parameters": sum(p.numel() for p in module.policy.parameters()),
         "parameter_gib": sum(p.numel() * p.element_size() for p in module.policy.parameters()) / 2**30,
-        "peak_gib": round(peak_memory(device), 3),
+        "peak_gib": round(peak, 3),
     }
 
 

@@ -1,4 +1,4 @@
-"""Is it right on a GPU? The tests marked `gpu`, then a tiny policy in every precision under every strategy.
+"""Is it right on a GPU? A tiny policy in every precision under every strategy, and the tests marked `gpu`.
 
     python scripts/gpu/step1_correct.py --minutes 5          # writes runs/gpu/step1.jsonl; start again to go on
     python scripts/gpu/step1_correct.py --device cpu --tiny
@@ -9,6 +9,7 @@ and its weights are compared with those of the first: to the bit, and by how muc
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from argparse import Namespace
@@ -33,6 +34,7 @@ AT_ONCE = 3
 def run_tests(args: Namespace, results: Results) -> None:
     """The tests that need a GPU, a measurement a file; without a GPU all are skipped, which only shows the command."""
     files = sorted(path for path in (REPOSITORY / "tests").rglob("test_*.py") if "mark.gpu" in path.read_text())
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "2")  # in each of the processes
     parallel = [] if args.tiny or cannot_import(sys.executable, "xdist") else ["-n", "6"]
     for path in files[:1] if args.tiny else files:
         command = python("-m", "pytest", "-q", "-rf", "--tb=short", "-m", "gpu", *parallel, str(path))

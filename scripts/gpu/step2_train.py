@@ -12,6 +12,7 @@ once, a prompt once a group, nothing computed again), their share is of a large 
 
 from __future__ import annotations
 
+import gc
 import statistics
 import sys
 from argparse import Namespace
@@ -82,6 +83,7 @@ def prepare(args: Namespace, one: Measurement) -> tuple[Path, Path]:
     )  # fmt: skip
     model = make_model(bench)
     if args.device == "cuda":
+        gc.collect()
         torch.cuda.empty_cache()  # the measured process wants all of the memory
     return model, make_workload(bench, model, seed=0)
 
