@@ -159,7 +159,7 @@ def peak_memory(device: torch.device) -> float:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Train for a warm-up step and ``args.steps`` timed ones."""
+    """Train for a warm-up step and ``args.steps`` timed ones; print what was measured, and profile if asked for."""
     dtype = torch.bfloat16 if args.bf16 else torch.float32
     device = torch.device(args.device)
     module = TimedModule(
@@ -194,13 +194,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     advantages = compute_advantages(module.advantage, rollouts)
     training = collect(rollouts, advantages, advantages != 0)
     batches = pack_step(module.policy, training, None, args.token_budget)
-    peak = peak_memory(device)
-    if args.profile:
-        profile(module.to(device), batches[0], args.profile)  # the trainer has left it on the CPU
     seconds = clock.seconds[1:]
     rates = [(a + b) / 2 for a, b in zip(clock.rates[1:], clock.rates[2:], strict=False)]
     overhead = [1 - a / s for a, s in zip(clock.arithmetic[1:], seconds, strict=True)]
-    return {
+    result = {
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "threads": torch.get_num_threads(),
@@ -216,8 +213,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "completion_tokens": sum(len(ids) for ids in rollouts.completion_ids),
         "parameters": sum(p.numel() for p in module.policy.parameters()),
         "parameter_gib": sum(p.numel() * p.element_size() for p in module.policy.parameters()) / 2**30,
-        "peak_gib": round(peak, 3),
+        "peak_gib": round(peak_memory(device), 3),
     }
+    print(json.dumps(result), flush=True)  # before the profile, which may fail and is not to be counted
+    if args.profile:
+        profile(module.to(device), batches[0], args.profile)  # the trainer has left it on the CPU
+    return result
 
 
 def profile(module: PassKRLModule, batch: PackedBatch, path: str) -> None:
@@ -252,7 +253,7 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     warnings.filterwarnings("ignore")
     torch.set_num_threads(args.threads)
-    print(json.dumps(run(args)))
+    run(args)
 
 
 if __name__ == "__main__":
