@@ -50,8 +50,8 @@ class Journal(RolloutSource):
         return rollouts
 
     def check(self, settings):
-        if settings.group_size < 2:
-            raise ValueError(f"Journal needs groups of 2, but got {settings.group_size}.")
+        if settings.group_size < 3:
+            raise ValueError(f"Journal needs groups of 3, but got {settings.group_size}.")
 ''',
     "my_engine.py": '''
 from dataclasses import replace
@@ -129,6 +129,6 @@ def test_every_piece_of_a_users_own(folder):
 
 
 def test_what_a_users_source_refuses_is_said_before_anything_is_sampled(folder):
-    with pytest.raises(ValueError, match="Journal needs groups of 2, but got 1"):
-        cli.main(["fit", "--config", "config.yaml", "--rollout.group_size", "1", "--model.advantage", "DrGRPO"])
+    with pytest.raises(ValueError, match="Journal needs groups of 3, but got 2"):
+        cli.main(["fit", "--config", "config.yaml", "--rollout.group_size", "2"])
     assert not (folder / "journal").exists()

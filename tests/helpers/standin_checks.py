@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+from helpers.policies import WIDE_HEADS, build, make_step
 from helpers.standin import CUDA, StandIn, stand_in, waits
-from policy.test_model import WIDE_HEADS, build, make_step
 
 from lit_passk.distributed import all_cat, all_max, all_objects, all_sum
 from lit_passk.functional.kl import kl_estimate

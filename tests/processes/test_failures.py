@@ -33,7 +33,9 @@ def test_a_rank_that_is_killed(policy, tmp_path, rank):
     codes, logs = run(policy, tmp_path, 2, "KillAt", *kill, strategy="ddp" if rank else "fsdp2")
     assert codes[rank] == -signal.SIGKILL
     assert codes[1 - rank] == 1
-    assert f"rank {rank} failed first and stops all ranks: its process ended without a word" in logs[1 - rank]
+    assert (
+        f"rank {rank} failed first and stops all ranks: its process died without reporting an error" in logs[1 - rank]
+    )
 
 
 def test_a_rank_that_hangs_runs_into_the_time_out_which_names_the_collective(policy, tmp_path):

@@ -108,7 +108,7 @@ def completion_sum(values: Tensor, completion_index: Tensor) -> Tensor:
         Shape ``(T,)``.
 
     Example:
-        >>> completion_sum(torch.tensor([1.0, 3.0, 5.0]), torch.tensor([4, 4, 7]))
+        >>> completion_sum(torch.tensor([1.0, 3.0, 5.0]), torch.tensor([4, 4, 7]))  # exact: small whole numbers
         tensor([4., 4., 5.])
 
     """
