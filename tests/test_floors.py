@@ -67,6 +67,7 @@ def test_vllm_is_named_in_its_engine_files_alone():
     }
 
 
+@pytest.mark.seconds
 def test_importing_the_package_is_light():
     code = (
         "import sys, lit_passk, lit_passk.tasks, lit_passk.rollout, lit_passk.types, lit_passk.tasks.base;"

@@ -52,6 +52,7 @@ def test_one_vote_is_the_solve_rate_and_two_answers_follow_the_binomial_tail():
     assert maj_at_k(votes, 31) == pytest.approx(tail, abs=1e-12)
 
 
+@pytest.mark.seconds
 def test_stable_at_1024_completions():
     votes = Votes(counts=(512, 511), credit=(1.0, 0.0), num_silent=1)
     assert 0.5 < maj_at_k(votes, 501) < maj_at_k(votes, 1001) < 1
