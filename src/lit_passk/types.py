@@ -36,6 +36,8 @@ class Problem:
     """The question before any chat template: text, or a chat with its system and few-shot turns."""
     answer: str
     """What the verifier compares with: a reference answer, a program's tests as JSON, ..."""
+    source: str | None = None
+    """Which data set or domain it is from, where a task mixes several: metrics are logged for each."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Anything else a task's ``score`` wants to know."""
 
