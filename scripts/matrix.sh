@@ -70,6 +70,7 @@ make_environment() { # ROW: its own environment, or why there is none
   "$uv" venv --quiet --python "$base" "$folder/venv" >>"$folder/install.log" 2>&1 || { echo "no environment"; return 1; }
   # PyTorch's own index has builds for the CPU; where it cannot be reached, the default build is several gigabytes.
   local backend
+  [ -z "${PIP_FIND_LINKS:-}" ] || export UV_FIND_LINKS=$PIP_FIND_LINKS # wheels that pip would find, the CPU's torch say
   for backend in --torch-backend=cpu ''; do
     if UV_HTTP_TIMEOUT=60 UV_HTTP_RETRIES=1 "$uv" pip install --quiet --python "$folder/venv" $backend \
       --resolution "$resolution" --editable ".[$extras]" >>"$folder/install.log" 2>&1; then

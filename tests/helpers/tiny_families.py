@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 SIZES: dict[str, Any] = {
     "vocab_size": 96,
@@ -82,6 +82,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "lfm2": SIZES | {"layer_types": ["conv", "full_attention"]},
     "rwkv": RECURRENT | {"attention_hidden_size": 64, "intermediate_size": 96},
 }
+
+
+FAMILIES = {name: settings for name, settings in FAMILIES.items() if name in CONFIG_MAPPING}  # those this version has
 
 
 def tiny_model(family: str, seed: int = 0, **settings: Any) -> PreTrainedModel:

@@ -23,7 +23,7 @@ from torch.nn.attention import flex_attention
 from transformers import AutoModelForCausalLM
 
 from lit_passk.policy.logprobs import Chunk
-from lit_passk.policy.model import CHUNKS, PACKABLE, decoder_blocks, load_policy
+from lit_passk.policy.model import CHUNKS, PACKABLE, _warn_of_padding, decoder_blocks, load_policy
 from lit_passk.policy.packing import pack
 
 
@@ -204,6 +204,7 @@ UNPACKABLE = {
 
 @pytest.mark.parametrize("family", UNPACKABLE)
 def test_model_that_cannot_be_packed_runs_in_padded_rows_with_one_warning(family, caplog):
+    _warn_of_padding.cache_clear()  # another test may have had the same type
     with caplog.at_level(logging.WARNING):
         policy, model = build(UNPACKABLE[family])
         build(UNPACKABLE[family])  # a reference, say

@@ -64,8 +64,9 @@ class CachedRows:
         self._cache = DynamicCache(config=model.config)
         self._mask = mask
         self._forward(input_ids, positions)
-        self.cached = self._cache.get_seq_length() == input_ids.shape[1]
-        """False for a model that did not use the cache it was given."""
+        lengths = {layer.get_seq_length() for layer in self._cache.layers}  # type: ignore[union-attr] # all attention's
+        self.cached = lengths == {input_ids.shape[1]}
+        """False for a model that did not use the cache it was given, or not in every layer."""
         if self.cached:
             self._cache.batch_repeat_interleave(repeats)
         self.logits = self.logits.repeat_interleave(repeats, 0)  # (P * repeats, V)
