@@ -222,6 +222,8 @@ class Score:
     """The answer that was extracted, for tables and majority votes."""
     error: str | None = None
     """Why the completion could not be scored. Set, it is left out of its group and counted, never a silent 0."""
+    parts: Mapping[str, float] = field(default_factory=dict, hash=False, repr=False)
+    """What the reward is made of, by name, each before its weight; for the log and result files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

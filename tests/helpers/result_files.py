@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import msgspec
 
@@ -64,4 +65,19 @@ class Times(Task):
 
 
 class TimesInWorkers(Times):
+    use_workers = True
+
+
+class ShareOfTokens(Times):
+    """Pays each sample its share of the group's tokens, and says what it was paid for."""
+
+    scores_groups = True
+
+    def score_group(self, problem, completions, scores):
+        total = sum(completion.num_tokens for completion in completions)
+        shares = [completion.num_tokens / total for completion in completions]
+        return [replace(s, reward=share, parts={"share": share}) for s, share in zip(scores, shares, strict=True)]
+
+
+class ShareOfTokensInWorkers(ShareOfTokens):
     use_workers = True

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lit_passk.tasks.base import Task
@@ -127,4 +129,20 @@ class LooksAtTokensInline(LooksAtTokens):
 
 
 class Inline(Obedient):
+    use_workers = False
+
+
+class Grouped(Obedient):
+    """``score_group`` pays each by how many it was shown, and then obeys the problem's answer."""
+
+    scores_groups = True
+
+    def score_group(self, problem: Problem, completions: Sequence[str], scores: Sequence[Score]) -> object:
+        word, _, rest = problem.answer.partition(" ")
+        paid = [replace(score, reward=float(len(completions)), parts={"shown": len(completions)}) for score in scores]
+        answer = getattr(self, f"do_{word}", lambda _: None)(rest)
+        return answer if word == "return" else paid[: int(rest)] if word == "only" else paid
+
+
+class GroupedInline(Grouped):
     use_workers = False

@@ -4,7 +4,17 @@ import multiprocessing
 import time
 
 import pytest
-from helpers.result_files import SETTINGS, Times, TimesInWorkers, group, record, write_all, write_forever
+from helpers.result_files import (
+    SETTINGS,
+    ShareOfTokens,
+    ShareOfTokensInWorkers,
+    Times,
+    TimesInWorkers,
+    group,
+    record,
+    write_all,
+    write_forever,
+)
 
 from lit_passk.results import ResultWriter, group_records, load_results, rescore, run_settings
 from lit_passk.results.record import encode_record
@@ -252,6 +262,23 @@ def test_rescoring_shows_the_number_of_tokens_and_checks_scores(tmp_path):
     assert (second.reward, second.correct) == (-3.0, False)
 
 
+def test_rescoring_goes_over_groups_and_keeps_what_the_reward_is_made_of(tmp_path):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write([record("p1", 0, num_tokens=1), record("p2", 0, num_tokens=5), record("p1", 1, num_tokens=3)])
+    tasks = {"times": ShareOfTokensInWorkers()}
+    with Scorer(tasks, num_workers=1) as scorer:
+        in_workers = rescore(path, tasks, out=tmp_path / "a.jsonl", submit=scorer.submit_group)
+    for new in (in_workers, rescore(path, ShareOfTokens())):
+        rows = load_results(new.path).records
+        assert [(r.problem_id, r.reward, r.parts) for r in rows] == [
+            ("p1", 0.25, {"share": 0.25}),
+            ("p2", 1.0, {"share": 1.0}),
+            ("p1", 0.75, {"share": 0.75}),
+        ]
+    assert b'"parts"' not in path.read_bytes(), "a reward of one piece needs no list of its parts"
+
+
 def test_rescore_scores_again_and_keeps_the_samples(tmp_path):
     path = tmp_path / "run.jsonl"
     with ResultWriter(path, SETTINGS) as writer:
@@ -278,7 +305,7 @@ def test_rescore_in_worker_processes(tmp_path):
         writer.write(group("p2", range(4)))
     tasks = {"times": TimesInWorkers()}
     with Scorer(tasks, num_workers=1) as scorer:
-        in_workers = rescore(path, tasks, out=tmp_path / "a.jsonl", submit=scorer.submit)
+        in_workers = rescore(path, tasks, out=tmp_path / "a.jsonl", submit=scorer.submit_group)
     inline = rescore(path, tasks, out=tmp_path / "b.jsonl")
     assert load_results(in_workers.path).records == load_results(inline.path).records
 

@@ -11,12 +11,15 @@ import sys
 import textwrap
 import time
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.scoring_tasks import (
     Counted,
+    Grouped,
+    GroupedInline,
     Inline,
     LooksAtTokens,
     LooksAtTokensInline,
@@ -185,6 +188,9 @@ NO_SCORE = [
     ),
     ("Score(reward=1.0, correct=True, answer=torch.ones(3))", "but returned answer=tensor("),
     ("Score(reward=1.0, correct=True, answer=b'1')", "but returned answer=b'1'"),
+    ("Score(reward=1.0, correct=True, parts=None)", "whose parts is finite numbers by name, but returned parts=None"),
+    ("Score(reward=1.0, correct=True, parts={'a': nan})", "but returned parts={'a': nan}"),
+    ("Score(reward=1.0, correct=True, parts={'a': 1.0, 2: 1.0})", "but returned parts={'a': 1.0, 2: 1.0}"),
 ]
 
 
@@ -226,6 +232,10 @@ def test_what_is_no_score_stops_the_run_with_workers_and_without():
         ("Score(reward=0.0, correct=False, answer=torch.tensor(7))", Score(reward=0.0, correct=False, answer="7")),
         ("Score(reward=0.0, correct=False, answer=nan)", Score(reward=0.0, correct=False, answer=None)),
         ("Score(reward=0.0, correct=False, answer=inf)", Score(reward=0.0, correct=False, answer="inf")),
+        (
+            "Score(reward=1, correct=1, parts={'a': numpy.float32(0.5), 'b': True})",
+            Score(reward=1.0, correct=True, parts={"a": 0.5, "b": 1.0}),
+        ),
         ("Score(reward=None, correct=None, error='hung')", Score(reward=0.0, correct=False, error="hung")),
         ("Score(reward=nan, correct=False, error=ValueError('x'))", Score(reward=0.0, correct=False, error="x")),
     ],
@@ -261,6 +271,63 @@ def test_a_task_sees_the_tokens_that_were_sampled():
     answers = ["t2 2 False [5, 1]", "t3 3 False [5, 6, 1]", "t3 3 True [5, 6, 7]"]
     assert [score.answer for score in group.scores] == answers
     assert {type(text) for text in group.texts} == {str}
+
+
+def ask_group(scorer: Scorer, *completions: str, answer: str = "") -> list[Score]:
+    return scorer.submit_group("task", Problem(id="the-problem", prompt="", answer=answer), completions).result()
+
+
+@pytest.mark.parametrize("task", [Grouped(), GroupedInline()])
+def test_a_group_is_gone_over_once_all_its_scores_are_there(task):
+    with Scorer({"task": task}, num_workers=2, timeout=PATIENT) as scorer:
+        groups = [ask_group(scorer, *"abc"[:n]) for n in range(4)]
+        assert scorer.submit("task", PROBLEM, "alone").result().parts == {}, "nothing but its own score"
+    for n, group in enumerate(groups):
+        assert group == [Score(reward=n, correct=True, answer=x, parts={"shown": n}) for x in "abc"[:n]]
+
+
+def test_the_step_over_a_group_leaves_out_what_could_not_be_scored():
+    with Scorer({"task": Grouped()}, num_workers=2, timeout=PATIENT) as scorer:
+        a, failed, b = ask_group(scorer, "a", "raise boom", "b")
+        lost = ask_group(scorer, "exit 3", "exit 3", answer="exit 4")
+    assert [(score.answer, score.reward) for score in (a, b)] == [("a", 2.0), ("b", 2.0)]
+    assert failed == Score(reward=0.0, correct=False, error="KeyError: 'boom'")
+    assert [score.error for score in lost] == ["worker exited with code 3"] * 2, "there was nothing to go over"
+
+
+@pytest.mark.parametrize(
+    ("deed", "error"),
+    [("raise boom", "KeyError: 'boom'"), ("exit 3", "worker exited with code 3"), ("sleep 1000", "timeout after 2 s")],
+)
+def test_a_step_that_fails_leaves_the_group_unscored_and_the_rest_goes_on(deed, error):
+    with Scorer({"task": Grouped()}, num_workers=1, timeout=HASTY / 2) as scorer:
+        failed = ask_group(scorer, "a", "raise other", "b", answer=deed)  # two completions: twice the time limit
+        assert ask_group(scorer, "after")[0].answer == "after"
+    unscored = Score(reward=0.0, correct=False, error=error)
+    other = replace(unscored, error="KeyError: 'other'")
+    assert failed == [replace(unscored, answer="a"), other, replace(unscored, answer="b")]
+
+
+@pytest.mark.parametrize("task", [Grouped(), GroupedInline()])
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("return", "a list with one score for each of the 2 completions it was given, but returned 'no score'"),
+        ("only 1", "a list with one score for each of the 2 completions it was given, but returned [Score("),
+    ],
+)
+def test_a_step_that_returns_something_else_stops_the_run(task, answer, message):
+    with Scorer({"task": task}, num_workers=1, timeout=PATIENT) as scorer, pytest.raises(Refusal) as refusal:
+        ask_group(scorer, "a", "b", answer=answer)
+    assert str(refusal.value).startswith(f"`{type(task).__name__}.score_group` must return {message}")
+
+
+def test_closing_leaves_no_group_waiting():
+    with Scorer({"task": Grouped()}, num_workers=2, timeout=PATIENT) as scorer:
+        pids(scorer)
+        groups = [scorer.submit_group("task", PROBLEM, ["a", "sleep 1000"]) for _ in range(3)]
+    for group in groups:
+        assert [score.error for score in group.result(timeout=0)][1] == "the scorer was closed"
 
 
 @pytest.mark.parametrize(("given", "text"), [(42, "42"), (True, "True"), (2.5, "2.5"), (np.int64(7), "7"), ("x", "x")])

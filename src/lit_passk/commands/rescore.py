@@ -39,7 +39,7 @@ def main(args: Sequence[str] | None = None) -> int:
         raise Refusal(f"There is no result file {str(options.result)!r}.")
     tasks = load_tasks(options.config)
     with Scorer(tasks, num_workers=options.num_workers, timeout=options.score_timeout) as scorer:
-        summary = rescore(options.result, tasks, options.out, submit=scorer.submit)
+        summary = rescore(options.result, tasks, options.out, submit=scorer.submit_group)
     print(
         f"wrote {summary.path}: {summary.num_completions} completions, {summary.num_changed} with another outcome, "
         f"{summary.num_unscored} unscored"

@@ -91,7 +91,10 @@ class ResultsFile:
                     prompt_ids=batch.prompt_ids[p],
                     completions=[_stand_in(r) for r in stored] + [c for g in parts for c in g.completions],
                     texts=[r.completion for r in stored] + [t for g in parts for t in g.texts],
-                    scores=[Score(reward=r.reward, correct=r.correct, answer=r.answer, error=r.error) for r in stored]
+                    scores=[
+                        Score(reward=r.reward, correct=r.correct, answer=r.answer, error=r.error, parts=r.parts)
+                        for r in stored
+                    ]
                     + [s for g in parts for s in g.scores],
                     seed=self._base_seeds[batch.name, problem.id],
                 )

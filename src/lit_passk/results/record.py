@@ -46,6 +46,8 @@ class CompletionRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Mean log-probability of its tokens at the sampling temperature, None for an empty completion."""
     seed: int
     """What it was sampled with."""
+    parts: dict[str, float] = {}
+    """What the reward is made of, by name; a line without any holds no such field."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +106,7 @@ def group_records(benchmark: str, group: ScoredGroup, samples: Sequence[int] | N
             num_tokens=len(completion.token_ids),
             mean_logprob=sum(completion.logprobs) / len(completion.logprobs) if len(completion.logprobs) else None,
             seed=group.seed + position,
+            parts=dict(score.parts),
         )
         for position, (sample, text, completion, score) in enumerate(
             zip(numbers, group.texts, group.completions, group.scores, strict=True)
@@ -158,7 +161,10 @@ def encode_line(values: Mapping[str, Any]) -> bytes:
 
 def encode_record(record: CompletionRecord) -> bytes:
     """One record as a JSON line."""
-    return encode_line(msgspec.structs.asdict(record))
+    values = msgspec.structs.asdict(record)
+    if not record.parts:
+        del values["parts"]
+    return encode_line(values)
 
 
 def decode_record(line: bytes, where: str) -> CompletionRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ from lit_passk.errors import Refusal
 from lit_passk.results.reader import Results, load_results
 from lit_passk.results.record import FORMAT, VERSION, CompletionRecord, encode_line, encode_record, installed_versions
 from lit_passk.tasks.base import Task
-from lit_passk.tasks.scores import score_of
+from lit_passk.tasks.scores import group_scores_of, score_of
 from lit_passk.types import CompletionText, Problem, Score
 
 log = logging.getLogger(__name__)
 
-Submit: TypeAlias = "Callable[[str, Problem, str], Future[Score]]"
-"""Has one completion of a benchmark scored; ``lit_passk.scoring.scorer.Scorer.submit`` is one."""
+Submit: TypeAlias = "Callable[[str, Problem, Sequence[str]], Future[list[Score]]]"
+"""Has all completions of a problem scored; ``lit_passk.scoring.scorer.Scorer.submit_group`` is one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,8 +54,8 @@ def rescore(
         path: The result file; it is not changed.
         task: The task its problems are from; a mapping from benchmark name to task for a file of several.
         out: The new file; ``<name>.rescored.jsonl`` beside the old one by default. It is replaced if it exists.
-        submit: Scores in worker processes under a time limit, for verifiers that may hang: ``Scorer(tasks).submit``
-            with tasks under the names of the benchmarks. None scores in this process.
+        submit: Scores in worker processes under a time limit, for verifiers that may hang:
+            ``Scorer(tasks).submit_group`` with tasks under the names of the benchmarks. None scores in this process.
 
     Raises:
         ValueError: If a benchmark has no task, a problem is not in its task, or ``out`` is the old file itself.
@@ -70,15 +71,16 @@ def rescore(
     for benchmark in results.groups():
         one = _task_of(benchmark, task, results)
         rows = [row for row, record in enumerate(results.records) if record.benchmark == benchmark]
-        pairs = _pairs(one, [results.records[row] for row in rows], results.path)
-        scores: Iterable[Score]
+        groups = _groups(one, {row: results.records[row] for row in rows}, results.path)
+        scores: Iterable[list[Score]]
         if submit is None:
-            scores = (score_of(one, problem, completion) for problem, completion in pairs)
+            scores = (_scores_here(one, problem, list(texts.values())) for problem, texts in groups)
         else:
-            futures = [submit(benchmark, problem, completion) for problem, completion in pairs]
+            futures = [submit(benchmark, problem, list(texts.values())) for problem, texts in groups]
             scores = (future.result() for future in futures)
-        for row, (problem, _), score in zip(rows, pairs, scores, strict=True):
-            records[row] = _rescored(results.records[row], problem, score)
+        for (problem, texts), group_scores in zip(groups, scores, strict=True):
+            for row, score in zip(texts, group_scores, strict=True):
+                records[row] = _rescored(results.records[row], problem, score)
     _write_atomically(target, results, records)
     changed = sum(
         (old.correct, old.error is None) != (new.correct, new.error is None)
@@ -100,28 +102,33 @@ def _task_of(benchmark: str, task: Task | Mapping[str, Task], results: Results) 
     return task
 
 
-def _pairs(task: Task, records: Sequence[CompletionRecord], path: Path) -> list[tuple[Problem, CompletionText]]:
+def _groups(
+    task: Task, records: Mapping[int, CompletionRecord], path: Path
+) -> list[tuple[Problem, dict[int, CompletionText]]]:
+    """Every problem with its completions, each under the row of its record."""
     problems = {problem.id: problem for problem in (task[index] for index in range(len(task)))}
-    if unknown := sorted({record.problem_id for record in records} - problems.keys()):
+    if unknown := sorted({record.problem_id for record in records.values()} - problems.keys()):
         raise Refusal(
             f"{path} holds {len(unknown)} problems that {type(task).__name__} does not have, such as {unknown[0]!r}. "
             "Rescore with the task the completions were sampled for."
         )
-    pairs = [
-        (problems[record.problem_id], CompletionText(record.completion, record.num_tokens, record.truncated))
-        for record in records
-    ]
-    reworded = {
-        problem.id
-        for (problem, _), record in zip(pairs, records, strict=True)
-        if problem.text.strip() not in record.prompt
-    }
+    texts: dict[str, dict[int, CompletionText]] = defaultdict(dict)
+    reworded = set()
+    for row, record in records.items():
+        texts[record.problem_id][row] = CompletionText(record.completion, record.num_tokens, record.truncated)
+        if problems[record.problem_id].text.strip() not in record.prompt:
+            reworded.add(record.problem_id)
     if reworded:
         log.warning(
             "%s: %d problems are worded differently in the task now, such as %r; their completions answer the old "
             "wording.", path, len(reworded), min(reworded),
         )  # fmt: skip
-    return pairs
+    return [(problems[problem_id], rows) for problem_id, rows in texts.items()]
+
+
+def _scores_here(task: Task, problem: Problem, completions: Sequence[CompletionText]) -> list[Score]:
+    scores = [score_of(task, problem, completion) for completion in completions]
+    return group_scores_of(task, problem, completions, scores) if task.scores_groups else scores
 
 
 def _rescored(record: CompletionRecord, problem: Problem, score: Score) -> CompletionRecord:
@@ -132,6 +139,7 @@ def _rescored(record: CompletionRecord, problem: Problem, score: Score) -> Compl
         reward=score.reward,
         correct=score.correct,
         error=score.error,
+        parts=dict(score.parts),
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lit_passk.scoring.scorer import Scorer
     from lit_passk.types import Score
 
-Pending = tuple[list[Completion], list[str], "list[Future[Score]]"]
+Pending = tuple[list[Completion], list[str], "Future[list[Score]]"]
 
 
 def sample_and_score(
@@ -41,14 +41,14 @@ def sample_and_score(
     pending: dict[int, Pending] = {}
 
     def finish(p: int) -> tuple[int, ScoredGroup]:
-        completions, texts, futures = pending.pop(p)
+        completions, texts, scores = pending.pop(p)
         group = ScoredGroup(
             problem=batch.problems[p],
             index=batch.indices[p],
             prompt_ids=batch.prompt_ids[p],
             completions=completions,
             texts=texts,
-            scores=[future.result() for future in futures],
+            scores=scores.result(),
             seed=seeds[p],
         )
         return p, group
@@ -56,8 +56,8 @@ def sample_and_score(
     for p, completions in engine.generate(batch.prompt_ids, sampling, seeds):
         texts = [decode(c.token_ids) for c in completions]
         shown = [CompletionText.of(completion, text) for completion, text in zip(completions, texts, strict=True)]
-        pending[p] = (completions, texts, [scorer.submit(batch.name, batch.problems[p], text) for text in shown])
-        for done in [q for q, (_, _, futures) in pending.items() if all(f.done() for f in futures)]:
+        pending[p] = (completions, texts, scorer.submit_group(batch.name, batch.problems[p], shown))
+        for done in [q for q, (_, _, scores) in pending.items() if scores.done()]:
             yield finish(done)
     for p in list(pending):
         yield finish(p)

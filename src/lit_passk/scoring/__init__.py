@@ -1,4 +1,5 @@
 """Completions into scores, in worker processes: a task that hangs or crashes costs one score, not the run.
 
-``scorer.py`` is what the run calls, ``pool.py`` keeps the worker processes, ``server.py`` is what runs in them.
+``scorer.py`` is what the run calls, ``client.py`` asks a worker, ``pool.py`` keeps the worker processes, ``server.py``
+is what runs in them.
 """

@@ -58,18 +58,18 @@ class Worker:
         self._lose()
         return True
 
-    def score(self, request: bytes, timeout: float) -> tuple[Score | BadScore, str | None]:
-        """Have one completion scored.
+    def score(self, request: bytes, timeout: float) -> tuple[list[Score] | BadScore | str, str | None]:
+        """Have completions scored.
 
         Args:
-            request: Task name, problem and completion, pickled.
+            request: Task name, problem, completions and, for the step over a whole group, their scores; pickled.
             timeout: Seconds it may take; then the worker is killed.
 
         Returns:
-            The score, or what is wrong with what the task returned, and the traceback if the task raised.
+            The scores, or what is wrong with what the task returned; if the task raised, the reason and the traceback.
 
         Raises:
-            WorkerLost: If there is no score; the worker is gone then.
+            WorkerLost: If there are no scores; the worker is gone then.
         """
         try:
             self.connection.send_bytes(request)

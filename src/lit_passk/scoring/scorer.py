@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
-import logging
-import pickle
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TypeAlias
 
 from lit_passk.errors import Refusal
-from lit_passk.scoring.pool import CLOSED, Worker, WorkerLost, WorkerPool
+from lit_passk.scoring.client import Client
+from lit_passk.scoring.pool import WorkerPool
 from lit_passk.tasks.base import Task
-from lit_passk.tasks.scores import BadScore, score_of
+from lit_passk.tasks.scores import group_scores_of, score_of
 from lit_passk.types import Problem, Score
 
-log = logging.getLogger(__name__)
 
-Item: TypeAlias = tuple[str, Problem, str, "Future[Score]"]
+@dataclass(eq=False, slots=True)
+class _Item:
+    """One completion on its way."""
+
+    name: str
+    problem: Problem
+    completion: str
+    future: Future[Score]
+    group: _Group | None = None
+
+
+class _Group:
+    """The completions of one problem, for the step over all of them that follows the last one's own score."""
+
+    def __init__(self, name: str, problem: Problem, completions: Sequence[str]) -> None:
+        self.name, self.problem, self.completions = name, problem, completions
+        self.items = [_Item(name, problem, completion, Future(), self) for completion in completions]
+        self.future: Future[list[Score]] = Future()
+        self.future.set_running_or_notify_cancel()  # there is nothing to cancel it for
+        self._missing = len(self.items)
+        self._lock = threading.Lock()
+
+    def one_done(self) -> bool:
+        """Count a completion that has its score; whether it was the last."""
+        with self._lock:
+            self._missing -= 1
+            return self._missing == 0
 
 
 class Scorer:
@@ -54,7 +79,7 @@ class Scorer:
         self.tasks = dict(tasks)
         self.num_workers = num_workers
         self.timeout = timeout
-        self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._pool: WorkerPool | None = None
         self._closed = False
@@ -81,12 +106,40 @@ class Scorer:
             raise RuntimeError("The scorer is closed.")
         future: Future[Score] = Future()
         if self.tasks[name].use_workers:
-            if self._pool is None:
-                self._start()
-            self._queue.put((name, problem, completion, future))
+            self._put(_Item(name, problem, completion, future))
         else:
             future.set_result(self._score_here(name, problem, completion))
         return future
+
+    def submit_group(self, name: str, problem: Problem, completions: Sequence[str]) -> Future[list[Score]]:
+        """Have all completions of a problem scored, with the step over the whole group where the task has one.
+
+        Each completion is scored as ``submit`` does. The step over the group then has the time limit of all the
+        completions in it; where it fails, none of them has a score.
+
+        Args:
+            name: Which task the problem is from.
+            problem: The problem.
+            completions: As ``submit`` takes them.
+
+        Returns:
+            The scores in the order of the completions, as a future; it raises what that of ``submit`` would.
+
+        Raises:
+            BadScore, RuntimeError, ValueError: As ``submit``.
+        """
+        if self._closed:
+            raise RuntimeError("The scorer is closed.")
+        task, group = self.tasks[name], _Group(name, problem, completions)
+        if not completions:
+            group.future.set_result([])
+        elif task.use_workers:
+            for item in group.items:
+                self._put(item)
+        else:
+            scores = [self._score_here(name, problem, completion) for completion in completions]
+            group.future.set_result(self._group_here(group, scores) if task.scores_groups else scores)
+        return group.future
 
     def close(self) -> None:
         """Stop at once: completions not scored yet get ``Score(error="the scorer was closed")``. Safe to call twice."""
@@ -108,56 +161,55 @@ class Scorer:
     ) -> None:
         self.close()
 
-    def _start(self) -> None:
-        self._pool = WorkerPool({name: task for name, task in self.tasks.items() if task.use_workers})
-        for number in range(self.num_workers):
-            thread = threading.Thread(target=self._serve, name=f"scorer-{number}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+    def _put(self, item: _Item) -> None:
+        if self._pool is None:
+            self._pool = WorkerPool({name: task for name, task in self.tasks.items() if task.use_workers})
+            for number in range(self.num_workers):
+                thread = threading.Thread(target=self._serve, name=f"scorer-{number}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        self._queue.put(item)
 
     def _score_here(self, name: str, problem: Problem, completion: str) -> Score:
-        try:
+        with _named(f"a completion of problem {problem.id!r} of task {name!r}"):
             return score_of(self.tasks[name], problem, completion)
-        except Refusal:
-            raise
-        except Exception as error:
-            raise RuntimeError(
-                f"Scoring a completion of problem {problem.id!r} of task {name!r} raised "
-                f"{type(error).__name__}: {error}"
-            ) from error
+
+    def _group_here(self, group: _Group, scores: Sequence[Score]) -> list[Score]:
+        with _named(f"the group of problem {group.problem.id!r} of task {group.name!r}"):
+            return group_scores_of(self.tasks[group.name], group.problem, group.completions, scores)
 
     def _serve(self) -> None:
         """Life of a thread: hand one completion after another to a worker of its own."""
         assert self._pool is not None
-        worker: Worker | None = None
+        client = Client(self._pool, self.tasks, self.timeout, self._logged)
         while (item := self._queue.get()) is not None:
-            name, problem, completion, future = item
-            if not future.set_running_or_notify_cancel():
+            if not item.future.set_running_or_notify_cancel():
                 continue
             try:
-                request = pickle.dumps((name, problem, completion))
-                if self._closed:
-                    raise WorkerLost(CLOSED)
-                if worker is None or worker.ended():
-                    worker = self._pool.fork()
-                timeout = max(self.timeout, self.tasks[name].score_timeout or 0.0)
-                score, trace = worker.score(request, timeout)
-                if isinstance(score, BadScore):
-                    raise score
-                if trace is not None:
-                    self._log_once(name, problem, score, trace)
-                future.set_result(score)
-            except WorkerLost as lost:
-                worker = None
-                reason = CLOSED if self._closed else str(lost)
-                future.set_result(Score(reward=0.0, correct=False, error=reason))
+                (score,) = client.scores(item.name, item.problem, [item.completion])
+                item.future.set_result(score)
             except BaseException as error:  # no score, no workers, or a problem that cannot be pickled
-                future.set_exception(error)
-        if worker is not None:
-            worker.connection.close()
+                item.future.set_exception(error)
+            if item.group is not None and item.group.one_done():
+                self._finish(item.group, client)
+        client.close()
 
-    def _log_once(self, name: str, problem: Problem, score: Score, trace: str) -> None:
-        kind = str(score.error).partition(":")[0]
-        if kind not in self._logged:
-            self._logged.add(kind)
-            log.warning("A completion of problem %r of task %r could not be scored:\n%s", problem.id, name, trace)
+    def _finish(self, group: _Group, client: Client) -> None:
+        try:
+            scores = [item.future.result() for item in group.items]
+            if self.tasks[group.name].scores_groups:
+                scores = client.scores(group.name, group.problem, group.completions, scores)
+            group.future.set_result(scores)
+        except BaseException as error:
+            group.future.set_exception(error)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Say what was scored when a task raises; what refuses has a sentence of its own."""
+    try:
+        yield
+    except Refusal:
+        raise
+    except Exception as error:
+        raise RuntimeError(f"Scoring {what} raised {type(error).__name__}: {error}") from error

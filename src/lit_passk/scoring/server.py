@@ -23,8 +23,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-from lit_passk.tasks.scores import BadScore, score_of
-from lit_passk.types import Score
+from lit_passk.tasks.scores import BadScore, CannotScore, group_scores_of, score_of
 
 REQUEST = struct.Struct("=cq")
 """``F`` and a socket sent along: fork a worker for it. ``K`` and a process id: kill that worker."""
@@ -127,12 +126,14 @@ def _confine() -> None:
 
 
 def _answer(tasks: dict[str, Any], request: bytes) -> bytes:
-    """The score of a request, or what is wrong with it, and the traceback when the task raised."""
+    """The scores of a request, or what is wrong with them; if the task raised, the reason and the traceback."""
     try:
-        name, problem, completion = pickle.loads(request)
-        return pickle.dumps((score_of(tasks[name], problem, completion), None))
+        name, problem, completions, scores = pickle.loads(request)
+        if scores is None:  # the first request for a completion; a group's follows once all its scores are there
+            return pickle.dumps(([score_of(tasks[name], problem, one) for one in completions], None))
+        return pickle.dumps((group_scores_of(tasks[name], problem, completions, scores), None))
     except BadScore as bad:  # the same for every completion: the run has to stop
         return pickle.dumps((bad, None))
     except BaseException as error:
-        message = f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARS]
-        return pickle.dumps((Score(reward=0.0, correct=False, error=message), traceback.format_exc()))
+        message = str(error) if isinstance(error, CannotScore) else f"{type(error).__name__}: {error}"
+        return pickle.dumps((message[:_MAX_ERROR_CHARS], traceback.format_exc()))

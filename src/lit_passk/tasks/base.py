@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from lit_passk.types import CompletionText, Problem, Score
 
@@ -50,6 +51,9 @@ class Task(ABC):
     """Seconds one completion may take, where that is more than ``rollout.score_timeout``: for a task that watches the
     clock itself and gives a score to what takes too long."""
 
+    scores_groups: bool = False
+    """True when a reward depends on the other completions of its group: ``score_group`` then follows ``score``."""
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of problems."""
@@ -65,6 +69,26 @@ class Task(ABC):
         What it returns is checked (``scores.py``): a wrong type or a reward that is no finite number stops the run with
         a sentence. An exception is a completion that could not be scored with ``use_workers``, and else stops the run.
         """
+
+    def score_group(
+        self, problem: Problem, completions: Sequence[CompletionText], scores: Sequence[Score]
+    ) -> Sequence[Score]:
+        """Go over the scores of a whole group once ``score`` has given each of them; only with ``scores_groups``.
+
+        Args:
+            problem: The problem that all of them answer.
+            completions: The group's completions that could be scored, 1 to G, in the order they were sampled.
+            scores: What ``score`` said of each.
+
+        Returns:
+            The scores in their place, one for each completion. An exception leaves the whole group unscored with
+            ``use_workers``, and else stops the run.
+        """
+        return scores
+
+    def time_limit(self, timeout: float) -> float:
+        """Seconds that ``score`` may take for one completion, where ``rollout.score_timeout`` is ``timeout``."""
+        return max(timeout, self.score_timeout or 0.0)
 
     def warm_up(self) -> None:  # noqa: B027 - most tasks have nothing to get ready
         """Load what ``score`` loads on first use; called once with ``use_workers``, before the workers are forked."""

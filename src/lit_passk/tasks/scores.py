@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,6 +16,10 @@ from lit_passk.types import CompletionText, Problem, Score
 
 class BadScore(Refusal):
     """A task returned what is no score; its ``score`` has to be mended."""
+
+
+class CannotScore(Exception):  # noqa: N818 - no bug of this package: its message is the reason
+    """A completion cannot be scored; the message becomes ``Score.error`` as it is."""
 
 
 def score_of(task: Task, problem: Problem, completion: CompletionText | str) -> Score:
@@ -38,38 +43,90 @@ def score_of(task: Task, problem: Problem, completion: CompletionText | str) -> 
 
     """
     given = task.score(problem, completion)  # type: ignore[arg-type]  # a task may be content with a plain text
+    return _checked(given, f"`{type(task).__name__}.score`", problem)
+
+
+def group_scores_of(
+    task: Task, problem: Problem, completions: Sequence[CompletionText | str], scores: Sequence[Score]
+) -> list[Score]:
+    """Have a task go over the scores of a group; it is shown the completions that could be scored, if there are any.
+
+    Raises:
+        BadScore: If the task returns anything else than one score for each. What it raises is raised as it is.
+    """
+    rows = [row for row, score in enumerate(scores) if score.error is None]
+    result = list(scores)
+    if not rows:
+        return result
+    shown_ones: list[Any] = [completions[row] for row in rows]  # a task may be content with plain texts
+    given = task.score_group(problem, shown_ones, [scores[row] for row in rows])
+    where = f"`{type(task).__name__}.score_group`"
+    if not isinstance(given, Sequence) or len(given) != len(rows):
+        raise BadScore(
+            f"{where} must return a list with one score for each of the {len(rows)} completions it was given, but "
+            f"returned {shown(given)} for problem {problem.id!r}."
+        )
+    for row, score in zip(rows, given, strict=True):
+        result[row] = _checked(score, where, problem)
+    return result
+
+
+def finite_number(value: Any) -> float | None:
+    """A number of Python, numpy or torch as a float; None for anything else, NaN and infinity."""
+    number = _plain(value)
+    if not isinstance(number, bool | int | float | Decimal | Fraction):
+        return None
+    try:
+        return float(number) if math.isfinite(number) else None
+    except OverflowError:
+        return None
+
+
+def _checked(given: Any, where: str, problem: Problem) -> Score:
+    """What a method returned, as plain values; ``where`` opens the message of every error."""
     if not isinstance(given, Score):
         raise BadScore(
-            f"`{type(task).__name__}.score` must return Score(reward=..., correct=...), but returned {shown(given)} "
-            f"for problem {problem.id!r}."
+            f"{where} must return Score(reward=..., correct=...), but returned {shown(given)} for problem "
+            f"{problem.id!r}."
         )
-    answer = _answer(task, problem, given.answer)
+    answer = _answer(given.answer, where, problem)
     if given.error is not None:
         return Score(reward=0.0, correct=False, answer=answer, error=str(given.error))
-    reward, correct = _number(given.reward), _truth(given.correct)
+    reward, correct = finite_number(given.reward), _truth(given.correct)
     if reward is None:
         needed = "a finite number, and Score(error=...) for a completion that cannot be scored"
-        raise BadScore(_refused(task, problem, "reward", needed, given.reward))
+        raise BadScore(_refused(where, problem, "reward", needed, given.reward))
     if correct is None:
-        raise BadScore(_refused(task, problem, "correct", "True or False", given.correct))
-    return Score(reward=reward, correct=correct, answer=answer)
+        raise BadScore(_refused(where, problem, "correct", "True or False", given.correct))
+    return Score(reward=reward, correct=correct, answer=answer, parts=_parts(given.parts, where, problem))
 
 
-def _answer(task: Task, problem: Problem, given: Any) -> str | None:
+def _parts(given: Any, where: str, problem: Problem) -> dict[str, float]:
+    parts: dict[str, float] = {}
+    if isinstance(given, Mapping):
+        for name, value in given.items():
+            if isinstance(name, str) and (number := finite_number(value)) is not None:
+                parts[name] = number
+    if not isinstance(given, Mapping) or len(parts) < len(given):
+        raise BadScore(_refused(where, problem, "parts", "finite numbers by name", given))
+    return parts
+
+
+def _answer(given: Any, where: str, problem: Problem) -> str | None:
     answer = _plain(given)
     if answer is None or (isinstance(answer, float) and math.isnan(answer)):  # nothing was found
         return None
     infinite = isinstance(answer, float) and math.isinf(answer)
     text = str(answer) if infinite or isinstance(answer, str | Fraction) else plain_text(answer)
     if text is None:
-        raise BadScore(_refused(task, problem, "answer", "a text, a number or None", given))
+        raise BadScore(_refused(where, problem, "answer", "a text, a number or None", given))
     return text
 
 
-def _refused(task: Task, problem: Problem, field: str, needed: str, given: Any) -> str:
+def _refused(where: str, problem: Problem, field: str, needed: str, given: Any) -> str:
     return (
-        f"`{type(task).__name__}.score` must return a Score whose {field} is {needed}, but returned "
-        f"{field}={shown(given)} for problem {problem.id!r}."
+        f"{where} must return a Score whose {field} is {needed}, but returned {field}={shown(given)} for problem "
+        f"{problem.id!r}."
     )
 
 
@@ -79,16 +136,6 @@ def _plain(value: Any) -> Any:
         return value.item()
     except (AttributeError, TypeError, ValueError, RuntimeError):  # no such method, or more than one element
         return value
-
-
-def _number(value: Any) -> float | None:
-    number = _plain(value)
-    if not isinstance(number, bool | int | float | Decimal | Fraction):
-        return None
-    try:
-        return float(number) if math.isfinite(number) else None
-    except OverflowError:
-        return None
 
 
 def _truth(value: Any) -> bool | None:
