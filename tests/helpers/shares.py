@@ -10,7 +10,10 @@ import torch
 import torch.distributed as dist
 from helpers.scripted import scripted_rollouts
 
+from lit_passk.losses import KLCovLoss
+from lit_passk.modules.selection import select_tokens
 from lit_passk.modules.training_batch import collect
+from lit_passk.policy.packing import pack
 from lit_passk.rollout.collate import collate_rollouts
 
 REWARDS = [[1, 0, 0, 0], [1, 1, 0, None], [1, 1, 1, 1], [None] * 4, [1, 0, 1, 0], [0, 0, 0, 0], [0, 1, 1, 1]]
@@ -36,6 +39,19 @@ def inputs(rows=EVERY):
     return rollouts, torch.tensor(names), ~silent
 
 
+def select(training, token_budget, **ranks):
+    """What a loss singles out of a step: token ids by completion and micro-batch, for log-probs that were made up."""
+    step = training.prompt_ids, training.completion_ids, training.prompt_index, None
+    micro_batches = pack(*step, token_budget, **ranks)
+    now = [micro.gather(training.rollout_logprobs) for micro in micro_batches]
+    chosen = select_tokens(KLCovLoss(share=0.2), training, micro_batches, now, now, update=3)
+    return {
+        i: part.tolist()
+        for micro, mask in zip(micro_batches, chosen, strict=True)
+        for i, part in zip(micro.completions, micro.split(mask), strict=True)
+    }
+
+
 def collect_on_a_rank(args: Sequence[str]) -> None:
     """Collect every case on one of two ranks, and write what came out to the folder named."""
     rank = int(os.environ["LOCAL_RANK"])
@@ -47,6 +63,8 @@ def collect_on_a_rank(args: Sequence[str]) -> None:
         for case, shares in SHARES.items()
         for aggregation in AGGREGATIONS
     }
-    nothing = inputs([]) if rank else inputs([5])
-    torch.save((found, collect(*nothing)), f"{args[0]}/rank{rank}.pt")
+    nothing = collect(*(inputs([]) if rank else inputs([5])))
+    share = {"world_size": 2, "rank": rank}
+    chosen = [select(step, 30, **share) for step in (found["as dealt", "token"], nothing)]
+    torch.save((found, nothing, chosen), f"{args[0]}/rank{rank}.pt")
     dist.destroy_process_group()

@@ -9,9 +9,38 @@ import torch
 from jsonargparse import ArgumentParser
 
 from lit_passk import losses
-from lit_passk.losses import CISPOLoss, ClippedLoss, GSPOLoss, LossInputs, LossOutput, PolicyLoss
+from lit_passk.losses import (
+    CISPOLoss,
+    ClipCovLoss,
+    ClippedLoss,
+    GMPOLoss,
+    GSPOLoss,
+    KLCovLoss,
+    LossInputs,
+    LossOutput,
+    PolicyLoss,
+    SAPOLoss,
+)
 
-LOSSES = [ClippedLoss(), GSPOLoss(), CISPOLoss()]
+LOSSES = [
+    ClippedLoss(),
+    GSPOLoss(),
+    GMPOLoss(),
+    CISPOLoss(),
+    SAPOLoss(),
+    ClipCovLoss(cov_low=100.0, cov_high=101.0),  # leaves nothing out: REINFORCE on policy like the others
+    KLCovLoss(share=0.3),
+]
+CLIPPED = {"clip_fraction_low", "clip_fraction_high"}
+METRICS = {
+    "ClippedLoss": CLIPPED,
+    "GSPOLoss": CLIPPED,
+    "GMPOLoss": CLIPPED,
+    "CISPOLoss": CLIPPED,
+    "SAPOLoss": {"gate"},
+    "ClipCovLoss": {*CLIPPED, "left_out"},
+    "KLCovLoss": {"penalised"},
+}
 LOG_RATIOS = [[0.1, -0.05, 0.2], [0.0], [-0.5, 0.4], [3e-4, -1e-4, 2e-4, 0.0]]
 ADVANTAGES = [1.0, -2.0, -0.5, 0.7]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
@@ -48,6 +77,7 @@ def test_on_policy_gradient_is_reinforce(loss, aggregation, make_inputs):
 @pytest.mark.parametrize("aggregation", ["token", "sequence", "constant"])
 def test_micro_batches_add_up(loss, aggregation, make_inputs):
     whole = make_inputs(LOG_RATIOS, ADVANTAGES, aggregation=aggregation)
+    whole = dataclasses.replace(whole, selected=loss.select(whole, update=0))
     output = loss(whole)
     parts = [select(whole, whole.completion_index < 11), select(whole, whole.completion_index >= 11)]
     outputs = [loss(part) for part in parts]
@@ -92,16 +122,27 @@ def test_importance_multiplies_token_losses_but_not_metrics(loss, make_inputs):
 def test_metrics_are_detached_scalars_and_approx_kl_is_exact_by_hand(loss, make_inputs):
     inputs = make_inputs([[0.1, -0.05, 0.2]], [1.0])
     metrics = loss(inputs).metrics
-    assert set(metrics) == {"clip_fraction_low", "clip_fraction_high", "approx_kl"}
+    assert set(metrics) == {*METRICS[type(loss).__name__], "approx_kl"}
     assert all(value.shape == () and not value.requires_grad for value in metrics.values())
     # exp(d) - 1 - d for d = .1, -.05, .2: .0051709, .0012294, .0214028
     assert float(metrics["approx_kl"]) == pytest.approx((0.0051709 + 0.0012294 + 0.0214028) / 3, abs=1e-7)
 
 
-@pytest.mark.parametrize("loss", [ClippedLoss(), GSPOLoss(0.1, 0.1)], ids=lambda loss: type(loss).__name__)
+SMOOTH = [
+    ClippedLoss(),
+    ClippedLoss(dual_clip=1.3),
+    GSPOLoss(0.1, 0.1),
+    GMPOLoss(0.3, 0.15),
+    SAPOLoss(),
+    KLCovLoss(0.2),
+]
+
+
+@pytest.mark.parametrize("loss", SMOOTH, ids=lambda loss: type(loss).__name__)
 def test_gradient_equals_finite_differences(loss, make_inputs):
     """CISPO is not among them: by design its gradient is not that of its value."""
     inputs = make_inputs(LOG_RATIOS, ADVANTAGES)
+    inputs = dataclasses.replace(inputs, selected=loss.select(inputs, update=0))
 
     def value(logprobs):
         return loss(dataclasses.replace(inputs, logprobs=logprobs)).loss
@@ -118,7 +159,7 @@ def test_shapes_are_checked():
         LossInputs(**good, completion_index=torch.zeros(3, dtype=torch.int64), importance=torch.zeros(3, 1))
 
 
-@pytest.mark.parametrize("cls", [ClippedLoss, GSPOLoss, CISPOLoss])
+@pytest.mark.parametrize("cls", [ClippedLoss, GSPOLoss, CISPOLoss, ClipCovLoss])
 def test_bounds_are_checked(cls):
     with pytest.raises(ValueError, match=rf"{cls.__name__} needs clip_low in \[0, 1\], but got 1.5"):
         cls(clip_low=1.5)

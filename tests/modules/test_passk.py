@@ -10,6 +10,7 @@ from helpers.scripted import scripted_rollouts, train
 from transformers import AutoModelForCausalLM, CohereConfig, CohereForCausalLM
 
 from lit_passk.advantages import DrGRPO, PassKAnalytic
+from lit_passk.losses import ClipCovLoss, KLCovLoss, LossInputs
 from lit_passk.losses.correction import RolloutCorrection
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.policies import Compute, pack_step
@@ -227,6 +228,48 @@ def test_several_updates_use_the_log_probs_before_the_first(maze_policy):
             loss = loss - torch.minimum(ratio * advantages[n], ratio.clamp(0.8, 1.28) * advantages[n]).sum() / total
         optimizer.zero_grad()
         loss.backward()
+        optimizer.step()
+    after = dict(module.policy.model.named_parameters())
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(after[name].double(), p, atol=5e-6, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("kernels", ["fast", "plain"])
+@pytest.mark.parametrize(
+    "loss", [KLCovLoss(share=0.3, kl_coef=0.5), ClipCovLoss(share=0.3, cov_low=0.0)], ids=["KLCov", "ClipCov"]
+)
+def test_a_loss_that_looks_at_the_whole_update(maze_policy, loss, kernels):
+    """Many micro-batches, two epochs of two mini-batches: the tokens are those of the whole mini-batch, each time."""
+    rollouts = scripted_rollouts([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]])
+    compute = Compute(token_budget=25, kernels=kernels)
+    module = make(maze_policy, num_epochs=2, num_minibatches=2, loss=loss, compute=compute)
+    train(module, rollouts)
+
+    model = AutoModelForCausalLM.from_pretrained(maze_policy, dtype=torch.float64, attn_implementation="eager").eval()
+    advantages = PassKAnalytic(k=2)(rollouts.rewards.reshape(4, 4)).flatten().double()
+    with torch.no_grad():
+        old, _ = plain_logprobs(model, rollouts)
+    optimizer = sgd(model.parameters())
+    for update, rows in enumerate([range(8), range(8, 16)] * 2):
+        new, _ = plain_logprobs(model, rollouts)
+        lengths = torch.tensor([len(new[n]) for n in rows])
+        now, before = torch.cat([new[n] for n in rows]), torch.cat([old[n] for n in rows])
+        a = advantages[rows.start : rows.stop].repeat_interleave(lengths)
+        inputs = LossInputs(
+            logprobs=now,
+            old_logprobs=before,
+            advantages=a,
+            weights=a,
+            completion_index=torch.repeat_interleave(lengths),
+        )
+        chosen, ratio = loss.select(inputs, update), (now - before).exp()
+        assert 0 < int(chosen.sum()) < len(now)
+        if isinstance(loss, KLCovLoss):
+            tokens = -ratio * a + 0.5 * (now - before).abs() * chosen
+        else:
+            tokens = torch.maximum(-ratio * a, -ratio.clamp(0.8, 1.2) * a) * ~chosen
+        optimizer.zero_grad()
+        (tokens.sum() / len(now)).backward()
         optimizer.step()
     after = dict(module.policy.model.named_parameters())
     for name, p in model.named_parameters():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.ranks import Ranks
-from helpers.shares import AGGREGATIONS, NUM_MINIBATCHES, REWARDS, SHARES, collect_on_a_rank, inputs
+from helpers.shares import AGGREGATIONS, NUM_MINIBATCHES, REWARDS, SHARES, collect_on_a_rank, inputs, select
 
 from lit_passk.modules.training_batch import collect
 from lit_passk.policy.packing import pack
@@ -53,12 +53,12 @@ def test_one_process_keeps_what_has_a_gradient(aggregation):
 @pytest.mark.parametrize("case", SHARES)
 def test_two_ranks_have_what_one_has(two_ranks, case, aggregation):
     expected = as_lists(collect(*inputs(), NUM_MINIBATCHES, aggregation))
-    for found, _ in two_ranks:
+    for found, *_ in two_ranks:
         assert as_lists(found[case, aggregation]) == expected
 
 
 def test_nothing_to_train_on(two_ranks):
-    for rank, (_, nothing) in enumerate(two_ranks):
+    for rank, (_, nothing, _) in enumerate(two_ranks):
         assert nothing.completion_ids == nothing.prompt_ids == ()
         (batch,) = pack(
             nothing.prompt_ids,
@@ -75,7 +75,7 @@ def test_nothing_to_train_on(two_ranks):
 @pytest.mark.parametrize("case", SHARES)
 def test_ranks_train_on_equal_shares_wherever_the_signal_was(two_ranks, case):
     shares = []
-    for rank, (found, _) in enumerate(two_ranks):
+    for rank, (found, *_) in enumerate(two_ranks):
         batch = found[case, "token"]
         step = batch.prompt_ids, batch.completion_ids, batch.prompt_index, None
         shares.append(pack(*step, 1000, world_size=2, rank=rank))
@@ -83,3 +83,22 @@ def test_ranks_train_on_equal_shares_wherever_the_signal_was(two_ranks, case):
     assert max(sizes) < 1.1 * sum(sizes) / 2
     trained = sorted(i for share in shares for micro in share for i in micro.completions)
     assert trained == list(range(len(batch.completion_ids)))
+
+
+def test_a_loss_singles_out_the_same_tokens_of_one_rank_and_of_two_in_any_micro_batches(two_ranks):
+    training = collect(*inputs(), NUM_MINIBATCHES, "token")
+    logprobs, advantages = (
+        torch.cat(training.rollout_logprobs),
+        torch.repeat_interleave(training.advantages, torch.tensor([len(x) for x in training.rollout_logprobs])),
+    )
+    covariance = (logprobs - logprobs.double().mean()) * (advantages - advantages.double().mean())
+    expected = torch.zeros(len(logprobs), dtype=torch.bool)
+    expected[covariance.argsort(descending=True)[: len(logprobs) // 5]] = True
+    parts = expected.split([len(x) for x in training.rollout_logprobs])
+    for token_budget in (30, 10_000):
+        assert select(training, token_budget) == {i: part.tolist() for i, part in enumerate(parts)}
+    (first, nothing), (second, _) = (chosen for _, _, chosen in two_ranks)
+    assert not first.keys() & second.keys()
+    assert min(len(first), len(second)) > 0
+    assert first | second == {i: part.tolist() for i, part in enumerate(parts)}
+    assert nothing == {}

@@ -6,12 +6,33 @@
 
 - ``ClippedLoss`` (``clipped.py``): PPO, GRPO and DAPO, clipped token by token.
 - ``GSPOLoss`` (``gspo.py``): clipped completion by completion.
+- ``GMPOLoss`` (``gmpo.py``): one ratio a completion, clipped token by token.
 - ``CISPOLoss`` (``cispo.py``): clips the weight of a token, never its gradient.
+- ``SAPOLoss`` (``sapo.py``): a soft gate in place of a clip.
+- ``ClipCovLoss`` (``clip_cov.py``), ``KLCovLoss`` (``kl_cov.py``): leave out, or hold back, the few tokens that would
+  lower the entropy most.
+
+docs/losses.md says which one when, and what verl, TRL and SkyRL call them.
 """
 
 from lit_passk.losses.base import LossInputs, LossOutput, PolicyLoss
 from lit_passk.losses.cispo import CISPOLoss
+from lit_passk.losses.clip_cov import ClipCovLoss
 from lit_passk.losses.clipped import ClippedLoss
+from lit_passk.losses.gmpo import GMPOLoss
 from lit_passk.losses.gspo import GSPOLoss
+from lit_passk.losses.kl_cov import KLCovLoss
+from lit_passk.losses.sapo import SAPOLoss
 
-__all__ = ["CISPOLoss", "ClippedLoss", "GSPOLoss", "LossInputs", "LossOutput", "PolicyLoss"]
+__all__ = [
+    "CISPOLoss",
+    "ClipCovLoss",
+    "ClippedLoss",
+    "GMPOLoss",
+    "GSPOLoss",
+    "KLCovLoss",
+    "LossInputs",
+    "LossOutput",
+    "PolicyLoss",
+    "SAPOLoss",
+]

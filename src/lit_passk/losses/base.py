@@ -42,6 +42,8 @@ class LossInputs:
     entropy: Tensor | None = None
     """Entropy of the policy at each token, with gradient, shape ``(T,)``, float32, nats; None without an entropy
     bonus."""
+    selected: Tensor | None = None
+    """Which tokens ``PolicyLoss.select`` singled out, shape ``(T,)``, bool; None where it was not asked."""
 
     def __post_init__(self) -> None:
         """Raise a ValueError unless all tensors are flat and of one length."""
@@ -69,7 +71,8 @@ class LossOutput:
 class PolicyLoss(ABC):
     """Turns log-probabilities and advantages into the loss of a micro-batch.
 
-    A loss is a plain class like an ``AdvantageStrategy``: its constructor arguments are its configuration.
+    A loss is a plain class like an ``AdvantageStrategy``: its constructor arguments are its configuration. It sees one
+    micro-batch at a time; one that needs a look at all tokens of an update first overrides ``select``.
 
     Example:
         >>> class Reinforce(PolicyLoss):
@@ -98,6 +101,23 @@ class PolicyLoss(ABC):
             The weighted sum of token losses, and metrics that are weighted sums too.
         """
 
+    def select(self, inputs: LossInputs, update: int) -> Tensor | None:
+        """Single out tokens among all that an update trains on; a loss that does gets them as ``LossInputs.selected``.
+
+        A class that overrides this is asked before each update, and costs a further forward pass for it (none before
+        the first of several updates of a step). What it returns may depend on its arguments alone, not on a global
+        random state: every rank asks by itself.
+
+        Args:
+            inputs: All tokens of the mini-batch, of all micro-batches and ranks, in an order that depends on neither;
+                on the CPU, without gradient. Tokens of completions without an advantage may be missing.
+            update: Number of the update in the run, from 0.
+
+        Returns:
+            Shape ``(T,)``, bool.
+        """
+        return None
+
     @staticmethod
     def reduce(token_losses: Tensor, inputs: LossInputs, metrics: Mapping[str, Tensor] | None = None) -> LossOutput:
         """Weigh and sum token losses and token metrics; ``approx_kl`` is always among the metrics.
@@ -116,6 +136,23 @@ class PolicyLoss(ABC):
             values = {"approx_kl": kl_estimate(inputs.old_logprobs, inputs.logprobs, "k3"), **(metrics or {})}
             sums = {name: (inputs.weights * value).sum() for name, value in values.items()}
         return LossOutput(loss=(inputs.weights * token_losses).sum(), metrics=sums)
+
+
+def covariances(inputs: LossInputs) -> Tensor:
+    """Each token's part in the covariance of log-probability and advantage (arXiv 2505.22617).
+
+    ``(logprob - mean logprob) * (advantage - mean advantage)`` with means over the tokens that have an advantage;
+    ``-inf`` for the others, which are as if they were not there.
+
+    Returns:
+        Shape ``(T,)``, float64, on the CPU, without gradient.
+    """
+    logprobs, advantages = inputs.logprobs.detach().double().cpu(), inputs.advantages.double().cpu()  # (T,)
+    counted = advantages != 0  # (T,)
+    number = counted.sum().clamp(min=1)
+    logprob_mean, advantage_mean = logprobs[counted].sum() / number, advantages[counted].sum() / number
+    products = (logprobs - logprob_mean) * (advantages - advantage_mean)  # (T,)
+    return torch.where(counted, products, -torch.inf)
 
 
 def check_clip(name: str, clip_low: float, clip_high: float) -> None:

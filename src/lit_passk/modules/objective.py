@@ -34,6 +34,11 @@ class Objective:
             raise Refusal(f"`model.kl_coef` must be at least 0, but got {self.kl_coef}.")
 
     @property
+    def selects(self) -> bool:
+        """Whether the policy loss wants to see all tokens of an update before it."""
+        return type(self.loss).select is not PolicyLoss.select
+
+    @property
     def only_policy_loss(self) -> bool:
         """Whether nothing but the policy loss is minimised: then an advantage of 0 means a gradient of 0."""
         return self.kl_coef == 0 and self.entropy_coef == 0
@@ -46,6 +51,7 @@ class Objective:
         micro: PackedBatch,
         old_logprobs: Tensor | None,
         mismatch: bool,
+        selected: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of one micro-batch of T trained tokens, a weighted sum over them.
 
@@ -57,6 +63,7 @@ class Objective:
             old_logprobs: The policy's before the step's first update, shape ``(T,)``; None are those of now.
             mismatch: Whether the engine's log-probabilities differ from the policy's (older weights, coarser
                 precision), so that ``auto`` corrects for it.
+            selected: Tokens that the policy loss has singled out, shape ``(T,)``, bool.
 
         Returns:
             Scalar with gradient, and sums to log.
@@ -80,6 +87,7 @@ class Objective:
                 rollout_logprobs=rollout_logprobs,
                 ref_logprobs=ref_logprobs,
                 entropy=entropy if self.entropy_coef != 0 else None,
+                selected=selected,
             )
         )
         loss, metrics = output.loss, {**output.metrics, **stats}

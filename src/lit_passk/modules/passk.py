@@ -34,6 +34,7 @@ from lit_passk.modules.policies import (
 )
 from lit_passk.modules.run_state import add_run_state, constructor_settings, forget_elapsed_time
 from lit_passk.modules.schedules import WarmupLR
+from lit_passk.modules.selection import select_tokens
 from lit_passk.modules.step_metrics import step_metrics
 from lit_passk.modules.trainer_checks import check_trainer, refuse_spawn
 from lit_passk.modules.training_batch import TrainingBatch, collect
@@ -233,10 +234,11 @@ class PassKRLModule(L.LightningModule):
         old = [self._old_logprobs(training, micro_batches) for micro_batches in minibatches]
         mismatch = mismatch_of(training, self.rl_step, self.compute_dtype)
         sums = {"num_updates": torch.zeros((), dtype=torch.float32)}
-        for _ in range(self.num_epochs):
-            for micro_batches, old_logprobs in zip(minibatches, old, strict=True):
-                update = self._update(training, micro_batches, old_logprobs, mismatch)
-                sums = {name: sums.get(name, 0) + value for name, value in update.items()}
+        updates = list(zip(minibatches, old, strict=True)) * self.num_epochs
+        for number, (micro_batches, old_logprobs) in enumerate(updates):
+            selected = self._select(training, micro_batches, old_logprobs, number)
+            update = self._update(training, micro_batches, old_logprobs, mismatch, selected)
+            sums = {name: sums.get(name, 0) + value for name, value in update.items()}
         self.rl_step += 1
         self._log_step(step_metrics(rollouts, advantages, sums))
 
@@ -260,8 +262,25 @@ class PassKRLModule(L.LightningModule):
         """Precision in which the policy computes."""
         return torch.bfloat16 if "bf16" in str(self.trainer.precision) else self.policy.model.dtype
 
+    def _select(
+        self, training: TrainingBatch, micro_batches: list[PackedBatch], old: list[Tensor] | None, number: int
+    ) -> list[Tensor] | None:
+        """Let a policy loss that wants to see the whole of the step's ``number``-th update single out its tokens."""
+        if not self.objective.selects:
+            return None
+        moved = old is None or number > 0  # before the first of several updates they are the old ones
+        now = step_logprobs(self.policy, micro_batches, training.temperature, self.device) if moved else old
+        assert now is not None
+        update = self.rl_step * self.updates_per_step + number
+        return select_tokens(self.objective.loss, training, micro_batches, now, now if old is None else old, update)
+
     def _update(
-        self, training: TrainingBatch, micro_batches: list[PackedBatch], old: list[Tensor] | None, mismatch: bool
+        self,
+        training: TrainingBatch,
+        micro_batches: list[PackedBatch],
+        old: list[Tensor] | None,
+        mismatch: bool,
+        selected: list[Tensor] | None,
     ) -> dict[str, Tensor]:
         """One optimizer step on this rank's micro-batches; returns sums to log."""
         sums: dict[str, Tensor] = {"num_updates": torch.ones((), dtype=torch.float32)}
@@ -269,8 +288,11 @@ class PassKRLModule(L.LightningModule):
             micro = micro.to(self.device)
             now = self.compute.gradient_sync == "every" or number == len(micro_batches) - 1
             old_logprobs = None if old is None else old[number]
+            chosen = None if selected is None else selected[number].to(self.device)
             with gradient_sync(self.policy, self.trainer.strategy, now):
-                loss, metrics = self.objective(self.policy, self.reference, training, micro, old_logprobs, mismatch)
+                loss, metrics = self.objective(
+                    self.policy, self.reference, training, micro, old_logprobs, mismatch, chosen
+                )
                 # Gradients are averaged over ranks, while the weights divide by global counts.
                 self.manual_backward(loss * world_size())
             for name, value in metrics.items():
