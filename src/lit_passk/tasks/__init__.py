@@ -3,9 +3,10 @@
 Start with ``base.py``. Names are loaded on first use, because scoring workers import this package and need one of them.
 
 - ``MazeTask`` (``maze.py``): the paper's Maze, generated.
+- ``MazeRowsTask`` (``maze_rows.py``): mazes of a data set, such as the paper's released one.
 - ``ArithmeticTask`` (``arithmetic.py``): products of two small numbers, for a small pretrained model.
 - ``MathTask`` (``math/``): questions with mathematical answers; ``records.py`` reads files and hub
-  data sets.
+  data sets, ``columns.py``, ``chats.py`` and ``rows.py`` what their rows hold.
 - ``CodeTask`` (``code/``): programs, run against tests in a sandbox.
 - ``ReasoningGymTask`` (``reasoning_gym.py``): the puzzles of the reasoning-gym package.
 """
@@ -19,18 +20,20 @@ if TYPE_CHECKING:
     from lit_passk.tasks.code import CodeTask
     from lit_passk.tasks.math import MathTask
     from lit_passk.tasks.maze import MazeTask
+    from lit_passk.tasks.maze_rows import MazeRowsTask
     from lit_passk.tasks.reasoning_gym import ReasoningGymTask
 
 _MODULES = {
     "ArithmeticTask": "arithmetic",
     "CodeTask": "code",
     "MathTask": "math",
+    "MazeRowsTask": "maze_rows",
     "MazeTask": "maze",
     "ReasoningGymTask": "reasoning_gym",
     "Task": "base",
 }
 
-__all__ = ["ArithmeticTask", "CodeTask", "MathTask", "MazeTask", "ReasoningGymTask", "Task"]
+__all__ = ["ArithmeticTask", "CodeTask", "MathTask", "MazeRowsTask", "MazeTask", "ReasoningGymTask", "Task"]
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,7 @@ TEMPLATE = (
 )
 
 Cell = tuple[int, int]
+Verifier = Literal["strict", "compat"]
 
 
 class MazeTask(Task):
@@ -61,7 +62,7 @@ class MazeTask(Task):
         min_distance: int = 4,
         border: bool = False,
         template: str = TEMPLATE,
-        verifier: Literal["strict", "compat"] = "strict",
+        verifier: Verifier = "strict",
     ) -> None:
         if not sizes or min(sizes) < 2 + 2 * border:
             raise Refusal(f"MazeTask needs sizes of at least {2 + 2 * border}, but got sizes={list(sizes)}.")
@@ -75,8 +76,7 @@ class MazeTask(Task):
             raise Refusal(f"MazeTask needs a template that holds '{{maze}}', but got {template!r}.")
         if split not in SPLITS:
             raise Refusal(f"MazeTask needs split to be one of {sorted(SPLITS)}, but got {split!r}.")
-        if verifier not in ("strict", "compat"):
-            raise Refusal(f"MazeTask needs verifier 'strict' or 'compat', but got {verifier!r}.")
+        check_verifier("MazeTask", verifier)
         self.template = template
         self.verifier = verifier
         self.seed = seed
@@ -91,9 +91,7 @@ class MazeTask(Task):
 
     def score(self, problem: Problem, completion: str) -> Score:
         """Follow the moves; correct when every step is legal and the last one ends on E."""
-        moves = read_moves(completion) if self.verifier == "strict" else read_moves_compat(completion)
-        correct = moves is not None and reaches_exit(problem.answer, moves)
-        return Score(reward=float(correct), correct=correct, answer=moves)
+        return score_moves(problem.answer, completion, self.verifier)
 
     def solve(self, index: int) -> str:
         """The moves of a depth-first path that tries directions in random order: legal, rarely the shortest."""
@@ -117,6 +115,19 @@ class MazeTask(Task):
         return f"<answer>{self.solve(index)}</answer>"
 
 
+def score_moves(maze: str, completion: str, verifier: Verifier) -> Score:
+    """Follow the moves that a verifier reads; correct when every step is legal and the last one ends on E."""
+    moves = read_moves(completion) if verifier == "strict" else read_moves_compat(completion)
+    correct = moves is not None and reaches_exit(maze, moves)
+    return Score(reward=float(correct), correct=correct, answer=moves)
+
+
+def check_verifier(task: str, verifier: str) -> None:
+    """Refuse a verifier that there is not."""
+    if verifier not in ("strict", "compat"):
+        raise Refusal(f"{task} needs verifier 'strict' or 'compat', but got {verifier!r}.")
+
+
 def read_moves(completion: str) -> str | None:
     """Moves in the last answer tag (or else the last box), or None unless it holds only moves and spaces."""
     tags = re.findall(r"<answer>(.*?)</answer>", completion, flags=re.DOTALL)
@@ -129,11 +140,28 @@ def read_moves(completion: str) -> str | None:
 
 
 def read_moves_compat(completion: str) -> str:
-    """Every letter u, d, l or r of the answer, as the paper's released verifier reads it: prose can score."""
-    tags = re.findall(r"<answer>(.*?)</answer>", completion, flags=re.DOTALL)
-    text = tags[-1] if tags else completion
-    boxes = re.findall(r"boxed\{([^{}]*)\}", text)
-    return re.sub("[^UDLR]", "", (boxes[-1] if boxes else text).upper())
+    """Every letter u, d, l or r of the answer, as the paper's released verifier reads it: prose can score.
+
+    The answer is what the last answer tag holds, if there are an opening and a closing one anywhere, and of that the
+    last box: up to its closing brace, to the end where it never closes, to the next dollar sign without a brace.
+    """
+    text = completion
+    if "<answer>" in text and "</answer>" in text:
+        text = text.rpartition("<answer>")[2].partition("</answer>")[0]
+    _, box, content = text.rpartition("boxed")
+    if box:
+        text = _braced(content) if content.startswith("{") else content.partition("$")[0]
+    return re.sub("[^UDLR]", "", text.upper())
+
+
+def _braced(text: str) -> str:
+    """What stands between the brace a text begins with and the one that closes it."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character == "{") - (character == "}")
+        if depth == 0:
+            return text[1:place]
+    return text
 
 
 def reaches_exit(maze: str, moves: str) -> bool:

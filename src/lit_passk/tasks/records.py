@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
+from lit_passk.tasks.columns import NoColumnError, is_missing, look_up, shown, surrogate
 from lit_passk.types import Problem
 
 SUFFIXES = (".jsonl", ".parquet")
@@ -27,11 +28,41 @@ class Record:
     """For example ``gsm8k.jsonl line 3``."""
     fields: Mapping[str, Any]
 
+    def find(self, columns: str | Sequence[str], purpose: str) -> tuple[str, Any]:
+        """The first column that holds something, or else the first that exists, and its value.
+
+        Args:
+            columns: Name of the column, dotted into an object, a list or the JSON text of one
+                (``reward_model.ground_truth``), or several names of which the first that holds a value is taken.
+            purpose: What it is needed for, for the error message.
+
+        Raises:
+            Refusal: If none of them exists; names file, line, column and what is at the deepest place that exists.
+        """
+        names = [columns] if isinstance(columns, str) else list(columns)
+        found: dict[str, Any] = {}
+        lost: list[NoColumnError] = []
+        for name in names:
+            try:
+                found[name] = look_up(self.fields, name)
+            except NoColumnError as error:
+                lost.append(error)
+            else:
+                if not is_missing(found[name]):
+                    return name, found[name]
+        if found:
+            return next(iter(found.items()))
+        wanted = " or ".join(repr(name) for name in names)
+        deepest = [str(error) for error in lost if error.reached]
+        there = ", ".join(repr(name) for name in self.fields) or "none: the row is empty"
+        what = f"{'; '.join(deepest)}" if deepest else f"Its columns are {there}"
+        raise Refusal(f"{self.where} has no column {wanted} for {purpose}. {what}.")
+
     def text(self, columns: str | Sequence[str], purpose: str) -> str:
         """The text of a column that may not be empty.
 
         Args:
-            columns: Name of the column, or several names of which the first that holds a value is taken.
+            columns: As in ``find``.
             purpose: What the text is needed for, for the error message.
 
         Raises:
@@ -43,10 +74,10 @@ class Record:
             '2'
 
         """
-        name = self._column(columns, purpose)
-        text = plain_text(self.fields[name])
+        name, value = self.find(columns, purpose)
+        text = plain_text(value)
         if text is None or not text.strip():
-            raise Refusal(f"{self.where} needs {purpose} in column {name!r}, but got {shown(self.fields[name])}.")
+            raise Refusal(f"{self.where} needs {purpose} in column {name!r}, but got {shown(value)}.")
         if (half := surrogate(text)) is not None:
             raise Refusal(
                 f"{self.where} holds half of a surrogate pair ({half}) in column {name!r}, so it is no text that could "
@@ -60,22 +91,16 @@ class Record:
         Raises:
             Refusal: If none of them exists.
         """
-        return is_missing(self.fields[self._column(columns, purpose)])
-
-    def _column(self, columns: str | Sequence[str], purpose: str) -> str:
-        names = [columns] if isinstance(columns, str) else list(columns)
-        existing = [name for name in names if name in self.fields]
-        if not existing:
-            wanted = " or ".join(repr(name) for name in names)
-            found = ", ".join(repr(name) for name in self.fields) or "none: the row is empty"
-            raise Refusal(f"{self.where} has no column {wanted} for {purpose}. Its columns are {found}.")
-        return next((name for name in existing if not is_missing(self.fields[name])), existing[0])
+        return is_missing(self.find(columns, purpose)[1])
 
 
-def answered(records: Sequence[Record], columns: str | Sequence[str], path: str) -> list[tuple[int, Record]]:
-    """The rows that have a reference answer, each with its position in the data set.
+def answered(
+    records: Sequence[Record], columns: str | Sequence[str], path: str | Sequence[str]
+) -> list[tuple[int, Record]]:
+    """The rows that have a reference answer, each with its position in the data set: the rule of every reading task.
 
-    A row without one (null, NaN, empty) cannot be scored: it is left out, and one warning counts such rows.
+    A row without one (null, NaN, empty) cannot be scored: it is left out, and one warning counts such rows. A row
+    without the column is refused, since a name that is wrong would lose them all.
 
     Raises:
         Refusal: If no row has one.
@@ -115,23 +140,8 @@ def check_problem(problem: Any, where: str) -> None:
             raise Refusal(f"{where} has half of a surrogate pair ({half}) in its prompt: {shown(text)}.")
 
 
-def shown(value: Any, most: int = 80) -> str:
-    """A value for an error message, cut where it is long; half a surrogate pair is escaped."""
-    text = ascii(value) if isinstance(value, str) and surrogate(value) else repr(value)
-    return text if len(text) <= most else f"{text[:most]}..."
-
-
-def surrogate(text: str) -> str | None:
-    """The first half of a surrogate pair without its other half, as an escape; None for a text that can be encoded."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return f"\\u{ord(text[error.start]):04x} at character {error.start + 1}"
-    return None
-
-
 def load_records(
-    path: str,
+    path: str | Sequence[str],
     split: str | None = None,
     subset: str | None = None,
     expected_rows: int | Sequence[int] | None = None,
@@ -139,7 +149,8 @@ def load_records(
     """Read a whole data set.
 
     Args:
-        path: A ``.jsonl`` or ``.parquet`` file, a folder of such files, or ``owner/name`` on the Hugging Face hub.
+        path: A ``.jsonl`` or ``.parquet`` file, a folder of such files, or ``owner/name`` on the Hugging Face hub; of
+            several, one after another.
         split: Of a hub data set; of a folder, the files whose names begin with it. A file has no splits.
         subset: Configuration of a hub data set, such as ``main``.
         expected_rows: Published number of rows, or several of them; another count warns.
@@ -148,15 +159,8 @@ def load_records(
         ValueError: If there is no such file, folder or split, or a row is empty or malformed; names file and line.
         RuntimeError: If the package that reads the format is not installed.
     """
-    local = Path(path).expanduser()
-    if local.is_dir():
-        records = [record for file in _files(local, split) for record in _read_file(file)]
-    elif local.exists():
-        records = list(_read_file(local))
-    elif _HUB_ID.fullmatch(path) and local.suffix not in SUFFIXES:
-        records = list(_read_hub(path, split, subset))
-    else:
-        raise Refusal(f"No data set at {path!r}: no such file or folder, and hub ids have the form owner/name.")
+    paths = [path] if isinstance(path, str) else list(path)
+    records = [record for one in paths for record in _read(one, split, subset)]
     if not records:
         raise Refusal(f"The data set {path!r} has no rows.")
     counts = [expected_rows] if isinstance(expected_rows, int) else list(expected_rows or [])
@@ -167,6 +171,17 @@ def load_records(
             stacklevel=2,
         )
     return records
+
+
+def _read(path: str, split: str | None, subset: str | None) -> Iterator[Record]:
+    local = Path(path).expanduser()
+    if local.is_dir():
+        return (record for file in _files(local, split) for record in _read_file(file))
+    if local.exists():
+        return _read_file(local)
+    if _HUB_ID.fullmatch(path) and local.suffix not in SUFFIXES:
+        return _read_hub(path, split, subset)
+    raise Refusal(f"No data set at {path!r}: no such file or folder, and hub ids have the form owner/name.")
 
 
 def _files(folder: Path, split: str | None) -> list[Path]:
@@ -256,10 +271,3 @@ def plain_text(value: Any) -> str | None:
         parts = [plain_text(part) for part in value]
         return None if None in parts else ", ".join(part for part in parts if part)
     return None
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a column holds nothing: null, NaN, or an empty text or list."""
-    if isinstance(value, str | list | tuple):
-        return not (value.strip() if isinstance(value, str) else value)
-    return value is None or (isinstance(value, float) and math.isnan(value))

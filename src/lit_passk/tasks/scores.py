@@ -10,7 +10,8 @@ from typing import Any
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
-from lit_passk.tasks.records import plain_text, shown
+from lit_passk.tasks.columns import shown
+from lit_passk.tasks.records import plain_text
 from lit_passk.types import CompletionText, Problem, Score
 
 

@@ -23,7 +23,8 @@ from typing import Any
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.code.syntax import names_in
-from lit_passk.tasks.records import Record, is_missing, shown, surrogate
+from lit_passk.tasks.columns import is_missing, shown, surrogate
+from lit_passk.tasks.records import Record
 from lit_passk.types import Problem
 
 STDIO_INSTRUCTION = (

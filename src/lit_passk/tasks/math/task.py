@@ -7,8 +7,12 @@ from typing import Literal
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.chats import message_text
+from lit_passk.tasks.columns import from_json
 from lit_passk.tasks.math.grading import grade, math_verify_grade
-from lit_passk.tasks.records import Record, answered, load_records
+from lit_passk.tasks.math.text import boxed_answers
+from lit_passk.tasks.records import Record
+from lit_passk.tasks.rows import ANSWER_COLUMNS, PROMPT_COLUMNS, Columns, Names, read_problems
 from lit_passk.types import Problem, Score
 
 INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -19,20 +23,31 @@ _VERIFIERS = {"lit_passk": grade, "math_verify": math_verify_grade}
 class MathTask(Task):
     r"""A data set of questions with a mathematical answer: numbers, expressions, intervals, sets, matrices, ...
 
-    A row without a reference answer (null, NaN, empty) is left out, and a warning counts such rows.
+    Rows of verl, TRL and slime and of the usual benchmarks are read without naming a column: docs/data.md has the
+    kinds of rows. A row without a reference answer (null, NaN, empty) is left out, and a warning counts such rows.
 
     Args:
-        path: A ``.jsonl`` or ``.parquet`` file, a folder of them, or ``owner/name`` on the Hugging Face hub.
-        prompt_column: Where the question is; of several names the first that exists.
-        answer_column: Where the reference answer is: LaTeX, a number, a GSM8K solution that ends in ``#### 42``, or a
-            list of answers that are all wanted. An answer that is no mathematics matches its own spelling only.
-        id_column: Where a name is that no other row has; of several names the first that exists; None numbers the rows.
+        path: A ``.jsonl`` or ``.parquet`` file, a folder of them, or ``owner/name`` on the Hugging Face hub; or several
+            of these.
+        prompt_column: Where the question is, a text or a chat (a list of turns with ``role`` and ``content``); of
+            several names the first that holds something. A dotted name leads into an object, a list or their JSON text.
+        answer_column: Where the reference answer is: LaTeX, a number, a solution that ends in ``#### 42`` or has its
+            answer in a box, or a list of answers that are all wanted. An answer that is no mathematics matches its own
+            spelling only.
+        id_column: Where a name is that no other row has; of several names the first that holds something; None numbers
+            the rows.
         split: Of a hub data set; of a folder, the files whose names begin with it.
         subset: Configuration of a hub data set, such as ``main``.
-        instruction: Follows the question on a line of its own; empty for none.
+        instruction: Follows the question on a line of its own, in a chat at the end of the last user turn; empty for
+            none. None asks for a box after a question that is a text and adds nothing to a chat: verl's rows say
+            themselves how to answer.
         expected_rows: Published number of rows, or several of them; another count warns.
         verifier: Who judges: ``lit_passk``, or ``math_verify`` alone, for comparison with scores that it gave;
             docs/grading.md has the differences.
+        source_column: Which data set a row is from, for metrics per source; None takes ``data_source``, where a row has
+            it.
+        metadata_columns: Columns that problems keep for reward functions; None keeps all but the prompt, without those
+            of more than 4096 characters a row (a warning names them).
 
     Example:
         >>> import json, pathlib, tempfile
@@ -48,31 +63,40 @@ class MathTask(Task):
 
     def __init__(
         self,
-        path: str,
-        prompt_column: str | Sequence[str] = ("problem", "question"),
-        answer_column: str | Sequence[str] = ("answer", "final_answer"),
-        id_column: str | Sequence[str] | None = None,
+        path: Names,
+        prompt_column: Names = PROMPT_COLUMNS,
+        answer_column: Names = ANSWER_COLUMNS,
+        id_column: Names | None = None,
         split: str | None = None,
         subset: str | None = None,
-        instruction: str = INSTRUCTION,
+        instruction: str | None = None,
         expected_rows: int | Sequence[int] | None = None,
         verifier: Literal["lit_passk", "math_verify"] = "lit_passk",
+        source_column: Names | None = None,
+        metadata_columns: Sequence[str] | None = None,
     ) -> None:
         if verifier not in _VERIFIERS:
             raise Refusal(f"MathTask needs a verifier among {', '.join(_VERIFIERS)}, but got {verifier!r}.")
         self.verifier = verifier
-        self.instruction = instruction
-        records = load_records(path, split, subset, expected_rows)
-        self.problems: list[Problem] = []
-        seen: dict[str, str] = {}
-        for index, record in answered(records, answer_column, path):
-            problem = self._problem(index, record, prompt_column, answer_column, id_column)
-            if problem.id in seen:
-                raise Refusal(
-                    f"{record.where} and {seen[problem.id]} have the same id {problem.id!r} in column {id_column!r}."
-                )
-            seen[problem.id] = record.where
-            self.problems.append(problem)
+        columns = Columns(
+            prompt=prompt_column,
+            answer=answer_column,
+            id=id_column,
+            source=source_column,
+            metadata=metadata_columns,
+        )
+        rows = read_problems(
+            path,
+            columns,
+            lambda record, _: reference_answer(record, answer_column),
+            instruction=instruction,
+            default_instruction=INSTRUCTION,
+            split=split,
+            subset=subset,
+            expected_rows=expected_rows,
+        )
+        self.problems = [problem for problem, _ in rows]
+        self.demonstrations = [message_text(record.fields.get("completion")) for _, record in rows]
 
     def __len__(self) -> int:
         return len(self.problems)
@@ -89,17 +113,29 @@ class MathTask(Task):
         """Load what the verifier needs, which takes a second for math-verify."""
         _VERIFIERS[self.verifier](r"\frac{1}{2}", r"The answer is $\frac{x^2+\sqrt{3}}{5}$.")
 
-    def _problem(
-        self,
-        index: int,
-        record: Record,
-        prompt_column: str | Sequence[str],
-        answer_column: str | Sequence[str],
-        id_column: str | Sequence[str] | None,
-    ) -> Problem:
-        question = record.text(prompt_column, "the question")
-        return Problem(
-            id=str(index) if id_column is None else record.text(id_column, "the id"),
-            prompt=f"{question}\n{self.instruction}" if self.instruction else question,
-            answer=record.text(answer_column, "the reference answer"),
-        )
+    def demonstration(self, index: int) -> str:
+        """The row's ``completion``, which rows of prompt and completion have."""
+        demonstration = self.demonstrations[index]
+        if demonstration is None:
+            raise Refusal(f"Problem {self.problems[index].id!r} has no text in a column 'completion' to imitate.")
+        return demonstration
+
+
+def reference_answer(record: Record, columns: Names) -> str:
+    r"""A row's reference answer as text; of a solution the content of its last box, of a list all items.
+
+    Raises:
+        Refusal: If the column holds neither text nor number nor a list of them.
+
+    Example:
+        >>> reference_answer(Record("a.jsonl line 1", {"solution": r"So $x = \boxed{7}$ fits."}), "solution")
+        '7'
+
+    """
+    name, value = record.find(columns, "the reference answer")
+    said = message_text(value)  # of the turns of a completion
+    text = said if said and said != value else record.text(name, "the reference answer")
+    answers = from_json(text)  # ["\\frac{1}{2}"] is a list; [1, 2] without quotes may be an interval
+    if isinstance(answers, list) and answers and all(isinstance(answer, str) for answer in answers):
+        return ", ".join(answers)
+    return (boxed_answers(text) or [text])[0]

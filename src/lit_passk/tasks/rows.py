@@ -1,0 +1,147 @@
+"""Rows as problems: which columns a data set is likely to have, and what of a row a problem keeps."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lit_passk.errors import Refusal
+from lit_passk.tasks.chats import read_prompt, with_instruction
+from lit_passk.tasks.columns import from_json, is_missing
+from lit_passk.tasks.records import Record, answered, load_records, plain_text
+from lit_passk.types import Problem, Prompt
+
+Names = str | Sequence[str]
+"""A column, or several of which the first that holds something is taken; dotted into objects, lists and JSON text."""
+
+PROMPT_COLUMNS = ("prompt", "problem", "question", "input")
+ANSWER_COLUMNS = (
+    "reward_model.ground_truth",
+    "answer",
+    "final_answer",
+    "ground_truth",
+    "label",
+    "solution",
+    "completion",
+)
+MAX_CHARACTERS = 4096
+_OBJECTS = ("extra_info", "reward_model")  # of verl's rows; many files hold their JSON text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Columns:
+    """Where the parts of a problem are in a row."""
+
+    prompt: Names = PROMPT_COLUMNS
+    """The prompt, a text or a chat."""
+    answer: Names = ANSWER_COLUMNS
+    """The reference answer; a row without one is left out."""
+    id: Names | None = None
+    """A name that no other row has; None numbers the rows."""
+    source: Names | None = None
+    """Which data set the row is from; None takes ``data_source``, where a row has it."""
+    metadata: Sequence[str] | None = None
+    """What else is kept; None keeps all columns that are small, see ``small_columns``."""
+
+
+def read_problems(
+    path: Names,
+    columns: Columns,
+    reference: Callable[[Record, Prompt], str],
+    *,
+    instruction: str | None = "",
+    default_instruction: str = "",
+    split: str | None = None,
+    subset: str | None = None,
+    expected_rows: int | Sequence[int] | None = None,
+) -> list[tuple[Problem, Record]]:
+    """Every row of a data set that has a reference answer, as a problem, and the row.
+
+    Args:
+        path: As ``load_records`` takes it.
+        columns: Where the parts of a problem are.
+        reference: Reads the reference answer of a row that has one; gets its prompt, too.
+        instruction: Follows the prompt; None for ``default_instruction`` after a text, and nothing after a chat, which
+            says itself what is asked for.
+        default_instruction: See ``instruction``.
+        split: As ``load_records`` takes it.
+        subset: As ``load_records`` takes it.
+        expected_rows: As ``load_records`` takes it.
+
+    Raises:
+        Refusal: If the data set or a row cannot be read, or two rows have the same id; names file, line and column.
+    """
+    records = answered(load_records(path, split, subset, expected_rows), columns.answer, path)
+    kept = small_columns([record.fields for _, record in records], path) if columns.metadata is None else []
+    found: list[tuple[Problem, Record]] = []
+    seen: dict[str, str] = {}
+    for index, record in records:
+        prompt = read_prompt(record, columns.prompt)
+        follows = (default_instruction if isinstance(prompt, str) else "") if instruction is None else instruction
+        problem = Problem(
+            id=str(index) if columns.id is None else record.text(columns.id, "the id"),
+            prompt=with_instruction(prompt, follows, record.where),
+            answer=reference(record, prompt),
+            source=_source(record, columns.source),
+            metadata=_metadata(record, columns, kept),
+        )
+        if problem.id in seen:
+            raise Refusal(
+                f"{record.where} and {seen[problem.id]} have the same id {problem.id!r} in column {columns.id!r}."
+            )
+        seen[problem.id] = record.where
+        found.append((problem, record))
+    return found
+
+
+def small_columns(rows: Sequence[Mapping[str, Any]], path: Names) -> list[str]:
+    """Names of the columns that every problem may keep, because reward functions might ask for them.
+
+    Text, numbers, truth values, lists and objects of them are kept, where a column has at most 4096 characters a row on
+    average (of a thousand rows, as JSON). One warning names the others.
+    """
+    sample = rows[:: max(1, len(rows) // 1000)]
+    sizes: dict[str, float] = {}
+    for row in sample:
+        for name, value in row.items():
+            sizes[name] = sizes.get(name, 0) + _characters(value)
+    large = [name for name, size in sizes.items() if size > MAX_CHARACTERS * len(sample)]
+    if large:
+        warnings.warn(
+            f"The columns {', '.join(map(repr, large))} of {path!r} are large or no text, numbers or lists of them: "
+            "problems do not keep them in their metadata. A reward function that needs one gets it by "
+            "`metadata_columns`.",
+            stacklevel=2,
+        )
+    return [name for name in sizes if name not in large]
+
+
+def _characters(value: Any) -> float:
+    if isinstance(value, str):
+        return len(value)
+    try:
+        return len(json.dumps(value, ensure_ascii=False))
+    except (TypeError, ValueError, RecursionError):  # bytes, images, dates
+        return float("inf")
+
+
+def _source(record: Record, columns: Names | None) -> str | None:
+    if columns is not None:
+        return record.text(columns, "the source")
+    source = record.fields.get("data_source")
+    return None if is_missing(source) else plain_text(source)
+
+
+def _metadata(record: Record, columns: Columns, kept: Iterable[str]) -> dict[str, Any]:
+    if columns.metadata is not None:
+        return {name: record.find(name, "the metadata")[1] for name in columns.metadata}
+    prompt_column, _ = record.find(columns.prompt, "the question")
+    fields = {name: record.fields[name] for name in kept if name in record.fields and name != prompt_column}
+    return {name: _object(value) if name in _OBJECTS else value for name, value in fields.items()}
+
+
+def _object(value: Any) -> Any:
+    return from_json(value) if isinstance(value, str) else value

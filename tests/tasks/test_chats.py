@@ -1,0 +1,112 @@
+"""Prompts that are chats, in every form in which data sets have them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from lit_passk.tasks.chats import message_text, read_prompt, with_instruction
+from lit_passk.tasks.records import Record
+
+CHAT = [
+    {"role": "system", "content": "Think first."},
+    {"role": "user", "content": "1+1?"},
+    {"role": "assistant", "content": "2"},
+    {"role": "user", "content": "2+2?"},
+]
+
+
+def read(prompt, **others):
+    return read_prompt(Record("a.jsonl line 3", {"prompt": prompt, **others}), "prompt")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        CHAT,
+        tuple(CHAT),
+        json.dumps(CHAT),
+        "\n " + json.dumps(CHAT, indent=1),
+        np.array(CHAT, dtype=object),
+        {key: [turn[key] for turn in CHAT] for key in ("role", "content")},
+        {key: np.array([turn[key] for turn in CHAT]) for key in ("role", "content")},
+        [{**turn, "tool_calls": None, "name": None} for turn in CHAT],  # how Parquet fills up what other rows have
+        [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in CHAT],
+        [{**turn, "content": np.array([{"type": "text", "text": part} for part in turn["content"]])} for turn in CHAT],
+        [{**turn, "content": [turn["content"]]} for turn in CHAT],
+    ],
+    ids=["list", "tuple", "JSON", "JSON in lines", "array", "columns", "arrays", "nulls", "part", "parts", "texts"],
+)
+def test_every_form_of_a_chat_is_the_same_chat(form):
+    assert read(form) == CHAT
+
+
+def test_arrow_lists_of_turns():
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    assert read(pyarrow.array(CHAT)) == CHAT
+    assert read(pyarrow.array([CHAT])[0]) == CHAT
+
+
+@pytest.mark.parametrize("text", ["2+2?", "[2, 3] is an interval?", '["a"]', "[]x", '{"role": "x"} is JSON', "[{]"])
+def test_a_text_stays_a_text(text):
+    assert read(text) == text
+
+
+def test_other_keys_of_a_turn_stay():
+    turn = {"role": "user", "content": "hi", "name": "Ann"}
+    assert read([turn]) == [turn]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ([{"role": "user"}], "turn 1 of the chat needs a `role` of text and a `content`, but its keys are 'role'"),
+        ([{"from": "human", "value": "?"}], "turn 1 .* its keys are 'from', 'value'"),
+        ([*CHAT, {"role": 3, "content": "?"}], "turn 5 .* its keys are 'role', 'content'"),
+        (["?", "!"], "turn 1 of the chat needs a role and a content, but is '.'"),
+        ([{"role": "user", "content": None}], "turn 1 of the chat needs text as its content, but holds None"),
+        ([{"role": "user", "content": 3}], "turn 1 of the chat needs text as its content, but holds 3"),
+        (
+            [{"role": "user", "content": [{"type": "text", "text": "See:"}, {"type": "image", "image": "a.png"}]}],
+            "turn 1 of the chat needs text as its content, but holds a part of type 'image'",
+        ),
+        ([{"role": "user", "content": [{"type": "text", "text": None}]}], "holds a part of type 'text'"),
+        ([{"role": "user", "content": "\ud83d?"}], r"turn 1 of the chat holds half of a surrogate pair \(.ud83d"),
+        ([{"role": "user", "content": " "}], "no turn of the chat holds any text"),
+        ({"turns": 3}, r"needs the question in column 'prompt', but got \{'turns': 3\}"),
+        ([], r"needs the question in column 'prompt', but got \[\]"),
+        (None, "needs the question in column 'prompt', but got None"),
+    ],
+)
+def test_a_malformed_chat_is_named(prompt, message):
+    with pytest.raises(ValueError, match=message) as refusal:
+        read(prompt)
+    assert str(refusal.value).startswith("a.jsonl line 3")
+    assert "'prompt'" in str(refusal.value)
+
+
+@pytest.mark.parametrize("column", ["images", "videos", "audios", "image"])
+def test_what_is_no_text_is_refused(column):
+    with pytest.raises(ValueError, match=f"a.jsonl line 3 has something to look at or listen to in column '{column}'"):
+        read(CHAT, **{column: [{"bytes": b"x", "path": None}]})
+    assert read(CHAT, **{column: None}) == read(CHAT, **{column: []}) == CHAT
+
+
+def test_an_instruction_follows_the_last_user_turn():
+    assert with_instruction("2+2?", "Box it.", "here") == "2+2?\nBox it."
+    asked = with_instruction(CHAT, "Box it.", "here")
+    assert asked == [*CHAT[:3], {"role": "user", "content": "2+2?\nBox it."}]
+    begun = with_instruction([*CHAT, {"role": "assistant", "content": "It is"}], "Box it.", "here")
+    assert [turn["content"] for turn in begun[-2:]] == ["2+2?\nBox it.", "It is"]
+    assert with_instruction(CHAT, "", "here") == CHAT
+    with pytest.raises(ValueError, match="here has a chat without a user turn that `instruction` could follow"):
+        with_instruction(CHAT[:1], "Box it.", "here")
+
+
+def test_the_text_of_a_completion():
+    assert message_text(" blue.") == " blue."
+    assert message_text([{"role": "assistant", "content": "It is blue."}]) == "It is blue."
+    assert message_text(json.dumps([{"role": "assistant", "content": "It is blue."}])) == "It is blue."
+    assert [message_text(value) for value in (None, 3, ["1", "2"], [])] == [None] * 4
