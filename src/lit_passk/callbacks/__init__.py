@@ -5,5 +5,13 @@ from lit_passk.callbacks.pass_at_k_curve import PassAtKCurve
 from lit_passk.callbacks.resume import ResumeCheckpoint
 from lit_passk.callbacks.rollout import RolloutCallback
 from lit_passk.callbacks.stop_together import StopTogether
+from lit_passk.callbacks.trackio_logger import TrackioLogger
 
-__all__ = ["CompletionsTable", "PassAtKCurve", "ResumeCheckpoint", "RolloutCallback", "StopTogether"]
+__all__ = [
+    "CompletionsTable",
+    "PassAtKCurve",
+    "ResumeCheckpoint",
+    "RolloutCallback",
+    "StopTogether",
+    "TrackioLogger",
+]

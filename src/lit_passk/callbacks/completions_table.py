@@ -1,14 +1,13 @@
-"""A look at what the policy writes: a few groups as a table in TensorBoard."""
+"""A look at what the policy writes: a few groups as a table in the logger."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
 
+from lit_passk.callbacks.loggers import Cell, log_table
 from lit_passk.errors import Refusal
 from lit_passk.modules.guards import only_warn
 from lit_passk.types import PromptBatch, ScoredGroup
@@ -16,9 +15,15 @@ from lit_passk.types import PromptBatch, ScoredGroup
 if TYPE_CHECKING:
     from lit_passk.modules import PassKRLModule
 
+_COLUMNS = ("problem", "completion", "answer", "reward", "correct")
+_WHAT = "The table of completions"
+
 
 class CompletionsTable(L.Callback):
     """Writes the first completions of the first groups of a step, with their scores.
+
+    They go to TensorBoard, W&B, MLflow or Trackio, as ``train/completions``. All completions of a training are
+    kept by ``rollout.save`` (``SaveRollouts``).
 
     Args:
         every: RL steps from one table to the next; 0 writes none.
@@ -47,23 +52,15 @@ class CompletionsTable(L.Callback):
         """Write the table when it is due."""
         due = self.every > 0 and (pl_module.rl_step - 1) % self.every == 0
         if due and trainer.is_global_zero:
-            with only_warn("The table of completions"):
-                text = completions_markdown(batch.rollouts.groups[: self.groups], self.completions)
-                for logger in trainer.loggers:
-                    if isinstance(logger, TensorBoardLogger):
-                        logger.experiment.add_text("train/completions", text, pl_module.rl_step)
+            with only_warn(_WHAT):
+                rows = completion_rows(batch.rollouts.groups[: self.groups], self.completions)
+                log_table(trainer, "train/completions", _COLUMNS, rows, pl_module.rl_step, _WHAT)
 
 
-def completions_markdown(groups: Sequence[ScoredGroup], completions: int) -> str:
-    """A Markdown table, one row per completion: problem, completion, answer, reward, whether it is correct."""
-    rows = ["| problem | completion | answer | reward | correct |", "|---|---|---|---|---|"]
-    for group in groups:
-        for text, score in list(zip(group.texts, group.scores, strict=True))[:completions]:
-            correct = score.error or ("yes" if score.correct else "no")
-            cells = [group.problem.text, text, score.answer or "", f"{score.reward:.3g}", correct]
-            rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    return "\n".join(rows)
-
-
-def _cell(text: str) -> str:
-    return html.escape(text).replace("|", "&#124;").replace("\n", "<br>")
+def completion_rows(groups: Sequence[ScoredGroup], completions: int) -> list[list[Cell]]:
+    """One row per completion: problem, completion, answer, reward and whether it is correct, or why it has no score."""
+    return [
+        [group.problem.text, str(text), score.answer or "", score.reward, score.error or ("no", "yes")[score.correct]]
+        for group in groups
+        for text, score in list(zip(group.texts, group.scores, strict=True))[:completions]
+    ]
