@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from lit_passk import __version__
 from lit_passk.errors import CannotRun, Refusal
 
 LIGHTNING = {
@@ -38,6 +39,9 @@ def main(args: Sequence[str] | None = None) -> None:
     args = list(sys.argv[1:] if args is None else args)
     if not args or args[0] in ("-h", "--help"):
         print(overview())
+        return
+    if args[0] == "--version":
+        print(f"lit-passk {__version__}")
         return
     command = args[0]
     if command not in LIGHTNING and command not in OTHERS:
