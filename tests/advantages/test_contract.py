@@ -5,28 +5,39 @@ import torch
 
 from lit_passk import advantages
 from lit_passk.advantages import (
+    FGRPO,
     GRPO,
     RLOO,
+    RSGRPO,
+    UCPO,
     AdaptiveEntropy,
     AdvantageStrategy,
+    BayesianBoundary,
     Combination,
+    DifferentialSmoothing,
     DrGRPO,
     ExceedingPassK,
+    MaxRL,
     PassKAnalytic,
     PassKBootstrap,
     PassKFullSampling,
     PassKStrategy,
     ReinforcePlusPlus,
     Schedule,
+    Surrogate,
+    Unlikeliness,
+    WReinforce,
 )
 
 PASS_AT_K = [PassKFullSampling, PassKBootstrap, PassKAnalytic, Combination, ExceedingPassK, AdaptiveEntropy]
 PASS_AT_1 = [GRPO, DrGRPO, RLOO, ReinforcePlusPlus]
+PROMPT_WEIGHTS = [MaxRL, RSGRPO, FGRPO, BayesianBoundary]
+WITHIN_GROUP = [WReinforce, Unlikeliness, UCPO, DifferentialSmoothing]
 
 
 def make_all():
-    strategies = [cls() for cls in PASS_AT_K + PASS_AT_1]
-    return [*strategies, Schedule([PassKAnalytic(2), GRPO()], [1])]
+    strategies = [cls() for cls in PASS_AT_K + PASS_AT_1 + PROMPT_WEIGHTS + WITHIN_GROUP]
+    return [*strategies, Surrogate(torch.reciprocal), Schedule([PassKAnalytic(2), GRPO()], [1])]
 
 
 every_strategy = pytest.mark.parametrize("strategy", make_all(), ids=lambda strategy: type(strategy).__name__)
@@ -58,13 +69,15 @@ def batch(make_context):
 def test_every_public_strategy_is_covered():
     classes = {getattr(advantages, name) for name in advantages.__all__}
     public = {cls for cls in classes if issubclass(cls, AdvantageStrategy)} - {AdvantageStrategy, PassKStrategy}
-    assert public == {*PASS_AT_K, *PASS_AT_1, Schedule}
+    assert public == {*PASS_AT_K, *PASS_AT_1, *PROMPT_WEIGHTS, *WITHIN_GROUP, Surrogate, Schedule}
     assert {type(strategy) for strategy in make_all()} == public
 
 
 def test_one_name_has_one_default_everywhere():
     assert {cls().k for cls in PASS_AT_K} == {4}
-    assert {PassKAnalytic().std, GRPO().std} == {"population"}
+    with_std = [strategy for strategy in make_all() if hasattr(strategy, "std")]
+    assert len(with_std) > 5
+    assert {strategy.std for strategy in with_std} == {"population"}
 
 
 @every_strategy

@@ -20,6 +20,21 @@ The Pass@1 family looks at *rewards*, whatever their scale:
 - ``RLOO`` (``rloo.py``): minus the mean of the other completions.
 - ``ReinforcePlusPlus`` (``reinforce_plus_plus.py``): centred and divided over the whole batch.
 
+Relatives that weigh prompts, all of them GRPO times a weight on rewards of 0 and 1:
+
+- ``MaxRL`` (``max_rl.py``): maximum likelihood of being correct, truncated if wanted.
+- ``RSGRPO`` (``rs_grpo.py``): the exponential utility of the rewards.
+- ``FGRPO`` (``f_grpo.py``): less weight on what is solved often.
+- ``BayesianBoundary`` (``bayesian_boundary.py``): what a prompt can still add to pass@k, for k above G as well.
+- ``Surrogate`` (``surrogate.py``): any function of the solve rate, by its derivative.
+
+Relatives that weigh completions within a group:
+
+- ``WReinforce`` (``w_reinforce.py``): a push up for the correct, a push down for the wrong, without a baseline.
+- ``Unlikeliness`` (``unlikeliness.py``): rewards shrink with the rank of the log-probability.
+- ``UCPO`` (``ucpo.py``): correct completions share their credit by rarity.
+- ``DifferentialSmoothing`` (``differential_smoothing.py``): unlikely correct up, unlikely wrong down.
+
 ``Schedule`` (``schedule.py``) uses one after the other: Pass@k then Pass@1, or a falling k.
 
 On rewards of 0 and 1, all but ``PassKFullSampling``, ``PassKBootstrap`` and ``ReinforcePlusPlus`` are GRPO times a
@@ -29,31 +44,49 @@ that weight only.
 
 from lit_passk.advantages.adaptive_entropy import AdaptiveEntropy
 from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning
+from lit_passk.advantages.bayesian_boundary import BayesianBoundary
 from lit_passk.advantages.combination import Combination
+from lit_passk.advantages.differential_smoothing import DifferentialSmoothing
 from lit_passk.advantages.dr_grpo import DrGRPO
 from lit_passk.advantages.exceeding_passk import ExceedingPassK
+from lit_passk.advantages.f_grpo import FGRPO
 from lit_passk.advantages.grpo import GRPO
+from lit_passk.advantages.max_rl import MaxRL
 from lit_passk.advantages.passk_analytic import PassKAnalytic
 from lit_passk.advantages.passk_bootstrap import PassKBootstrap
 from lit_passk.advantages.passk_full_sampling import PassKFullSampling
 from lit_passk.advantages.passk_strategy import PassKStrategy
 from lit_passk.advantages.reinforce_plus_plus import ReinforcePlusPlus
 from lit_passk.advantages.rloo import RLOO
+from lit_passk.advantages.rs_grpo import RSGRPO
 from lit_passk.advantages.schedule import Schedule
+from lit_passk.advantages.surrogate import Surrogate
+from lit_passk.advantages.ucpo import UCPO
+from lit_passk.advantages.unlikeliness import Unlikeliness
+from lit_passk.advantages.w_reinforce import WReinforce
 
 __all__ = [
+    "FGRPO",
     "GRPO",
     "RLOO",
+    "RSGRPO",
+    "UCPO",
     "AdaptiveEntropy",
     "AdvantageStrategy",
+    "BayesianBoundary",
     "Combination",
+    "DifferentialSmoothing",
     "DrGRPO",
     "ExceedingPassK",
     "GroupSizeWarning",
+    "MaxRL",
     "PassKAnalytic",
     "PassKBootstrap",
     "PassKFullSampling",
     "PassKStrategy",
     "ReinforcePlusPlus",
     "Schedule",
+    "Surrogate",
+    "Unlikeliness",
+    "WReinforce",
 ]

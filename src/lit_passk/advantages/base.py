@@ -78,3 +78,56 @@ def check_rewards(rewards: Tensor) -> None:
 def to_float64(rewards: Tensor) -> Tensor:
     """``rewards`` in float64 on the CPU: the arithmetic is small, and not every accelerator has float64."""
     return rewards.detach().to("cpu", torch.float64)
+
+
+def read_correct(strategy: AdvantageStrategy, rewards: Tensor, context: GroupContext | None) -> Tensor:
+    """Which completions are correct: what the context says, or without one the rewards, if they are 0 and 1.
+
+    Args:
+        strategy: Who asks, for the message.
+        rewards: Shape ``(P, G)``.
+        context: Its ``correct`` counts; without it the rewards must say it.
+
+    Returns:
+        Shape ``(P, G)``, float64 of 0 and 1, on the CPU.
+
+    Raises:
+        ValueError: If ``context.correct`` has another shape, or without a context if a reward is neither 0 nor 1.
+    """
+    check_rewards(rewards)
+    if context is not None:
+        if context.correct.shape != rewards.shape:
+            raise ValueError(
+                f"`context.correct` must have the shape of `rewards`, {tuple(rewards.shape)}, "
+                f"but got {tuple(context.correct.shape)}."
+            )
+        return to_float64(context.correct)
+    correct = to_float64(rewards)
+    other = (correct != 0) & (correct != 1)
+    if other.any():
+        raise ValueError(
+            f"{type(strategy).__name__} counts correct completions. Without a context `rewards` must be 0 or 1, but "
+            f"one is {float(correct[other][0]):g}. Pass a GroupContext with `correct`, or train on the best graded "
+            "reward of k with MaxAtK."
+        )
+    return correct
+
+
+def read_logprob_mean(strategy: AdvantageStrategy, rewards: Tensor, context: GroupContext | None) -> Tensor:
+    """Mean log-probability of each completion's tokens, shape ``(P, G)``, float64, on the CPU.
+
+    Raises:
+        ValueError: Without a context, or when its ``logprob_mean`` has another shape than the rewards.
+    """
+    check_rewards(rewards)
+    if context is None:
+        raise ValueError(
+            f"{type(strategy).__name__} goes by the log-probabilities of the completions, but was called without a "
+            "context. Pass a GroupContext with `logprob_mean` (a training run does)."
+        )
+    if context.logprob_mean.shape != rewards.shape:
+        raise ValueError(
+            f"`context.logprob_mean` must have the shape of `rewards`, {tuple(rewards.shape)}, "
+            f"but got {tuple(context.logprob_mean.shape)}."
+        )
+    return to_float64(context.logprob_mean)

@@ -6,7 +6,7 @@ import warnings
 
 from torch import Tensor
 
-from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning, check_rewards, to_float64
+from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning, check_rewards, read_correct
 from lit_passk.errors import Refusal
 from lit_passk.types import GroupContext
 
@@ -58,20 +58,4 @@ class PassKStrategy(AdvantageStrategy):
         """
         check_rewards(rewards)
         self.check_group_size(rewards.shape[1])
-        if context is not None:
-            if context.correct.shape != rewards.shape:
-                raise ValueError(
-                    f"`context.correct` must have the shape of `rewards`, {tuple(rewards.shape)}, "
-                    f"but got {tuple(context.correct.shape)}."
-                )
-            return to_float64(context.correct)
-        correct = to_float64(rewards)
-        other = (correct != 0) & (correct != 1)
-        if other.any():
-            raise ValueError(
-                f"{type(self).__name__} counts correct completions. Without a context `rewards` must be 0 or 1, but "
-                f"one is {float(correct[other][0]):g}. Pass a GroupContext with `correct`; to train on the best graded "
-                "reward of k instead, write an AdvantageStrategy of your own (the name MaxAtK is reserved for it, but "
-                "it does not exist yet)."
-            )
-        return correct
+        return read_correct(self, rewards, context)
