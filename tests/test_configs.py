@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
 LAID_OVER = {  # configurations that hold only a change to another one
     "math_k_then_1.yaml": "math_fsdp.yaml",
+    "maze_released.yaml": "maze_qwen7b_fsdp.yaml",
     "maze_test_cpu.yaml": "maze_cpu.yaml",
     "32b_32gpus.yaml": "math_fsdp.yaml",
     "70b_128gpus.yaml": "math_fsdp.yaml",
@@ -101,6 +102,27 @@ def test_k_then_1_is_a_schedule(maze_policy, problems, tmp_path):
     schedule = parts.model.advantage
     assert isinstance(schedule, Schedule)
     assert [type(s) for s in schedule.strategies] == [PassKAnalytic, GRPO]
+
+
+def test_the_released_mazes_replace_the_generated_ones(maze_policy, tmp_path):
+    """From files with the released set's columns and splits, in place of the hub's."""
+    maze = "*****\n*E..*\n*.*.*\n*S*.*\n*****"
+    chat = [{"role": "user", "content": f"From S to E:\n{maze}"}]
+    row = {"data_source": "maze", "prompt": chat, "ability": "maze", "extra_info": {"index": 0}}
+    for split, rows in {"train": 3, "test": 2}.items():
+        lines = [json.dumps({**row, "reward_model": {"style": "rule", "ground_truth": maze}})] * rows
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
+    config = yaml.safe_load((CONFIGS / "maze_released.yaml").read_text())
+    tasks = [config["data"]["train"], config["data"]["val"]["maze"]]
+    for task in tasks:
+        task["init_args"]["path"] = str(tmp_path)
+    (tmp_path / "released.yaml").write_text(yaml.safe_dump(config))
+    configs = [CONFIGS / "maze_qwen7b_fsdp.yaml", tmp_path / "released.yaml"]
+    args = [part for path in configs for part in ("--config", str(path))]
+    parts = instantiate(maze_policy, *args, "--trainer.strategy", "auto")
+    tasks = parts.datamodule.tasks
+    assert {name: len(task) for name, task in tasks.items()} == {"train": 3, "maze": 2}
+    assert tasks["train"].score(tasks["train"][0], "\\boxed{UU}").correct
 
 
 def test_overriding_the_class_keeps_values_of_the_same_name(maze_policy):

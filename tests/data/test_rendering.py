@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tokenizers.processors import TemplateProcessing
 
+from lit_passk.data import rendering
 from lit_passk.data.rendering import PromptRenderer
 from lit_passk.modules.sft import build_tokenizer
 from lit_passk.types import Problem
@@ -48,6 +49,43 @@ def test_without_system_turns_the_text_goes_before_the_users(template):
     renderer = PromptRenderer(tokenizer(template), system_prompt="be brief")
     assert renderer.render("2+2") == "u[be brief\n\n2+2]a["
     assert renderer.render([{"role": "system", "content": "think"}, *CHAT]) == "u[think\n\n1+1]a[2]u[2+2]a["
+
+
+def test_a_system_turn_further_on_is_not_lost():
+    renderer = PromptRenderer(tokenizer(DROPS))
+    system = {"role": "system", "content": "be brief"}
+    assert renderer.render([*CHAT[:2], system, CHAT[2]]) == "u[1+1]a[2]u[be brief\n\n2+2]a["
+    assert renderer.render([system, *CHAT[1:]]) == "u[be brief]a[2]u[2+2]a["
+    assert renderer.render([system, {**system, "content": "add"}]) == "u[be brief\n\nadd]a["
+
+
+def test_that_there_is_no_system_turn_is_said_once(monkeypatch):
+    said = []
+    monkeypatch.setattr(rendering, "rank_zero_info", said.append)
+    rendering._say_no_system_turn.cache_clear()
+    without = tokenizer(DROPS)
+    renderers = [PromptRenderer(without), PromptRenderer(without, system_prompt="be brief")]
+    assert [renderer.render("2+2") for renderer in renderers] == ["u[2+2]a[", "u[be brief\n\n2+2]a["]
+    for renderer in renderers:
+        renderer.render([{"role": "system", "content": "think"}, *CHAT])
+    PromptRenderer(tokenizer(), system_prompt="be brief").render("2+2")
+    assert said == ["The chat template of 'the policy' has no system turn: its text goes before the user's."]
+
+
+# The parts of Qwen3's template that matter here: a begun turn without thinking holds an empty thought.
+QWEN3 = (
+    "{%- for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
+    "{%- if enable_thinking is defined and enable_thinking is false %}{{ '<think>\n\n</think>\n\n' }}{%- endif %}"
+    "{%- endif %}"
+)
+
+
+@pytest.mark.parametrize("kwargs", [{"enable_thinking": False}, {"enable_thinking": True}, {}])
+def test_thinking_is_switched_off(kwargs):
+    text = PromptRenderer(tokenizer(QWEN3), system_prompt="be brief", template_kwargs=kwargs).render("2+2")
+    asked = "<|im_start|>system\nbe brief<|im_end|>\n<|im_start|>user\n2+2<|im_end|>\n<|im_start|>assistant\n"
+    assert text == asked + ("" if kwargs.get("enable_thinking", True) else "<think>\n\n</think>\n\n")
 
 
 def processed(pattern):

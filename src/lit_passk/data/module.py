@@ -187,7 +187,7 @@ class PromptDataModule(L.LightningDataModule):
 
 
 class DemonstrationDataModule(L.LightningDataModule):
-    """Pairs of prompt and demonstration of one task, as text, for ``lit-passk sft``.
+    """Pairs of prompt (a text or a chat) and demonstration of one task, for ``lit-passk sft``.
 
     Args:
         train: A task with demonstrations.
@@ -208,6 +208,6 @@ class DemonstrationDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches of pairs."""
-        pairs = [(self.train[i].text, self.train.demonstration(i)) for i in range(len(self.train))]
+        pairs = [(self.train[i].prompt, self.train.demonstration(i)) for i in range(len(self.train))]
         generator = torch.Generator().manual_seed(self.seed)
         return DataLoader(pairs, self.batch_size, shuffle=True, generator=generator, collate_fn=list, drop_last=True)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
@@ -49,8 +50,6 @@ class PromptRenderer:
                 "to true."
             )
         self.system_turns = self.chat_template and self._knows_system_turns()
-        if self.system_prompt is not None and not self.system_turns:
-            rank_zero_info(f"The chat template of {name!r} has no system turn: its text goes before the user's.")
         self._num_appended = self._count_appended()
 
     def render(self, prompt: Prompt) -> str:
@@ -72,8 +71,9 @@ class PromptRenderer:
             raise Refusal(f"A chat needs turns with a `role` and a `content` of text, but got {_shorten(prompt)}.")
         if not self.chat_template:
             raise Refusal(
-                "A prompt is a chat, but `data.chat_template` is off or the tokenizer has none: render chats to text "
-                f"first, or use a tokenizer with a chat template. The chat: {_shorten(prompt)}"
+                "A prompt is a chat, but `data.chat_template` is off or the tokenizer has none: use a tokenizer with a "
+                "chat template (`lit-passk sft` makes one with `model.chat_template`), or render chats to text first. "
+                f"The chat: {_shorten(prompt)}"
             )
         return self._apply(turns)
 
@@ -86,9 +86,9 @@ class PromptRenderer:
     def _apply(self, turns: list[dict[str, str]]) -> str:
         if self.system_prompt is not None and turns[0]["role"] != "system":
             turns = [{"role": "system", "content": self.system_prompt}, *turns]
-        if not self.system_turns and turns[0]["role"] == "system" and len(turns) > 1:
-            first, second, *rest = turns
-            turns = [{**second, "content": f"{first['content']}\n\n{second['content']}"}, *rest]
+        if not self.system_turns and any(turn["role"] == "system" for turn in turns):
+            _say_no_system_turn(getattr(self.tokenizer, "name_or_path", "") or "the policy")
+            turns = _without_system_turns(turns)
         goes_on = turns[-1]["role"] == "assistant"
         try:
             return str(
@@ -119,6 +119,29 @@ class PromptRenderer:
         whole, plain = (self.tokenizer(PROBE, add_special_tokens=special)["input_ids"] for special in (True, False))
         added = len(whole) - len(plain)
         return next((n for n in range(added + 1) if whole[added - n : len(whole) - n] == plain), 0)
+
+
+def _without_system_turns(turns: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The same with the text of each system turn before that of the user's turn that follows it."""
+    done: list[dict[str, str]] = []
+    waiting: list[str] = []
+    for turn in turns:
+        if turn["role"] == "system":
+            waiting.append(turn["content"])
+            continue
+        if waiting and turn["role"] == "user":
+            turn = {**turn, "content": "\n\n".join([*waiting, turn["content"]])}
+        elif waiting:
+            done.append({"role": "user", "content": "\n\n".join(waiting)})
+        waiting = []
+        done.append(turn)
+    return [*done, {"role": "user", "content": "\n\n".join(waiting)}] if waiting else done
+
+
+@cache
+def _say_no_system_turn(name: str) -> None:
+    """Once for a tokenizer, however many tasks it renders."""
+    rank_zero_info(f"The chat template of {name!r} has no system turn: its text goes before the user's.")
 
 
 def _is_text(content: object) -> bool:

@@ -16,15 +16,17 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from lit_passk.checkpointing.files import check_replaceable, put_in_place
+from lit_passk.data.rendering import PromptRenderer
 from lit_passk.errors import Refusal
 from lit_passk.modules.guards import guard
 from lit_passk.modules.schedules import WarmupLR
+from lit_passk.types import Prompt
 
-Demonstrations = Sequence[tuple[str, str]]
+Demonstrations = Sequence[tuple[Prompt, str]]
 
 
 class SFTModule(L.LightningModule):
-    """Trains a stock Hugging Face architecture from scratch on (prompt, completion) pairs of text.
+    """Trains a stock Hugging Face architecture from scratch on (prompt, completion) pairs.
 
     Args:
         architecture: ``model_type`` and the fields of its configuration; the vocabulary's size and special tokens are
@@ -32,6 +34,8 @@ class SFTModule(L.LightningModule):
         vocabulary: The tokens: characters, and words that stay whole, such as ``<answer>``.
         optimizer: Optimizer class and its settings.
         lr_scheduler: Learning-rate schedule, stepped once an optimizer step.
+        chat_template: Jinja template that renders prompts, chats and texts, here and later in training; it becomes the
+            tokenizer's. None leaves texts as they are, and then there may be no chats.
     """
 
     def __init__(
@@ -40,12 +44,15 @@ class SFTModule(L.LightningModule):
         vocabulary: list[str],
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=3e-3, weight_decay=0.01, fused=True),
         lr_scheduler: LRSchedulerCallable = lambda o: WarmupLR(o, warmup_steps=50),
+        chat_template: str | None = None,
     ) -> None:
         super().__init__()
         self.architecture = architecture
         self.make_optimizer = optimizer
         self.make_lr_scheduler = lr_scheduler
         self.tokenizer = build_tokenizer(vocabulary)
+        self.tokenizer.chat_template = chat_template
+        self.renderer = PromptRenderer(self.tokenizer)
 
     def setup(self, stage: str) -> None:
         """Let no error be lost in Lightning's loops."""
@@ -83,9 +90,10 @@ class SFTModule(L.LightningModule):
         """Right-padded token ids and labels, both ``(B, T)`` int64; labels are -100 off the completion.
 
         Raises:
-            ValueError: If a completion holds what the vocabulary lacks: the policy would learn to write ``<unk>``.
+            ValueError: If a completion holds what the vocabulary lacks: the policy would learn to write ``<unk>``; or
+                if a prompt is a chat and there is no chat template.
         """
-        prompts = self.tokenizer([prompt for prompt, _ in batch])["input_ids"]
+        prompts = self.renderer.tokenize([self.renderer.render(prompt) for prompt, _ in batch])
         completions = self.tokenizer([completion for _, completion in batch])["input_ids"]
         eos = [self.tokenizer.eos_token_id]
         longest = max(len(p) + len(c) + 1 for p, c in zip(prompts, completions, strict=True))
