@@ -100,9 +100,10 @@ class RolloutCallback(L.Callback):
         self._start(trainer, pl_module)
         step = self._step(trainer, pl_module, batch)
         rollouts = self.source.rollouts(step, self._sampler)
+        learned = step.loader.observe(step.number, rollouts)  # before `finish`, where a source may ask for more prompts
         probe = self.source.probe(step, rollouts, self._sampler) if self.parity.is_due(step.number) else None
         self.source.finish(step, self._sampler)
-        metrics = dict(rollouts.metrics)
+        metrics = {**rollouts.metrics, **learned}
         if probe is not None:
             metrics |= self.parity.check(probe, pl_module.completion_logprobs(probe), self._coarser_dtype(pl_module))
         pl_module.log_dict(metrics | {"time/rollout": time.perf_counter() - begin})
@@ -190,7 +191,7 @@ class RolloutCallback(L.Callback):
             check_training_sampling(self.sampling)
             pl_module.advantage.check_group_size(self.group_size)
             check_learns(pl_module.advantage, self.group_size)
-            self.source.check(self._settings(pl_module))
+            self._check(data, pl_module)
         if stage in ("validate", "test") or (stage == "fit" and data.val):
             pl_module.validation.check_samples(self.val_sampling.n or 0, training=stage == "fit")
         if isinstance(data, PromptDataModule):
@@ -198,11 +199,11 @@ class RolloutCallback(L.Callback):
             check_lengths_fit(data, pl_module.policy_path, train, self.val_sampling)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
-        """Check the source again, now that the length of the run is known."""
-        self.source.check(self._settings(pl_module))
+        """Check the source and the prompts' sampler again, now that the length of the run is known."""
+        self._check(_data(trainer), pl_module)
 
-    def _settings(self, pl_module: PassKRLModule) -> RunSettings:
-        return RunSettings(
+    def _check(self, data: Any, pl_module: PassKRLModule) -> None:
+        settings = RunSettings(
             samples_beside_training=self.engine.samples_beside_training,
             engine=type(self.engine).__name__,
             group_size=self.group_size,
@@ -211,6 +212,9 @@ class RolloutCallback(L.Callback):
             first_step=pl_module.rl_step,
             max_steps=pl_module.max_rl_steps,
         )
+        self.source.check(settings)
+        if isinstance(data, PromptDataModule) and data.sampler is not None:
+            data.sampler.prepare(settings)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Open the results file, unless this is a validation in the course of training."""

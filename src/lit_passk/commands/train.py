@@ -18,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 # Imported so that their short names work in YAML files; none of them imports vLLM.
 import lit_passk.advantages
+import lit_passk.data.samplers
 import lit_passk.engines.transformers_engine
 import lit_passk.engines.vllm_engine
 import lit_passk.engines.vllm_server_engine
@@ -30,6 +31,7 @@ import lit_passk.tasks.code
 import lit_passk.tasks.math
 import lit_passk.tasks.maze
 import lit_passk.tasks.maze_rows
+import lit_passk.tasks.mixture
 import lit_passk.tasks.reasoning_gym  # noqa: F401
 from lit_passk.callbacks import (
     CompletionsTable,

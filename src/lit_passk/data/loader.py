@@ -1,28 +1,33 @@
-"""Which prompts a step has: the order of the epochs, each rank's share, and further prompts out of order."""
+"""The batches of a task: which prompts a step has, each rank's share of them, and further prompts out of order."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
+from lit_passk.data.drawing import Drawing
+from lit_passk.data.observed import observed
+from lit_passk.data.samplers.base import PromptSampler
+from lit_passk.data.samplers.uniform import Uniform
 from lit_passk.tasks.base import Task
-from lit_passk.types import PromptBatch
+from lit_passk.types import PromptBatch, RolloutBatch
 
 
 class PromptLoader:
-    """Iterates over the batches of one task; its order depends on the seed and the epoch alone.
+    """Iterates over the batches of one task; what they hold depends on the seed, the step and the sampler alone.
 
-    Every rank walks the same global order and takes its own slice of every batch, so the world size changes neither the
+    Every rank draws the same prompts and takes its own slice of every batch, so the world size changes neither the
     order nor the number of batches. A slice may be empty.
 
     Args:
         task: Where the problems are.
         name: ``train`` or the validation name, stamped on every batch.
-        prompts: ``(index in the task, token ids)`` of every prompt that is used.
+        prompts: ``(index in the task, token ids)`` of every prompt that is used, by index.
         prompts_per_step: Prompts of one batch over all ranks.
         rank: This data-parallel rank.
         world_size: Number of data-parallel ranks.
         seed: Orders the prompts of an epoch; None keeps their order.
+        sampler: Draws the prompts of each step; None is ``Uniform()``.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class PromptLoader:
         rank: int = 0,
         world_size: int = 1,
         seed: int | None = None,
+        sampler: PromptSampler | None = None,
     ) -> None:
         self.task = task
         self.name = name
@@ -44,8 +50,10 @@ class PromptLoader:
         self.seed = seed
         self.epoch = 0
         self.position = 0
+        indices = [index for index, _ in prompts]
+        self._drawing = Drawing(task, indices, prompts_per_step, seed, sampler if sampler is not None else Uniform())
         self._resumed = False
-        self._order: tuple[int, list[int]] | None = None  # of one epoch
+        self._ahead: tuple[tuple[int, int], list[int]] | None = None  # the next batch, once it was asked for
 
     def __len__(self) -> int:
         return -(-len(self.prompts) // self.prompts_per_step)
@@ -57,24 +65,27 @@ class PromptLoader:
         self._resumed = False
         self.epoch, self.position = self._next()
         while self.position < len(self):
-            batch = self.peek()
-            self.position += 1  # before the yield: a checkpoint written while this batch trains resumes with the next
-            yield batch
+            rows = self._next_rows()
+            # Before the yield: a checkpoint written while this batch trains resumes with the next.
+            self._drawing.advance(rows)
+            self._ahead = None
+            self.position += 1
+            yield self.shard(rows)
 
     def peek(self) -> PromptBatch:
         """The batch that comes next, in the next epoch perhaps; the iteration stays as it is."""
-        epoch, position = self._next()
-        if self._order is None or self._order[0] != epoch:
-            order = list(range(len(self.prompts)))
-            if self.seed is not None:
-                random.Random(f"order-{self.seed}-{epoch}").shuffle(order)
-            self._order = epoch, order
-        begin = position * self.prompts_per_step
-        return self.shard(self._order[1][begin : begin + self.prompts_per_step])
+        return self.shard(self._next_rows())
 
     def _next(self) -> tuple[int, int]:
         """Epoch and position of the next batch."""
         return (self.epoch, self.position) if self.position < len(self) else (self.epoch + 1, 0)
+
+    def _next_rows(self) -> list[int]:
+        """The prompts of the next batch: drawn once, whatever becomes known of them before it is trained."""
+        at = self._next()
+        if self._ahead is None or self._ahead[0] != at:
+            self._ahead = at, self._drawing.draw(*at)
+        return self._ahead[1]
 
     def shard(self, chosen: Sequence[int]) -> PromptBatch:
         """This rank's share of a batch; ``chosen`` are rows of ``prompts``, the same on every rank."""
@@ -89,7 +100,7 @@ class PromptLoader:
         )
 
     def draw_extra(self, step: int, used: Collection[int]) -> Iterator[int]:
-        """Draw further prompts for a step, in an order of the seed and the step alone; the iteration stays as it is.
+        """Draw further prompts for a step, by the seed, the step and the sampler; the iteration stays as it is.
 
         Args:
             step: RL step.
@@ -98,20 +109,38 @@ class PromptLoader:
         Yields:
             Rows of ``prompts``, as ``shard`` takes them; each once, and none of ``used``.
         """
-        draw = random.Random(f"others-{self.seed}-{step}")
-        seen = set(used)
-        left = len(self.prompts) - len(seen)
-        while left > 0:
-            row = draw.randrange(len(self.prompts))
-            if (index := self.prompts[row][0]) not in seen:
-                seen.add(index)
-                left -= 1
-                yield row
+        return self._drawing.extra(step, used)
 
-    def state_dict(self) -> dict[str, int]:
+    def observe(self, step: int, rollouts: RolloutBatch) -> dict[str, float]:
+        """Count what a step's rollouts say of its prompts, if the sampler wants to know; every rank must call this.
+
+        Args:
+            step: The RL step.
+            rollouts: This rank's; groups that are not trained on count too.
+
+        Returns:
+            What to log: under ``sampler/``, ``pass_rate`` and ``pass_rate_std`` (mean estimate and mean uncertainty over
+            all prompts), ``effective_prompts`` (one over the sum of the squared chances to be drawn next: as many
+            prompts, all alike, would come again as often), and what the sampler adds.
+        """
+        if self._drawing.rates is None:
+            return {}
+        self._drawing.rates.observe(step, *observed(rollouts))
+        return {f"sampler/{name}": value for name, value in self._drawing.metrics(step).items()}
+
+    def state_dict(self) -> dict[str, Any]:
         """Where the iteration stands: Lightning saves it with every checkpoint."""
-        return {"epoch": self.epoch, "position": self.position}
+        state = {"epoch": self.epoch, "position": self.position, **self._drawing.state()}
+        if self._ahead is not None and self._drawing.rates is not None:
+            state["ahead"] = self._ahead[1]  # drawn with what was known then
+        return state
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a saved state."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            ValueError: If it is of other tasks.
+        """
         self.epoch, self.position, self._resumed = state["epoch"], state["position"], True
+        self._drawing.restore(state)
+        self._ahead = (self._next(), list(state["ahead"])) if "ahead" in state else None

@@ -12,12 +12,16 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import device
 from torch.utils.data import DataLoader
 
+from lit_passk.data.breakdown import Breakdown, breakdown_of
 from lit_passk.data.contamination import find_overlaps, warn_about_overlaps
 from lit_passk.data.loader import PromptLoader
+from lit_passk.data.parts import parts_of
 from lit_passk.data.rendering import PromptRenderer
+from lit_passk.data.samplers.base import PromptSampler
 from lit_passk.errors import Refusal
 from lit_passk.policy.source import no_policy, resolve_policy
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.mixture import Mixture
 from lit_passk.tasks.records import check_problem
 from lit_passk.types import PromptBatch
 
@@ -44,7 +48,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 
 
 class PromptDataModule(L.LightningDataModule):
-    """One task to train on and any number of named tasks to validate on.
+    """One task to train on (or a ``Mixture`` of several) and any number of named tasks to validate on.
 
     ``validate``, ``test`` and ``predict`` all use the ``val`` tasks. Prompts too long are dropped and counted.
 
@@ -60,8 +64,12 @@ class PromptDataModule(L.LightningDataModule):
             A template that knows no system turn gets the text before the user's.
         chat_template_kwargs: Variables of the chat template, such as ``{enable_thinking: false}``.
         max_prompt_tokens: Longer prompts are dropped.
+        sampler: Which prompts a training step has; None is ``Uniform()``, every prompt once an epoch.
         seed: Orders the training prompts.
     """
+
+    breakdown: Breakdown | None = None
+    """For what groups of training problems metrics are logged apart; known once the prompts were rendered."""
 
     def __init__(
         self,
@@ -74,6 +82,7 @@ class PromptDataModule(L.LightningDataModule):
         system_prompt: str | None = None,
         chat_template_kwargs: dict[str, Any] | None = None,
         max_prompt_tokens: int = 2048,
+        sampler: PromptSampler | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -90,6 +99,7 @@ class PromptDataModule(L.LightningDataModule):
         self.prompts_per_step = prompts_per_step
         self.val_prompts_per_step = val_prompts_per_step
         self.max_prompt_tokens = max_prompt_tokens
+        self.sampler = sampler
         self.seed = seed
         self.tokenizer = load_tokenizer(tokenizer)
         self.renderer = PromptRenderer(self.tokenizer, chat_template, system_prompt, chat_template_kwargs)
@@ -102,10 +112,11 @@ class PromptDataModule(L.LightningDataModule):
         return ({"train": self.train} if self.train is not None else {}) | self.val
 
     def setup(self, stage: str) -> None:
-        """Refuse to train on nothing, and warn of validation problems that the training task holds too."""
+        """Refuse to train on nothing or on a mixture that cannot be kept up, and warn of validation problems that the training task holds too."""
         if stage != "fit":
             return
         task = self._train_task()  # before a policy is loaded that nothing would train
+        parts_of(task, [index for index, _ in self._prompts(task, "train")], self.prompts_per_step)
         if self.trainer is None or self.trainer.is_global_zero:
             train = [task[i].text for i in range(len(task))]
             for name, val in self.val.items():
@@ -153,12 +164,22 @@ class PromptDataModule(L.LightningDataModule):
 
     def _loader(self, task: Task, name: str, prompts_per_step: int, seed: int | None) -> PromptLoader:
         rank, world_size = self._data_parallel()
-        return PromptLoader(task, name, self._prompts(task, name), prompts_per_step, rank, world_size, seed)
+        sampler = self.sampler if name == "train" else None
+        return PromptLoader(task, name, self._prompts(task, name), prompts_per_step, rank, world_size, seed, sampler)
 
     def _prompts(self, task: Task, name: str) -> list[tuple[int, list[int]]]:
         if name not in self._rendered:
             self._rendered[name] = self._tokenize(task, name)
         return self._rendered[name]
+
+    def _renderers(self, task: Task) -> list[tuple[PromptRenderer, slice]]:
+        """Who renders which problems of a task: the tasks of a mixture may have settings of their own."""
+        if not isinstance(task, Mixture):
+            return [(self.renderer, slice(None))]
+        return [
+            (self.renderer.with_settings(part.system_prompt, part.chat_template_kwargs), slice(span.start, span.stop))
+            for part, span in zip(task.tasks.values(), task.spans.values(), strict=True)
+        ]
 
     def _data_parallel(self) -> tuple[int, int]:
         if self.trainer is None:
@@ -170,10 +191,11 @@ class PromptDataModule(L.LightningDataModule):
         problems = [task[i] for i in range(len(task))]
         for i, problem in enumerate(problems):
             check_problem(problem, f"{type(task).__name__} {name!r}, problem {i},")
-        texts = [self.renderer.render(problem.prompt) for problem in problems]
-        if not texts:
+        if not problems:
             raise Refusal(f"Task {name!r} has no problems.")
-        ids = self.renderer.tokenize(texts)
+        if name == "train":
+            self.breakdown = breakdown_of(task, problems)
+        ids = [row for part, span in self._renderers(task) for row in part.prompt_ids(p.prompt for p in problems[span])]
         kept = [(i, row) for i, row in enumerate(ids) if 0 < len(row) <= self.max_prompt_tokens]
         if dropped := len(ids) - len(kept):
             rank_zero_warn(

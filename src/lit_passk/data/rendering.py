@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,19 @@ class PromptRenderer:
                 f"The chat: {_shorten(prompt)}"
             )
         return self._apply(turns)
+
+    def with_settings(self, system_prompt: str | None, template_kwargs: Mapping[str, Any] | None) -> PromptRenderer:
+        """The same with another system prompt, and more variables of the template; None leaves either as it is."""
+        if system_prompt is None and not template_kwargs:
+            return self
+        if system_prompt is None:
+            system_prompt = self.system_prompt
+        template_kwargs = self.template_kwargs | dict(template_kwargs or {})
+        return PromptRenderer(self.tokenizer, self.chat_template, system_prompt, template_kwargs)
+
+    def prompt_ids(self, prompts: Iterable[Prompt]) -> list[list[int]]:
+        """Render prompts and tokenize them."""
+        return self.tokenize([self.render(prompt) for prompt in prompts])
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of rendered prompts; an end token that the tokenizer appends is left out, as prompts go on."""

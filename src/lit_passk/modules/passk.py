@@ -240,7 +240,8 @@ class PassKRLModule(L.LightningModule):
             update = self._update(training, micro_batches, old_logprobs, mismatch, selected)
             sums = {name: sums.get(name, 0) + value for name, value in update.items()}
         self.rl_step += 1
-        self._log_step(step_metrics(rollouts, advantages, sums))
+        breakdown = getattr(self.trainer.datamodule, "breakdown", None)  # type: ignore[attr-defined]
+        self._log_step(step_metrics(rollouts, advantages, sums, breakdown))
 
     def _micro_batches(self, training: TrainingBatch, number: int) -> list[PackedBatch]:
         """This rank's micro-batches of one mini-batch: as many on every rank, the n-th costs about the same on all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lit_passk.data.breakdown import Breakdown
 from lit_passk.distributed import all_sum
 from lit_passk.losses.correction import correction_metrics
 from lit_passk.rollout.collate import collate_rollouts
@@ -12,15 +13,21 @@ from lit_passk.types import RolloutBatch
 
 CORRECTION_SUMS = ("corrected", "correction_weight", "correction_weight_squared", "correction_clipped")
 """Names of the four sums that ``RolloutCorrection`` returns."""
+COLUMNS = ("completions", "tokens", "sampled_tokens", "entropy", "reward", "pass@1", "truncated")
+COLUMNS += ("prompts", "unscored", "solved", "trained_prompts", "with_advantage")
+"""What is summed up for every prompt: first numbers of its completions, then of the prompt."""
 
 
-def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Tensor]) -> dict[str, float]:
+def step_metrics(
+    rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Tensor], breakdown: Breakdown | None = None
+) -> dict[str, float]:
     """Describe a step; every rank must call this.
 
     Args:
         rollouts: This rank's completions.
         advantages: Shape ``(N,)``.
         sums: Metric sums of this rank's updates, with ``num_updates`` and ``grad_norm`` (the same on every rank).
+        breakdown: Groups of problems to describe apart as well.
 
     Returns:
         - ``reward``, ``pass@1``, ``truncated``: means over completions; ``unscored``: how many could not be scored.
@@ -29,52 +36,89 @@ def step_metrics(rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Ten
         - ``tokens``: mean completion length; ``entropy``: mean of ``-rollout_logprobs``, nats per token, an
           unbiased estimate of the entropy over all completions, those without an advantage included.
         - ``grad_norm`` and the loss's own metrics: means over the step's updates.
+        - ``<name>/reward``, ``pass@1``, ``solved``, ``with_advantage``, ``truncated`` and ``tokens`` for each name of the
+          breakdown that the step has completions of.
 
         Groups that were sampled but are not trained on count in all of these but ``with_advantage`` and those of the
         loss: the trained groups are a biased sample of the policy's completions.
     """
-    mine = _counts(rollouts)
+    table, indices = _table(rollouts, advantages), rollouts.indices  # (P, columns), (P,)
     if rollouts.not_trained:
-        not_trained = _counts(collate_rollouts(rollouts.not_trained))
-        mine = {name: value + not_trained[name] for name, value in mine.items()}
-    mine["trained_prompts"] = float(len(rollouts.prompt_ids))
-    mine["with_advantage"] = float(len(rollouts.prompt_index[advantages != 0].unique()))
+        not_trained = collate_rollouts(rollouts.not_trained)
+        table = torch.cat([table, _table(not_trained, None)])
+        indices = torch.cat([indices, not_trained.indices])
+    names = breakdown.names if breakdown is not None else ()
+    groups = torch.zeros((1 + len(names), table.shape[1]), dtype=torch.float64)  # everything, then one row a name
+    groups[0] = table.sum(dim=0)
+    for row, index in zip(table, indices.tolist(), strict=True):
+        for number in breakdown.of_problem[index] if breakdown is not None else ():
+            groups[1 + number] += row
     updates = max(float(sums["num_updates"]), 1.0)
     corrections = {name: float(sums[name]) for name in CORRECTION_SUMS if name in sums}
     apart = {*CORRECTION_SUMS, "num_updates", "grad_norm"}
     losses = {f"loss/{name}": float(value) / updates for name, value in sums.items() if name not in apart}
-    mine |= corrections | losses
-    values = all_sum(torch.tensor(list(mine.values()), dtype=torch.float64), "metrics")  # (numbers,)
-    total = dict(zip(mine, values.tolist(), strict=True))
-    completions, prompts = max(total.pop("completions"), 1.0), max(total.pop("prompts"), 1.0)
+    mine = torch.tensor([*corrections.values(), *losses.values()], dtype=torch.float64)  # (numbers,)
+    total = all_sum(torch.cat([groups.flatten(), mine]), "metrics")
+    whole, *of_names = (dict(zip(COLUMNS, row, strict=True)) for row in total[: groups.numel()].view_as(groups).tolist())
+    others = total[groups.numel() :].tolist()
+    stats = torch.tensor(others[: len(corrections)] or [0.0] * 4, dtype=torch.float64)
     return {
-        "reward": total["reward"] / completions,
-        "pass@1": total["pass@1"] / completions,
-        "solved": total["solved"] / prompts,
-        "with_advantage": total["with_advantage"] / max(total["trained_prompts"], 1.0),
-        "truncated": total["truncated"] / completions,
-        "unscored": total["unscored"],
-        "tokens": total["tokens"] / completions,
-        "entropy": total["entropy"] / max(total["sampled_tokens"], 1.0),
+        **_means(whole),
+        "unscored": whole["unscored"],
+        "entropy": whole["entropy"] / max(whole["sampled_tokens"], 1.0),
         "grad_norm": float(sums["grad_norm"]) / updates,
-        **{name: total[name] for name in losses},
-        **correction_metrics(torch.tensor([total[name] for name in corrections] or [0.0] * 4, dtype=torch.float64)),
+        **dict(zip(losses, others[len(corrections) :], strict=True)),
+        **correction_metrics(stats),
+        **{
+            f"{name}/{metric}": value
+            for name, of_name in zip(names, of_names, strict=True)
+            if of_name["completions"]
+            for metric, value in _means(of_name).items()
+        },
     }
 
 
-def _counts(batch: RolloutBatch) -> dict[str, float]:
-    """Sums over this rank's completions."""
-    trained = torch.cat([torch.zeros(0, dtype=torch.bool), *batch.trained])  # (tokens of the rank,)
-    logprobs = torch.cat([torch.zeros(0, dtype=torch.float32), *batch.rollout_logprobs])  # (tokens of the rank,)
+def _means(sums: dict[str, float]) -> dict[str, float]:
+    """What is told of all completions, and of those of each name."""
+    completions, prompts = max(sums["completions"], 1.0), max(sums["prompts"], 1.0)
     return {
-        "completions": float(len(batch.completion_ids)),
-        "prompts": float(len(batch.prompt_ids)),
-        "tokens": float(len(trained)),
-        "sampled_tokens": float(trained.sum()),
-        "reward": float(batch.rewards.double().sum()),
-        "pass@1": float(batch.correct.sum()),
-        "truncated": float(batch.truncated.sum()),
-        "unscored": float(sum(len(g.completions) for g in batch.groups) - len(batch.completion_ids)),
-        "solved": float(len(batch.prompt_index[batch.correct].unique())),
-        "entropy": -float(logprobs[trained].sum(dtype=torch.float64)),
+        "reward": sums["reward"] / completions,
+        "pass@1": sums["pass@1"] / completions,
+        "solved": sums["solved"] / prompts,
+        "with_advantage": sums["with_advantage"] / max(sums["trained_prompts"], 1.0),
+        "truncated": sums["truncated"] / completions,
+        "tokens": sums["tokens"] / completions,
     }
+
+
+def _table(batch: RolloutBatch, advantages: Tensor | None) -> Tensor:
+    """``COLUMNS`` of every prompt of this rank, shape ``(P, columns)``, float64; no advantages: it is not trained on."""
+    lengths = [len(c) for c in batch.completion_ids]
+    owner = torch.repeat_interleave(torch.tensor(lengths, dtype=torch.int64))  # (T,)
+    trained = torch.cat([torch.zeros(0, dtype=torch.bool), *batch.trained]).double()  # (T,)
+    logprobs = torch.cat([torch.zeros(0, dtype=torch.float32), *batch.rollout_logprobs]).double()  # (T,)
+    of_tokens = torch.zeros((len(lengths), 2), dtype=torch.float64)  # sampled tokens and surprise of each completion
+    of_tokens.index_add_(0, owner, torch.stack([trained, -logprobs.where(trained > 0, 0.0)], dim=1))
+    per_completion = torch.stack(
+        [
+            torch.ones(len(lengths), dtype=torch.float64),
+            torch.tensor(lengths, dtype=torch.float64),
+            *of_tokens.unbind(1),
+            batch.rewards.double(),
+            batch.correct.double(),
+            batch.truncated.double(),
+            torch.zeros(len(lengths), dtype=torch.float64) if advantages is None else (advantages != 0).double(),
+        ],
+        dim=1,
+    )  # (N, 8)
+    num_prompts = len(batch.prompt_ids)
+    sums = torch.zeros((num_prompts, 8), dtype=torch.float64).index_add_(0, batch.prompt_index, per_completion)
+    sampled = torch.tensor([len(group.completions) for group in batch.groups], dtype=torch.float64)  # (P,)
+    per_prompt = [
+        torch.ones(num_prompts, dtype=torch.float64),
+        sampled - sums[:, 0],
+        (sums[:, 5] > 0).double(),
+        torch.full((num_prompts,), float(advantages is not None), dtype=torch.float64),
+        (sums[:, 7] > 0).double(),
+    ]
+    return torch.cat([sums[:, :7], torch.stack(per_prompt, dim=1)], dim=1)  # (P, 12)

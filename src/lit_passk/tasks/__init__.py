@@ -9,6 +9,7 @@ Start with ``base.py``. Names are loaded on first use, because scoring workers i
   data sets, ``columns.py``, ``chats.py`` and ``rows.py`` what their rows hold.
 - ``CodeTask`` (``code/``): programs, run against tests in a sandbox.
 - ``ReasoningGymTask`` (``reasoning_gym.py``): the puzzles of the reasoning-gym package.
+- ``Mixture`` (``mixture.py``): several of them to train on together.
 """
 
 import importlib
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lit_passk.tasks.math import MathTask
     from lit_passk.tasks.maze import MazeTask
     from lit_passk.tasks.maze_rows import MazeRowsTask
+    from lit_passk.tasks.mixture import Mixture, MixtureTask
     from lit_passk.tasks.reasoning_gym import ReasoningGymTask
 
 _MODULES = {
@@ -29,11 +31,23 @@ _MODULES = {
     "MathTask": "math",
     "MazeRowsTask": "maze_rows",
     "MazeTask": "maze",
+    "Mixture": "mixture",
+    "MixtureTask": "mixture",
     "ReasoningGymTask": "reasoning_gym",
     "Task": "base",
 }
 
-__all__ = ["ArithmeticTask", "CodeTask", "MathTask", "MazeRowsTask", "MazeTask", "ReasoningGymTask", "Task"]
+__all__ = [
+    "ArithmeticTask",
+    "CodeTask",
+    "MathTask",
+    "MazeRowsTask",
+    "MazeTask",
+    "Mixture",
+    "MixtureTask",
+    "ReasoningGymTask",
+    "Task",
+]
 
 
 def __getattr__(name: str) -> Any:
