@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from helpers.letters import CHAT_TEMPLATE, Letters
 from transformers import LlamaConfig
 
 from lit_passk.data.contamination import ContaminationWarning
 from lit_passk.data.loader import PromptLoader
 from lit_passk.data.module import PromptDataModule, load_tokenizer
 from lit_passk.modules.sft import build_tokenizer
-from lit_passk.tasks.base import Task
 from lit_passk.tasks.maze import MazeTask
-from lit_passk.types import Problem, Score
-
-CHAT_TEMPLATE = (
-    "{% for m in messages %}{{ m['role'][0].upper() }}{{ m['content'] }}\n{% endfor %}"
-    "{% if add_generation_prompt %}R{% endif %}"
-)
-
-
-class Letters(Task):
-    """Prompts of 1, 2, 3, ... letters."""
-
-    def __init__(self, num: int = 11) -> None:
-        self.num = num
-
-    def __len__(self):
-        return self.num
-
-    def __getitem__(self, index):
-        if index >= self.num:
-            raise IndexError(index)
-        return Problem(id=str(index), prompt="U" * (index + 1), answer="")
-
-    def score(self, problem, completion):
-        return Score(reward=0.0, correct=False)
 
 
 def loader(world_size: int = 1, rank: int = 0, seed: int | None = 0, num: int = 11, per_step: int = 4) -> PromptLoader:

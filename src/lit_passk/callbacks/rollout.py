@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_passk.checkpointing.fingerprint import fingerprint
+from lit_passk.data.loader import PromptLoader
 from lit_passk.data.module import PromptDataModule
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
@@ -29,7 +30,6 @@ from lit_passk.rollout.step import Step
 from lit_passk.types import PromptBatch, Sampling
 
 if TYPE_CHECKING:
-    from lit_passk.data.loader import PromptLoader
     from lit_passk.modules import PassKRLModule
 
 
@@ -100,10 +100,11 @@ class RolloutCallback(L.Callback):
         self._start(trainer, pl_module)
         step = self._step(trainer, pl_module, batch)
         rollouts = self.source.rollouts(step, self._sampler)
-        learned = step.loader.observe(step.number, rollouts)  # before `finish`, where a source may ask for more prompts
+        metrics = dict(rollouts.metrics)
+        if isinstance(step.loader, PromptLoader):  # before `finish`, where a source may ask for the next prompts
+            metrics |= step.loader.observe(step.number, rollouts)
         probe = self.source.probe(step, rollouts, self._sampler) if self.parity.is_due(step.number) else None
         self.source.finish(step, self._sampler)
-        metrics = {**rollouts.metrics, **learned}
         if probe is not None:
             metrics |= self.parity.check(probe, pl_module.completion_logprobs(probe), self._coarser_dtype(pl_module))
         pl_module.log_dict(metrics | {"time/rollout": time.perf_counter() - begin})

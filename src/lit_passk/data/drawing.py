@@ -180,5 +180,3 @@ def _slots(sizes: Sequence[int], weights: Sequence[float], count: int, chance: r
 
 def _named(names: Collection[str]) -> str:
     return f"a Mixture of {', '.join(names)}" if any(names) else "one task alone"
-
-

@@ -119,8 +119,8 @@ class PromptLoader:
             rollouts: This rank's; groups that are not trained on count too.
 
         Returns:
-            What to log: under ``sampler/``, ``pass_rate`` and ``pass_rate_std`` (mean estimate and mean uncertainty over
-            all prompts), ``effective_prompts`` (one over the sum of the squared chances to be drawn next: as many
+            What to log under ``sampler/``: ``pass_rate`` and ``pass_rate_std`` (mean estimate and mean uncertainty over
+            all prompts), ``effective_prompts`` (one over the sum of the squared chances to be drawn next: so many
             prompts, all alike, would come again as often), and what the sampler adds.
         """
         if self._drawing.rates is None:

@@ -112,7 +112,7 @@ class PromptDataModule(L.LightningDataModule):
         return ({"train": self.train} if self.train is not None else {}) | self.val
 
     def setup(self, stage: str) -> None:
-        """Refuse to train on nothing or on a mixture that cannot be kept up, and warn of validation problems that the training task holds too."""
+        """Refuse to train on nothing or a mixture that cannot be kept up; warn of validation problems in training."""
         if stage != "fit":
             return
         task = self._train_task()  # before a policy is loaded that nothing would train

@@ -13,8 +13,8 @@ from lit_passk.types import RolloutBatch
 
 CORRECTION_SUMS = ("corrected", "correction_weight", "correction_weight_squared", "correction_clipped")
 """Names of the four sums that ``RolloutCorrection`` returns."""
-COLUMNS = ("completions", "tokens", "sampled_tokens", "entropy", "reward", "pass@1", "truncated")
-COLUMNS += ("prompts", "unscored", "solved", "trained_prompts", "with_advantage")
+_OF_COMPLETIONS = ("completions", "tokens", "sampled_tokens", "entropy", "reward", "pass@1", "truncated")
+COLUMNS = (*_OF_COMPLETIONS, "prompts", "unscored", "solved", "trained_prompts", "with_advantage")
 """What is summed up for every prompt: first numbers of its completions, then of the prompt."""
 
 
@@ -36,8 +36,8 @@ def step_metrics(
         - ``tokens``: mean completion length; ``entropy``: mean of ``-rollout_logprobs``, nats per token, an
           unbiased estimate of the entropy over all completions, those without an advantage included.
         - ``grad_norm`` and the loss's own metrics: means over the step's updates.
-        - ``<name>/reward``, ``pass@1``, ``solved``, ``with_advantage``, ``truncated`` and ``tokens`` for each name of the
-          breakdown that the step has completions of.
+        - ``<name>/reward``, ``pass@1``, ``solved``, ``with_advantage``, ``truncated`` and ``tokens`` for each name of
+          the breakdown that the step has completions of.
 
         Groups that were sampled but are not trained on count in all of these but ``with_advantage`` and those of the
         loss: the trained groups are a biased sample of the policy's completions.
@@ -59,7 +59,9 @@ def step_metrics(
     losses = {f"loss/{name}": float(value) / updates for name, value in sums.items() if name not in apart}
     mine = torch.tensor([*corrections.values(), *losses.values()], dtype=torch.float64)  # (numbers,)
     total = all_sum(torch.cat([groups.flatten(), mine]), "metrics")
-    whole, *of_names = (dict(zip(COLUMNS, row, strict=True)) for row in total[: groups.numel()].view_as(groups).tolist())
+    whole, *of_names = (
+        dict(zip(COLUMNS, row, strict=True)) for row in total[: groups.numel()].view_as(groups).tolist()
+    )
     others = total[groups.numel() :].tolist()
     stats = torch.tensor(others[: len(corrections)] or [0.0] * 4, dtype=torch.float64)
     return {
@@ -92,7 +94,7 @@ def _means(sums: dict[str, float]) -> dict[str, float]:
 
 
 def _table(batch: RolloutBatch, advantages: Tensor | None) -> Tensor:
-    """``COLUMNS`` of every prompt of this rank, shape ``(P, columns)``, float64; no advantages: it is not trained on."""
+    """``COLUMNS`` of this rank's prompts, shape ``(P, columns)``, float64; not trained on without advantages."""
     lengths = [len(c) for c in batch.completion_ids]
     owner = torch.repeat_interleave(torch.tensor(lengths, dtype=torch.int64))  # (T,)
     trained = torch.cat([torch.zeros(0, dtype=torch.bool), *batch.trained]).double()  # (T,)
