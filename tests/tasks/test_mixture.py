@@ -64,13 +64,28 @@ def test_workers_time_limits_and_warm_up_are_the_tasks():
     parts = {"a": MixtureTask(Echo()), "b": MixtureTask(Echo(use_workers=True, score_timeout=70.0))}
     mixture = Mixture(parts)
     assert mixture.use_workers
-    assert mixture.score_timeout == 70.0
+    assert (mixture.time_limit(10.0), mixture.time_limit(80.0)) == (70.0, 80.0)
     mixture.warm_up()
     assert all(part.task.warm for part in parts.values())
     plain = Mixture({"a": MixtureTask(Echo())})
     assert not plain.use_workers
-    assert plain.score_timeout is None
+    assert plain.time_limit(10.0) == 10.0
+    assert not plain.scores_groups
     assert pickle.loads(pickle.dumps(mixture))[4].id == "b/1"
+
+
+def test_only_tasks_that_score_groups_go_over_theirs():
+    class Ranked(Echo):
+        scores_groups = True
+
+        def score_group(self, problem, completions, scores):
+            return [Score(reward=float(len(problem.id)), correct=score.correct) for score in scores]
+
+    mixture = Mixture({"plain": MixtureTask(Echo()), "ranked": MixtureTask(Ranked())})
+    assert mixture.scores_groups
+    scores = [Score(reward=0.25, correct=False)]
+    assert mixture.score_group(mixture[0], ["x"], scores) == scores
+    assert mixture.score_group(mixture[3], ["x"], scores) == [Score(reward=1.0, correct=False)]
 
 
 @pytest.mark.seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
@@ -91,8 +91,7 @@ class Mixture(Task):
         """Indices of each task's problems in the mixture."""
         self._ends = ends
         self.use_workers = any(part.task.use_workers for part in tasks.values())
-        limits = [part.task.score_timeout for part in tasks.values() if part.task.score_timeout is not None]
-        self.score_timeout = max(limits, default=None)
+        self.scores_groups = any(part.task.scores_groups for part in tasks.values())
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -111,8 +110,24 @@ class Mixture(Task):
 
     def score(self, problem: Problem, completion: CompletionText) -> Score:
         """Have the problem's own task score it, which sees the id that it gave."""
+        task, own = self._own(problem)
+        return task.score(own, completion)
+
+    def score_group(
+        self, problem: Problem, completions: Sequence[CompletionText], scores: Sequence[Score]
+    ) -> Sequence[Score]:
+        """Have the problem's own task go over the group, if it does that."""
+        task, own = self._own(problem)
+        return task.score_group(own, completions, scores) if task.scores_groups else scores
+
+    def time_limit(self, timeout: float) -> float:
+        """The longest of the tasks' limits."""
+        return max(part.task.time_limit(timeout) for part in self.tasks.values())
+
+    def _own(self, problem: Problem) -> tuple[Task, Problem]:
+        """The task that a problem is from, and the problem as that task gave it."""
         name, _, own = problem.id.partition("/")
-        return self.tasks[name].task.score(replace(problem, id=own), completion)
+        return self.tasks[name].task, replace(problem, id=own)
 
     def warm_up(self) -> None:
         """Load what the tasks need."""
