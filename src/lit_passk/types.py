@@ -328,6 +328,9 @@ class GroupContext:
     """Completion length, shape ``(P, G)``, int64."""
     truncated: Tensor
     """Cut by ``max_tokens``; shape ``(P, G)``, bool."""
+    answers: Tensor | None = None
+    """Equal numbers for equal answers within a prompt (``functional.answers.number_answers``), -1 for none; shape
+    ``(P, G)``, int64. None where no answers are known."""
     step: int = 0
     """RL step, from 0."""
     max_steps: int = -1

@@ -13,7 +13,7 @@ settings.load_profile("repeatable")
 def make_context():
     """Builds a context around who is right; anything else may be given, the rest is plausible filler."""
 
-    def make(correct, *, problem_ids=None, entropy=None, step=0, max_steps=-1, reward_stats=None, batch_entropy=None):
+    def make(correct, *, problem_ids=None, entropy=None, reward_stats=None, batch_entropy=None, **others):
         correct = torch.as_tensor(correct, dtype=torch.bool)
         num_prompts, group_size = correct.shape
         if entropy is None:
@@ -32,9 +32,8 @@ def make_context():
             logprob_mean=-entropy,
             num_tokens=lengths,
             truncated=torch.zeros_like(correct),
-            step=step,
-            max_steps=max_steps,
             batch=batch,
+            **others,
         )
 
     return make

@@ -7,6 +7,7 @@ from lit_passk import advantages
 from lit_passk.advantages import (
     FGRPO,
     GRPO,
+    PKPO,
     RLOO,
     RSGRPO,
     UCPO,
@@ -17,7 +18,12 @@ from lit_passk.advantages import (
     DifferentialSmoothing,
     DrGRPO,
     ExceedingPassK,
+    GroupAdvantage,
+    LeaveOneOutMaxK,
+    LogMeanExp,
+    MaxAtK,
     MaxRL,
+    OrderStatistic,
     PassKAnalytic,
     PassKBootstrap,
     PassKFullSampling,
@@ -26,6 +32,7 @@ from lit_passk.advantages import (
     Schedule,
     Surrogate,
     Unlikeliness,
+    VoteAtK,
     WReinforce,
 )
 
@@ -33,10 +40,13 @@ PASS_AT_K = [PassKFullSampling, PassKBootstrap, PassKAnalytic, Combination, Exce
 PASS_AT_1 = [GRPO, DrGRPO, RLOO, ReinforcePlusPlus]
 PROMPT_WEIGHTS = [MaxRL, RSGRPO, FGRPO, BayesianBoundary]
 WITHIN_GROUP = [WReinforce, Unlikeliness, UCPO, DifferentialSmoothing]
+REWARDS_OF_K = [GroupAdvantage, MaxAtK, OrderStatistic, PKPO]  # and the two that take all G completions together
+OF_REWARDS = [*REWARDS_OF_K, LeaveOneOutMaxK, LogMeanExp]
+ALL = [*PASS_AT_K, *PASS_AT_1, *PROMPT_WEIGHTS, *WITHIN_GROUP, *OF_REWARDS, VoteAtK]
 
 
 def make_all():
-    strategies = [cls() for cls in PASS_AT_K + PASS_AT_1 + PROMPT_WEIGHTS + WITHIN_GROUP]
+    strategies = [cls() for cls in ALL]
     return [*strategies, Surrogate(torch.reciprocal), Schedule([PassKAnalytic(2), GRPO()], [1])]
 
 
@@ -51,12 +61,14 @@ def batch(make_context):
     rewards = correct.float() + 0.1 * torch.rand(6, 8, generator=generator)
     entropy = torch.rand(6, 8, generator=generator)
     problem_ids = torch.tensor([12, 3, 7, 40, 1, 5])
+    answers = torch.where(correct, 0, torch.randint(-1, 4, (6, 8), generator=generator))
 
     def context(rows):
         return make_context(
             correct[rows],
             problem_ids=problem_ids[rows],
             entropy=entropy[rows],
+            answers=answers[rows],
             step=3,
             max_steps=10,
             reward_stats=(float(rewards.mean()), float(rewards.std(correction=0))),
@@ -69,12 +81,12 @@ def batch(make_context):
 def test_every_public_strategy_is_covered():
     classes = {getattr(advantages, name) for name in advantages.__all__}
     public = {cls for cls in classes if issubclass(cls, AdvantageStrategy)} - {AdvantageStrategy, PassKStrategy}
-    assert public == {*PASS_AT_K, *PASS_AT_1, *PROMPT_WEIGHTS, *WITHIN_GROUP, Surrogate, Schedule}
+    assert public == {*ALL, Surrogate, Schedule}
     assert {type(strategy) for strategy in make_all()} == public
 
 
 def test_one_name_has_one_default_everywhere():
-    assert {cls().k for cls in PASS_AT_K} == {4}
+    assert {cls().k for cls in [*PASS_AT_K, *REWARDS_OF_K, VoteAtK]} == {4}
     with_std = [strategy for strategy in make_all() if hasattr(strategy, "std")]
     assert len(with_std) > 5
     assert {strategy.std for strategy in with_std} == {"population"}
@@ -117,7 +129,8 @@ def test_no_prompts(strategy, batch):
 @pytest.mark.parametrize("num_correct", [0, 1, 2, 512, 1023, 1024])
 def test_large_groups_do_not_overflow(strategy, make_context, group, num_correct):
     rewards = group(1024, num_correct)
-    context = make_context(rewards, step=3, max_steps=10, reward_stats=(0.5, 0.5))
+    answers = (1 - rewards).long()
+    context = make_context(rewards, answers=answers, step=3, max_steps=10, reward_stats=(0.5, 0.5))
     assert torch.isfinite(strategy(rewards, context)).all()
 
 
@@ -154,7 +167,7 @@ def test_rewards_that_do_not_say_who_is_right_are_refused(cls, value):
         cls()(torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, value]]))
 
 
-@pytest.mark.parametrize("cls", PASS_AT_K)
+@pytest.mark.parametrize("cls", [*PASS_AT_K, *REWARDS_OF_K, LeaveOneOutMaxK, VoteAtK])
 def test_k_above_the_group_size_is_refused(cls, make_context, group):
     message = (
         rf"{cls.__name__}\(k=32\) needs rollout.group_size >= 32, but got 16. Raise rollout.group_size or lower k."
@@ -175,10 +188,10 @@ def test_k_equal_to_the_group_size_warns(cls, make_context, group):
     assert bool(advantages.any()) == (cls is Combination)  # its Pass@1 part is left
 
 
-@pytest.mark.parametrize("cls", PASS_AT_K)
+@pytest.mark.parametrize("cls", [*PASS_AT_K, *REWARDS_OF_K, LeaveOneOutMaxK, VoteAtK])
 @pytest.mark.parametrize("k", [0, -1, 2.0, True])
 def test_k_must_be_a_positive_integer(cls, k):
-    with pytest.raises(ValueError, match=f"{cls.__name__} needs an integer k >= 1, but got k = "):
+    with pytest.raises(ValueError, match=f"{cls.__name__} needs an integer k >= [12].*, but got k = "):
         cls(k=k)
 
 
@@ -186,10 +199,11 @@ def test_k_must_be_a_positive_integer(cls, k):
 def test_bad_rewards_are_refused(strategy, batch):
     rewards, make = batch
     context = make(torch.arange(6))
-    broken = rewards.clone()
-    broken[2, 3] = float("nan")
-    with pytest.raises(ValueError, match="finite"):
-        strategy(broken, context)
+    for value in ("nan", "inf", "-inf"):
+        broken = rewards.clone()
+        broken[2, 3] = float(value)
+        with pytest.raises(ValueError, match="finite"):
+            strategy(broken, context)
     with pytest.raises(ValueError, match=r"shape \(P, G\)"):
         strategy(rewards[0], context)
 
@@ -199,6 +213,40 @@ def test_correct_of_another_shape_is_refused(cls, batch):
     rewards, make = batch
     with pytest.raises(ValueError, match=r"\(6, 8\), but got \(5, 8\)"):
         cls()(rewards, make(torch.arange(5)))
+
+
+@pytest.mark.parametrize("cls", [OrderStatistic, VoteAtK])
+def test_comparing_with_groups_without_the_completion_needs_one_more(cls, make_context, group):
+    context = make_context(group(8, 3), answers=group(8, 3).long())
+    with pytest.raises(ValueError, match=r"k=8\) .* rollout.group_size >= 9, but got 8"):
+        cls(k=8)(group(8, 3), context)
+
+
+@pytest.mark.parametrize("cls", OF_REWARDS)
+def test_reward_strategies_look_at_rewards_alone(cls, batch, make_context):
+    rewards, make = batch
+    assert torch.equal(cls()(rewards, make(torch.arange(6))), cls()(rewards))
+    assert cls()(rewards - 5).any(), "all-wrong groups have an advantage where their rewards differ"
+
+
+@pytest.mark.parametrize("strategy", [*(cls() for cls in OF_REWARDS), GroupAdvantage("min")])
+@pytest.mark.parametrize("value", [0.1, -1 / 3, 1e-30, 1e30])
+def test_equal_rewards_give_exact_zeros(strategy, value):
+    assert not strategy(torch.full((2, 7), value)).any()
+
+
+@pytest.mark.parametrize("strategy", [cls() for cls in OF_REWARDS], ids=lambda strategy: type(strategy).__name__)
+def test_a_large_offset_costs_no_precision(strategy):
+    """1e6 and more in float32, whose neighbours are 1/16 apart: the advantages are those of the differences alone."""
+    small = torch.tensor([[3.0, -2.0, 0.5, 0.5, 7.0, 1.0, -4.0], [0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]])
+    torch.testing.assert_close(strategy(small + 1e6), strategy(small), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("strategy", [cls() for cls in OF_REWARDS], ids=lambda s: type(s).__name__)
+def test_order_of_completions_does_not_matter(strategy, batch):
+    rewards, _ = batch
+    order = torch.tensor([3, 7, 0, 1, 6, 2, 5, 4])
+    torch.testing.assert_close(strategy(rewards[:, order]), strategy(rewards)[:, order])
 
 
 @pytest.mark.gpu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
 
 import pytest
@@ -9,21 +10,33 @@ from helpers.scripted import scripted_rollouts
 
 from lit_passk.advantages import (
     GRPO,
+    PKPO,
     RLOO,
+    UCPO,
     AdaptiveEntropy,
     AdvantageStrategy,
+    BayesianBoundary,
     Combination,
+    DifferentialSmoothing,
     DrGRPO,
     ExceedingPassK,
+    LeaveOneOutMaxK,
+    LogMeanExp,
+    MaxAtK,
+    OrderStatistic,
     PassKAnalytic,
     PassKBootstrap,
     PassKFullSampling,
     ReinforcePlusPlus,
     Schedule,
+    Unlikeliness,
+    VoteAtK,
+    WReinforce,
 )
 from lit_passk.data.loader import PromptLoader
 from lit_passk.modules import compute_advantages
-from lit_passk.rollout.dynamic_sampling import DynamicSampling, has_advantage
+from lit_passk.modules.advantage import has_advantage
+from lit_passk.rollout.dynamic_sampling import DynamicSampling
 from lit_passk.rollout.step import Step
 from lit_passk.tasks.base import Task
 from lit_passk.types import Problem, PromptBatch, Sampling, Score, ScoredGroup
@@ -43,37 +56,62 @@ def test_signal_is_that_groups_of_k_differ(k):
     for c, u in COUNTS:
         scored = [1] * c + [0] * (GROUP_SIZE - c - u)
         outcomes = {max(chosen) for chosen in combinations(scored, k)}
-        assert has_advantage(group(c, u), min_wrong=k) == (outcomes == {0, 1}), (c, u)
+        assert has_advantage(PassKAnalytic(k), group(c, u)) == (outcomes == {0, 1}), (c, u)
 
 
 @pytest.mark.parametrize(
     "strategy",
-    [PassKAnalytic(3), PassKAnalytic(1), ExceedingPassK(2), GRPO(), DrGRPO(), RLOO(), Combination(3)],
-    ids=lambda s: f"{type(s).__name__}-{getattr(s, 'k', '')}",
-)
-@pytest.mark.filterwarnings("ignore:.*sees a single group")
+    [
+        PassKAnalytic(3), ExceedingPassK(2), PassKFullSampling(2), PassKBootstrap(3), Combination(3),
+        GRPO(), DrGRPO(), RLOO(), MaxAtK(3), OrderStatistic(2, "min"), PKPO(3, "s"), LeaveOneOutMaxK(), VoteAtK(3),
+        WReinforce(), Unlikeliness(), UCPO(), DifferentialSmoothing(), BayesianBoundary(),
+    ],
+    ids=lambda s: type(s).__name__,
+)  # fmt: skip
 def test_groups_with_signal_are_those_with_advantages(strategy):
     for c, u in COUNTS:
         one = group(c, u)
         rollouts = scripted_rollouts([[None if s.error else s.reward for s in one.scores]])
         advantages = compute_advantages(strategy, rollouts)
-        if isinstance(strategy, Combination) and GROUP_SIZE - u < strategy.k:
-            continue  # it needs k scored completions, which the counts do not know
-        assert has_advantage(one, strategy.min_wrong(0, -1)) == bool((advantages != 0).any()), (c, u)
+        assert has_advantage(strategy, one) == bool((advantages != 0).any()), (c, u)
 
 
-def test_what_each_strategy_needs():
-    ks = [PassKAnalytic(3), ExceedingPassK(3), PassKBootstrap(3), PassKFullSampling(3)]
-    ones = [GRPO(), DrGRPO(), RLOO(), ReinforcePlusPlus(), Combination(3), AdaptiveEntropy(3)]
+@pytest.mark.parametrize("strategy", [ReinforcePlusPlus(), AdaptiveEntropy(3)], ids=lambda s: type(s).__name__)
+def test_what_compares_with_the_whole_step_needs_a_correct_and_a_wrong_completion(strategy):
+    """Which prompts explore, or are above the mean, is known when the step is chosen and not before."""
+    assert [has_advantage(strategy, group(c)) for c in (0, 1, GROUP_SIZE - 1, GROUP_SIZE)] == [False, True, True, False]
 
-    class Users(AdvantageStrategy):
+
+def test_graded_rewards_count_for_strategies_that_look_at_them():
+    graded = scripted_rollouts([[0.1, 0.2, 0.3, 0.3, 0.3, 0.3]]).groups[0]  # all wrong
+    equal = scripted_rollouts([[0.3] * 6]).groups[0]
+    best_equal = scripted_rollouts([[0.1, 0.1, 0.3, 0.3, 0.3, 0.3]]).groups[0]
+    for strategy in (MaxAtK(2), OrderStatistic(2, "median"), GRPO(), LogMeanExp()):
+        assert has_advantage(strategy, graded)
+        assert not has_advantage(strategy, equal)
+    assert not has_advantage(MaxAtK(4), best_equal), "every four hold one of the four best"
+    assert has_advantage(MaxAtK(2), best_equal)
+    assert not has_advantage(PassKAnalytic(2), graded)
+
+
+def test_a_strategy_is_asked_for_the_step_and_keeps_no_memory_of_it():
+    class Counting(AdvantageStrategy):
+        calls = 0
+
         def __call__(self, rewards, context=None):
-            return rewards
+            self.calls += 1
+            return rewards * context.step
 
-    assert [s.min_wrong(0, -1) for s in ks] == [3] * 4
-    assert [s.min_wrong(0, -1) for s in [*ones, Users()]] == [1] * 7
+    strategy = Counting()
+    assert not has_advantage(strategy, group(2), step=0)
+    assert has_advantage(strategy, group(2), step=1)
+    assert strategy.calls == 0
+
+
+def test_a_schedule_is_asked_as_the_strategy_of_the_step():
     schedule = Schedule([PassKAnalytic(5), PassKAnalytic(2), GRPO()], [3, 0.5])
-    assert [schedule.min_wrong(step, 20) for step in (0, 2, 3, 9, 10, 19)] == [5, 5, 2, 2, 1, 1]
+    two_wrong = group(5)
+    assert [has_advantage(schedule, two_wrong, step, 20) for step in (0, 2, 3, 9, 10)] == [False] * 2 + [True] * 3
     with pytest.raises(ValueError, match="unknown length"):
         schedule.check_run(-1)
     with pytest.raises(ValueError, match="ascending"):
@@ -136,7 +174,10 @@ def run(with_signal: set[int], max_rounds: int = 3, step: int = 0):
             made.append(ScoredGroup(problem=problem, index=index, **fields))
         return made
 
-    at = Step(number=step, batch=batch, loader=prompts, sampling=Sampling(n=6), seed=0, min_wrong=4, is_last=False)
+    has = partial(has_advantage, PassKAnalytic(4))
+    at = Step(
+        number=step, batch=batch, loader=prompts, sampling=Sampling(n=6), seed=0, has_advantage=has, is_last=False
+    )
     drawn = DynamicSampling(max_rounds=max_rounds).rollouts(at, Scripted())
     others = [prompts.prompts[place][0] for place in prompts.draw_extra(step, batch.indices)]
     return drawn, sampled, list(batch.indices) + others

@@ -35,11 +35,21 @@ Relatives that weigh completions within a group:
 - ``UCPO`` (``ucpo.py``): correct completions share their credit by rarity.
 - ``DifferentialSmoothing`` (``differential_smoothing.py``): unlikely correct up, unlikely wrong down.
 
+Groups of k and order statistics, for rewards of any value (``groups_of_k.py`` is their base):
+
+- ``GroupAdvantage`` (``group_advantage.py``): any reward of a group, disjoint, drawn or all groups; the general form of
+  the first three. ``GroupReward`` is a group's reward of your own.
+- ``MaxAtK`` (``max_at_k.py``): ``PassKAnalytic`` for rewards of any value.
+- ``OrderStatistic`` (``order_statistic.py``): the best, the median, the worst of k, or any weights; centred, unbiased.
+- ``PKPO`` (``pkpo.py``), ``LeaveOneOutMaxK`` (``leave_one_out_max_k.py``): max@k with other baselines.
+- ``LogMeanExp`` (``log_mean_exp.py``): between the mean and the maximum of a group.
+- ``VoteAtK`` (``vote_at_k.py``): the majority vote of k.
+
 ``Schedule`` (``schedule.py``) uses one after the other: Pass@k then Pass@1, or a falling k.
 
-On rewards of 0 and 1, all but ``PassKFullSampling``, ``PassKBootstrap`` and ``ReinforcePlusPlus`` are GRPO times a
-weight that depends on how often the prompt was solved (and, in ``AdaptiveEntropy``, on its entropy); they differ in
-that weight only.
+On rewards of 0 and 1, the first two lists but ``PassKFullSampling``, ``PassKBootstrap`` and ``ReinforcePlusPlus``, and
+``MaxAtK`` and ``OrderStatistic``, are GRPO times a weight that depends on how often the prompt was solved (and, in
+``AdaptiveEntropy``, on its entropy); they differ in that weight only.
 """
 
 from lit_passk.advantages.adaptive_entropy import AdaptiveEntropy
@@ -50,12 +60,18 @@ from lit_passk.advantages.differential_smoothing import DifferentialSmoothing
 from lit_passk.advantages.dr_grpo import DrGRPO
 from lit_passk.advantages.exceeding_passk import ExceedingPassK
 from lit_passk.advantages.f_grpo import FGRPO
+from lit_passk.advantages.group_advantage import GroupAdvantage, GroupReward
 from lit_passk.advantages.grpo import GRPO
+from lit_passk.advantages.leave_one_out_max_k import LeaveOneOutMaxK
+from lit_passk.advantages.log_mean_exp import LogMeanExp
+from lit_passk.advantages.max_at_k import MaxAtK
 from lit_passk.advantages.max_rl import MaxRL
+from lit_passk.advantages.order_statistic import OrderStatistic
 from lit_passk.advantages.passk_analytic import PassKAnalytic
 from lit_passk.advantages.passk_bootstrap import PassKBootstrap
 from lit_passk.advantages.passk_full_sampling import PassKFullSampling
 from lit_passk.advantages.passk_strategy import PassKStrategy
+from lit_passk.advantages.pkpo import PKPO
 from lit_passk.advantages.reinforce_plus_plus import ReinforcePlusPlus
 from lit_passk.advantages.rloo import RLOO
 from lit_passk.advantages.rs_grpo import RSGRPO
@@ -63,11 +79,13 @@ from lit_passk.advantages.schedule import Schedule
 from lit_passk.advantages.surrogate import Surrogate
 from lit_passk.advantages.ucpo import UCPO
 from lit_passk.advantages.unlikeliness import Unlikeliness
+from lit_passk.advantages.vote_at_k import VoteAtK
 from lit_passk.advantages.w_reinforce import WReinforce
 
 __all__ = [
     "FGRPO",
     "GRPO",
+    "PKPO",
     "RLOO",
     "RSGRPO",
     "UCPO",
@@ -78,8 +96,14 @@ __all__ = [
     "DifferentialSmoothing",
     "DrGRPO",
     "ExceedingPassK",
+    "GroupAdvantage",
+    "GroupReward",
     "GroupSizeWarning",
+    "LeaveOneOutMaxK",
+    "LogMeanExp",
+    "MaxAtK",
     "MaxRL",
+    "OrderStatistic",
     "PassKAnalytic",
     "PassKBootstrap",
     "PassKFullSampling",
@@ -88,5 +112,6 @@ __all__ = [
     "Schedule",
     "Surrogate",
     "Unlikeliness",
+    "VoteAtK",
     "WReinforce",
 ]

@@ -53,10 +53,6 @@ class AdaptiveEntropy(PassKStrategy):
             raise Refusal(f"AdaptiveEntropy needs a quantile in [0, 1], but got {quantile}.")
         self.quantile = quantile
 
-    def min_wrong(self, step: int, max_steps: int) -> int:
-        """Return 1: a prompt that explores gets Pass@1 advantages."""
-        return 1
-
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
         """Advantages of shape ``(P, G)``, float32, from ``context.correct`` and the entropies; context is needed."""
         if context is None:

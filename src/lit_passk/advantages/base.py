@@ -52,20 +52,6 @@ class AdvantageStrategy(ABC):
     def check_run(self, max_steps: int) -> None:  # noqa: B027
         """Raise a ValueError before training when a run of ``max_steps`` RL steps (-1: unknown) cannot work."""
 
-    def min_wrong(self, step: int, max_steps: int) -> int:
-        """Minimum number of wrong completions, besides a correct one, for a group to get a non-zero advantage.
-
-        Read by dynamic sampling.
-
-        Args:
-            step: RL step, from 0.
-            max_steps: RL steps of the whole run, -1 when unknown.
-
-        Returns:
-            1, as in Pass@1 Training; k where groups of k are rewarded together.
-        """
-        return 1
-
 
 def check_rewards(rewards: Tensor) -> None:
     """Raise a ValueError unless ``rewards`` is a finite ``(P, G)`` matrix."""

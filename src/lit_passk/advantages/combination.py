@@ -27,10 +27,6 @@ class Combination(PassKStrategy):
 
     """
 
-    def min_wrong(self, step: int, max_steps: int) -> int:
-        """Return 1: the Pass@1 part needs no more."""
-        return 1
-
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
         """Advantages of shape ``(P, G)``, float32, from ``context.correct`` or rewards of 0 and 1, shape ``(P, G)``."""
         correct = self.read_correct(rewards, context)

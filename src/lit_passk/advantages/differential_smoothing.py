@@ -66,10 +66,6 @@ class DifferentialSmoothing(AdvantageStrategy):
         self.wrong_coef = wrong_coef
         self.std: Std = std
 
-    def min_wrong(self, step: int, max_steps: int) -> int:
-        """Return 0 where correct completions get their bonus whatever the others are, else 1."""
-        return 0 if self.correct_coef > 0 else 1
-
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
         """Advantages of shape ``(P, G)``, float32, from rewards, ``context.correct`` and ``context.logprob_mean``."""
         logprob = read_logprob_mean(self, rewards, context)  # (P, G)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
+from lit_passk.advantages.group_advantage import GroupAdvantage
 from lit_passk.advantages.passk_strategy import PassKStrategy
-from lit_passk.errors import Refusal
-from lit_passk.functional.passk_advantage import normalize_groups
-from lit_passk.functional.random import derive_seed, uniform
+from lit_passk.functional.groups import Reduction
 from lit_passk.types import GroupContext
 
 
@@ -41,16 +38,11 @@ class PassKBootstrap(PassKStrategy):
         self,
         k: int = 4,
         num_groups: int | None = None,
-        reduction: Literal["sum", "mean"] = "sum",
+        reduction: Reduction = "sum",
         seed: int = 0,
     ) -> None:
         super().__init__(k)
-        if num_groups is not None and num_groups < 1:
-            raise Refusal(f"PassKBootstrap needs num_groups >= 1 (or None), but got {num_groups}.")
-        if reduction not in ("sum", "mean"):
-            raise Refusal(f"`reduction` must be sum or mean, but got {reduction!r}.")
-        if seed < 0:
-            raise Refusal(f"PassKBootstrap needs seed >= 0, but got {seed}.")
+        self._general = GroupAdvantage("max", k, "bootstrap", reduction, num_groups=num_groups, seed=seed)
         self.num_groups = num_groups
         self.reduction = reduction
         self.seed = seed
@@ -58,22 +50,8 @@ class PassKBootstrap(PassKStrategy):
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
         """Advantages of shape ``(P, G)``, float32, from ``context.correct`` or rewards of 0 and 1, shape ``(P, G)``."""
         correct = self.read_correct(rewards, context)
-        step = 0 if context is None else context.step
-        problem_ids = range(len(correct)) if context is None else context.problem_ids.tolist()
-        advantages = torch.zeros_like(correct)
-        for row, problem_id in enumerate(problem_ids):
-            members = self.draw_groups(step, problem_id, correct.shape[1])  # (num_groups, k)
-            group_advantages = normalize_groups(correct[row, members].amax(dim=1))  # (num_groups,)
-            collected = torch.zeros_like(correct[row])  # (G,)
-            collected.index_add_(0, members.flatten(), group_advantages.repeat_interleave(self.k))
-            if self.reduction == "mean":
-                collected /= torch.bincount(members.flatten(), minlength=correct.shape[1]).clamp(min=1)
-            advantages[row] = collected
-        return advantages.to(rewards.device, torch.float32)
+        return self._general.compute(correct, context).to(rewards.device, torch.float32)
 
     def draw_groups(self, step: int, problem_id: int, group_size: int) -> Tensor:
         """Indices of the k different completions in each group, shape ``(num_groups, k)``, int64."""
-        num_groups = group_size if self.num_groups is None else self.num_groups
-        seed = derive_seed(self.seed, step, problem_id)
-        keys = uniform(seed + torch.arange(num_groups * group_size), counter=0)
-        return keys.reshape(num_groups, group_size).topk(self.k, dim=1).indices
+        return self._general.draw_groups(step, problem_id, group_size)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor
 
-from lit_passk.advantages.base import GroupSizeWarning
+from lit_passk.advantages.group_advantage import GroupAdvantage
 from lit_passk.advantages.passk_strategy import PassKStrategy
-from lit_passk.functional.passk_advantage import normalize_groups
 from lit_passk.types import GroupContext
 
 
@@ -29,24 +26,16 @@ class PassKFullSampling(PassKStrategy):
 
     """
 
+    def __init__(self, k: int = 4) -> None:
+        super().__init__(k)
+        self._general = GroupAdvantage("max", k, groups="disjoint")
+
     def check_group_size(self, group_size: int) -> None:
         """As in the base; also warn where fewer than two groups of k fit in ``group_size``."""
         super().check_group_size(group_size)
-        if self.k < group_size < 2 * self.k:
-            warnings.warn(
-                f"PassKFullSampling(k={self.k}) forms a single group out of rollout.group_size = {group_size}: its "
-                f"advantages are always zero. Raise rollout.group_size to {2 * self.k} or more, or lower k.",
-                GroupSizeWarning,
-                stacklevel=2,
-            )
+        self.warn_one_disjoint_group(group_size)
 
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
         """Advantages of shape ``(P, G)``, float32, from ``context.correct`` or rewards of 0 and 1, shape ``(P, G)``."""
         correct = self.read_correct(rewards, context)
-        num_prompts, group_size = correct.shape
-        num_groups = group_size // self.k
-        used = num_groups * self.k
-        group_rewards = correct[:, :used].reshape(num_prompts, num_groups, self.k).amax(dim=2)  # (P, groups)
-        advantages = torch.zeros_like(correct)
-        advantages[:, :used] = normalize_groups(group_rewards).repeat_interleave(self.k, dim=1)  # (P, used)
-        return advantages.to(rewards.device, torch.float32)
+        return self._general.compute(correct, context).to(rewards.device, torch.float32)

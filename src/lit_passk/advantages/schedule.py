@@ -92,10 +92,6 @@ class Schedule(AdvantageStrategy):
         for strategy in self.strategies:
             strategy.check_run(max_steps)
 
-    def min_wrong(self, step: int, max_steps: int) -> int:
-        """Ask the strategy of the step."""
-        return self.strategy_at(step, max_steps).min_wrong(step, max_steps)
-
     @staticmethod
     def _start(boundary: int | float, max_steps: int) -> int:
         """The first RL step at or past a boundary."""

@@ -59,10 +59,6 @@ class Unlikeliness(AdvantageStrategy):
         self.beta = beta
         self.std: Std = std
 
-    def min_wrong(self, step: int, max_steps: int) -> int:
-        """Return 0: the correct completions of a group differ among themselves. With beta of 0 it is GRPO: 1."""
-        return 0 if self.beta > 0 else 1
-
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
         """Advantages of shape ``(P, G)``, float32, from rewards and ``context.logprob_mean``, shape ``(P, G)``."""
         rank = rank_ascending(read_logprob_mean(self, rewards, context))  # (P, G)

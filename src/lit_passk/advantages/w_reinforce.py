@@ -49,10 +49,6 @@ class WReinforce(AdvantageStrategy):
         self.positive_weight = positive_weight
         self.negative_weight = negative_weight
 
-    def min_wrong(self, step: int, max_steps: int) -> int:
-        """Return 0 where correct completions count whatever the others are, 1 where only wrong ones count."""
-        return 0 if self.positive_weight > 0 else 1
-
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
         """Advantages of shape ``(P, G)``, float32, from ``context.correct`` or rewards of 0 and 1, shape ``(P, G)``."""
         correct = read_correct(self, rewards, context)

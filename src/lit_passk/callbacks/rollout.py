@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
@@ -17,7 +18,7 @@ from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.errors import Refusal
 from lit_passk.functional.random import derive_seed
-from lit_passk.modules.advantage import check_learns
+from lit_passk.modules.advantage import check_learns, has_advantage
 from lit_passk.policy.source import resolve_policy
 from lit_passk.results.continuation import ResultsFile
 from lit_passk.rollout.checks import check_lengths_fit, check_training_sampling
@@ -167,7 +168,7 @@ class RolloutCallback(L.Callback):
             loader=loader,
             sampling=self.sampling,
             seed=self.seed,
-            min_wrong=pl_module.advantage.min_wrong(number, max_steps),
+            has_advantage=partial(has_advantage, pl_module.advantage, step=number, max_steps=max_steps),
             is_last=number + 1 == max_steps,
         )
 
@@ -207,8 +208,6 @@ class RolloutCallback(L.Callback):
         settings = RunSettings(
             samples_beside_training=self.engine.samples_beside_training,
             engine=type(self.engine).__name__,
-            group_size=self.group_size,
-            strategy=pl_module.advantage,
             corrected=pl_module.objective.correction != "off",
             first_step=pl_module.rl_step,
             max_steps=pl_module.max_rl_steps,

@@ -12,6 +12,7 @@ import torch
 
 from lit_passk.functional.pass_hat_k import pass_hat_k
 
+_LONGEST_ANSWER = 1000  # characters
 _WRAPPED = re.compile(
     r"^(?:\\(?:boxed|text|textbf|mathrm|mathbf|mbox)\s*\{(.*)\}|\$+(.*?)\$+|\\\((.*)\\\)|\\\[(.*)\\\])$", re.DOTALL
 )
@@ -48,6 +49,25 @@ def normalize_answer(answer: str) -> str:
     if choice := _CHOICE.match(text):
         return choice[1].casefold()
     return _rational(text) or (text.casefold() if text.isalpha() else text)
+
+
+def number_answers(answers: Sequence[str | None]) -> list[int]:
+    """Number the different answers of one problem in the order in which they come up; -1 for none.
+
+    Answers are equal when ``normalize_answer`` says so; texts too long for a final answer (a program), when they are
+    the same to the letter.
+
+    Example:
+        >>> number_answers(["1/2", "7", None, "0.50", ""])
+        [0, 1, -1, 0, 2]
+
+    """
+    numbers: dict[str, int] = {}
+    return [-1 if answer is None else numbers.setdefault(_spelling(answer), len(numbers)) for answer in answers]
+
+
+def _spelling(answer: str) -> str:
+    return answer if len(answer) > _LONGEST_ANSWER else normalize_answer(answer)
 
 
 def distinct_at_k(votes: Sequence[int], k: int) -> float:

@@ -15,7 +15,7 @@ def hypergeometric_pmf(num_correct: Tensor, num_samples: int | Tensor, k: int) -
     Args:
         num_correct: Correct completions c of each problem, shape ``(P,)``, integer.
         num_samples: Completions n of each problem, one number or shape ``(P,)``, at least ``k``.
-        k: Completions drawn.
+        k: Completions drawn, at least 0.
 
     Returns:
         Shape ``(P, k + 1)``, float64; column j is C(c, j) C(n - c, k - j) / C(n, k). Rows sum to 1.
@@ -25,7 +25,7 @@ def hypergeometric_pmf(num_correct: Tensor, num_samples: int | Tensor, k: int) -
         tensor([[0.1667, 0.6667, 0.1667]], dtype=torch.float64)
 
     """
-    correct, samples = check_counts(num_correct, num_samples, ks=[k])
+    correct, samples = check_counts(num_correct, num_samples, ks=[k] if k else [])
     c, wrong = correct[:, None].to(torch.float64), (samples - correct)[:, None].to(torch.float64)  # (P, 1)
     j = torch.arange(k + 1, device=correct.device, dtype=torch.float64)
     possible = (j <= c) & (k - j <= wrong)  # (P, k + 1)
@@ -88,7 +88,8 @@ def mg_pass_at_k(num_correct: Tensor, num_samples: int | Tensor, k: int) -> Tens
 
 
 def _upper_tail(num_correct: Tensor, num_samples: int | Tensor, k: int) -> Tensor:
-    """Chance of at least j correct ones, shape ``(P, k + 1)``."""
+    """Chance of at least j correct ones, shape ``(P, k + 1)``; k at least 1."""
+    check_counts(num_correct, num_samples, ks=[k])
     pmf = hypergeometric_pmf(num_correct, num_samples, k)  # (P, k + 1)
     # Summed from the far end, so that small tails keep their digits.
     return pmf.flip(1).cumsum(dim=1).flip(1).clamp_max(1.0)

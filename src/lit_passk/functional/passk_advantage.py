@@ -20,6 +20,12 @@ def check_std(std: str) -> None:
         raise ValueError(f"`std` must be one of {', '.join(get_args(Std))}, but got {std!r}.")
 
 
+def bessel_factor(group_size: int, k: int, std: Std) -> float:
+    """Population over Bessel standard deviation of M = C(G, k) groups: sqrt((M - 1) / M) for ``bessel``, else 1."""
+    num_groups = math.comb(group_size, k)
+    return math.sqrt((num_groups - 1) / num_groups) if std == "bessel" else 1.0
+
+
 def normalize_groups(rewards: Tensor, std: Std = "population") -> Tensor:
     """Subtract each row's mean and divide by its standard deviation (arXiv 2508.10751, eqs. 1-3).
 
@@ -76,8 +82,6 @@ def analytic_advantage(correct: Tensor, k: int, std: Std = "population") -> Tens
     positive = share_failing
     if std != "none":
         positive = (share_failing / torch.where(differs, 1 - share_failing, 1.0)).sqrt()
-    if std == "bessel":
-        num_groups = math.comb(group_size, k)
-        positive = positive * math.sqrt((num_groups - 1) / num_groups)
+        positive = positive * bessel_factor(group_size, k, std)
     negative = -num_correct * positive / (group_size - num_correct).clamp(min=1)
     return torch.where(differs, torch.where(correct > 0, positive, negative), 0.0)  # (P, G)

@@ -13,8 +13,10 @@ from torch import Tensor
 from lit_passk.advantages import AdvantageStrategy, GroupSizeWarning, Schedule
 from lit_passk.distributed import all_cat, all_sum
 from lit_passk.errors import Refusal
+from lit_passk.functional.answers import number_answers
 from lit_passk.modules.training_batch import num_trained
-from lit_passk.types import BatchStats, GroupContext, RolloutBatch
+from lit_passk.rollout.collate import collate_rollouts, scored
+from lit_passk.types import BatchStats, GroupContext, RolloutBatch, ScoredGroup
 
 
 def compute_advantages(
@@ -35,6 +37,30 @@ def compute_advantages(
     Returns:
         One advantage per completion, shape ``(N,)``, float32.
     """
+    advantages = _apply(strategy, rollouts, step, max_steps, whole_step=True)
+    if not torch.isfinite(advantages).all():
+        raise Refusal(f"{type(strategy).__name__} returned NaN or infinite advantages.")
+    return advantages
+
+
+def has_advantage(strategy: AdvantageStrategy, group: ScoredGroup, step: int = 0, max_steps: int = -1) -> bool:
+    """Whether a strategy gives any completion of a group an advantage other than 0.
+
+    The strategy itself is asked, whatever it looks at: with a group of its own and before the step's batch is known. Of
+    the whole step it is told that rewards are as in this group and that other prompts have no entropy. A copy is asked:
+    a strategy may remember what it saw.
+
+    Args:
+        strategy: The advantage strategy.
+        group: One group, unscored completions included; they are left out.
+        step: RL step, from 0.
+        max_steps: RL steps of the run, -1 when unknown.
+    """
+    return bool(_apply(deepcopy(strategy), collate_rollouts([group]), step, max_steps, whole_step=False).any())
+
+
+def _apply(strategy: AdvantageStrategy, rollouts: RolloutBatch, step: int, max_steps: int, whole_step: bool) -> Tensor:
+    """Advantages of shape ``(N,)``; statistics are of the whole step over all ranks, or of these rollouts."""
     lengths = torch.tensor([len(c) for c in rollouts.completion_ids], dtype=torch.int64)  # (N,)
     sums = torch.zeros(len(lengths), dtype=torch.float64)  # (N,) over the tokens that the policy sampled
     if len(lengths):
@@ -42,7 +68,8 @@ def compute_advantages(
         logprobs = torch.cat(rollouts.rollout_logprobs).double()  # (T,)
         sums.index_add_(0, owner, logprobs.where(torch.cat(rollouts.trained), 0.0))
     means = sums / num_trained(rollouts).clamp(min=1)  # (N,) per trained token
-    stats = _batch_stats(rollouts, -means)
+    stats = _step_stats(rollouts, -means) if whole_step else _own_stats(rollouts.rewards)
+    answers = _answers(rollouts)  # (N,)
     advantages = torch.zeros(len(lengths), dtype=torch.float32)  # (N,)
     sizes = rollouts.prompt_index.bincount(minlength=len(rollouts.indices))  # (P,) completions of each prompt
     starts = sizes.cumsum(0) - sizes  # (P,) row of each prompt's first completion
@@ -59,6 +86,7 @@ def compute_advantages(
             logprob_mean=means[rows].float(),
             num_tokens=lengths[rows],
             truncated=rollouts.truncated[rows],
+            answers=None if answers is None else answers[rows],
             step=step,
             max_steps=max_steps,
             batch=stats,
@@ -71,8 +99,6 @@ def compute_advantages(
                 f"but returned {tuple(result.shape)}."
             )
         advantages[rows.flatten()] = result.float().flatten()
-    if not torch.isfinite(advantages).all():
-        raise Refusal(f"{type(strategy).__name__} returned NaN or infinite advantages.")
     return advantages
 
 
@@ -94,7 +120,7 @@ def check_learns(strategy: AdvantageStrategy, group_size: int) -> None:
 
 
 def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
-    """Whether some completion gets an advantage in groups of ``size``, of which 0 to all completions are correct."""
+    """Whether some completion gets an advantage in groups of ``size``: of 0 to all correct, or of different rewards."""
     correct = torch.ones(size + 1, size).tril(-1).bool()  # (size + 1, size)
     entropy = torch.arange(size + 1, dtype=torch.float32)  # (size + 1,)
     of_each = entropy[:, None].expand(correct.shape)  # (size + 1, size)
@@ -106,10 +132,12 @@ def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
         logprob_mean=-of_each,
         num_tokens=torch.ones(correct.shape, dtype=torch.int64),
         truncated=torch.zeros(correct.shape, dtype=torch.bool),
+        answers=(~correct).long(),
         batch=BatchStats(reward_mean=0.5, reward_std=0.5, prompt_entropy=entropy),
     )
-    with _no_size_warnings():
-        return bool(deepcopy(strategy)(correct.float(), context).any())  # a copy: one may remember what it saw
+    different = torch.linspace(0, 1, size).expand(correct.shape)  # (size + 1, size)
+    with _no_size_warnings():  # of copies: a strategy may remember what it saw
+        return any(bool(deepcopy(strategy)(rewards, context).any()) for rewards in (correct.float(), different))
 
 
 @contextmanager
@@ -129,7 +157,25 @@ def _usable(strategy: AdvantageStrategy, size: int) -> bool:
     return True
 
 
-def _batch_stats(rollouts: RolloutBatch, entropy: Tensor) -> BatchStats:
+def _answers(rollouts: RolloutBatch) -> Tensor | None:
+    """Numbers of the answers, shape ``(N,)``, int64; None for rollouts made by hand, without their groups."""
+    numbers = [
+        number
+        for group in rollouts.groups
+        for number in number_answers([s.answer for c, s in scored(group) if len(c.token_ids) > 0])
+    ]
+    return torch.tensor(numbers, dtype=torch.int64) if len(numbers) == len(rollouts.rewards) else None
+
+
+def _own_stats(rewards: Tensor) -> BatchStats:
+    """What a group of its own knows of the whole step."""
+    values = rewards.double() if len(rewards) else torch.zeros(1)
+    return BatchStats(
+        reward_mean=float(values.mean()), reward_std=float(values.std(correction=0)), prompt_entropy=torch.zeros(1)
+    )
+
+
+def _step_stats(rollouts: RolloutBatch, entropy: Tensor) -> BatchStats:
     rewards = rollouts.rewards.double()  # (N,)
     count, total = all_sum(torch.stack([torch.tensor(len(rewards), dtype=torch.float64), rewards.sum()]), "rewards")
     mean = total / count.clamp(min=1)

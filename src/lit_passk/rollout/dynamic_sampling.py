@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import islice
 
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor
 
 from lit_passk.distributed import all_cat, all_sum
 from lit_passk.errors import Refusal
-from lit_passk.rollout.collate import collate_rollouts, scored
+from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.sampler import Sampler
-from lit_passk.rollout.source import RolloutSource, RunSettings
+from lit_passk.rollout.source import RolloutSource
 from lit_passk.rollout.step import Step
 from lit_passk.types import PromptBatch, RolloutBatch, ScoredGroup
 
@@ -20,10 +21,10 @@ from lit_passk.types import PromptBatch, RolloutBatch, ScoredGroup
 class DynamicSampling(RolloutSource):
     """Samples further prompts of the training task while a step has fewer groups with an advantage than prompts.
 
-    A group has an advantage when, among its completions that could be scored, at least one is correct and at least as
-    many are wrong as the strategy's ``min_wrong`` says: k in Pass@k Training, 1 in Pass@1 Training. These are counts of
-    correct and wrong completions; the spread of the rewards is not looked at, because a group with fewer than k wrong
-    completions has some and teaches Pass@k nothing.
+    A group has an advantage when the strategy gives one of its completions an advantage other than 0; the strategy
+    itself is asked, of each group alone. So Pass@k Training wants a correct and k wrong completions among those that
+    could be scored, whatever the rewards; strategies that look at rewards (``GRPO``, ``MaxAtK``) want rewards that
+    differ, which all-wrong groups may have where rewards are graded or shaped.
 
     The step trains on the first groups with an advantage in the order of drawing, as many as its batch has prompts. If
     the rounds end before there are enough, other groups fill it up, so that losses divide by what they always divide
@@ -67,7 +68,7 @@ class DynamicSampling(RolloutSource):
         extra = loader.draw_extra(step.number, used)
         rounds = 0
         while True:
-            with_advantage = _have_advantage(mine, order, step.min_wrong)  # (D,)
+            with_advantage = _have_advantage(mine, order, step.has_advantage)  # (D,)
             drawn, found = len(with_advantage), int(with_advantage.sum())
             more_prompts = prompts_of_round(found, drawn, wanted) if rounds < self.max_rounds else 0
             chosen = list(islice(extra, more_prompts))
@@ -96,21 +97,6 @@ class DynamicSampling(RolloutSource):
             metrics={f"dynamic_sampling/{name}": value for name, value in metrics.items()}
             | {"time/further_rollouts": seconds},
         )
-
-    def check(self, settings: RunSettings) -> None:
-        """Refuse groups too small to ever have an advantage."""
-        if settings.max_steps > 0 and (wrong := settings.min_wrong) >= settings.group_size:
-            raise Refusal(
-                f"`DynamicSampling` looks for groups with 1 correct and {wrong} wrong completions, as "
-                f"{type(settings.strategy).__name__} needs them, but `rollout.group_size` is {settings.group_size}. "
-                f"Raise it to {wrong + 1} or more."
-            )
-
-
-def has_advantage(group: ScoredGroup, min_wrong: int) -> bool:
-    """Whether a group has a correct completion and so many wrong ones; unscored completions count as neither."""
-    correct = [score.correct for completion, score in scored(group) if len(completion.token_ids) > 0]
-    return sum(correct) >= 1 and len(correct) - sum(correct) >= min_wrong
 
 
 def prompts_of_round(found: int, drawn: int, wanted: int) -> int:
@@ -144,9 +130,9 @@ def choose(with_advantage: Tensor, wanted: int) -> list[int]:
     return ranked[:wanted].sort().values.tolist()
 
 
-def _have_advantage(mine: list[ScoredGroup], order: list[int], min_wrong: int) -> Tensor:
+def _have_advantage(mine: list[ScoredGroup], order: list[int], has_advantage: Callable[[ScoredGroup], bool]) -> Tensor:
     """Whether each group of every rank has an advantage, in the order of drawing, shape ``(D,)``, bool."""
-    flags = all_cat(torch.tensor([has_advantage(g, min_wrong) for g in mine], dtype=torch.int64), "groups")  # (D,)
+    flags = all_cat(torch.tensor([has_advantage(g) for g in mine], dtype=torch.int64), "groups")  # (D,)
     numbers = all_cat(torch.tensor(order, dtype=torch.int64), "positions of groups")  # (D,), a permutation
     with_advantage = torch.zeros(len(numbers), dtype=torch.bool)
     with_advantage[numbers] = flags.bool()

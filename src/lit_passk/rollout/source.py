@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from lit_passk.advantages import AdvantageStrategy
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.sampler import Sampler
 from lit_passk.rollout.step import Step
@@ -25,21 +24,12 @@ class RunSettings:
     """Whether the engine can sample in a thread of its own while the policy trains."""
     engine: str
     """Name of the engine's class, for messages."""
-    group_size: int
-    """Completions per prompt."""
-    strategy: AdvantageStrategy
     corrected: bool
     """Whether importance weights correct for completions of older weights."""
     first_step: int
     """RL step that the run starts at."""
     max_steps: int
     """RL steps of the run, -1 while unknown."""
-
-    @property
-    def min_wrong(self) -> int:
-        """Most wrong completions that the strategy asks of a group at any step of the run."""
-        steps = range(self.first_step, max(self.max_steps, self.first_step + 1))
-        return max(self.strategy.min_wrong(step, self.max_steps) for step in steps)
 
 
 class RolloutSource(ABC):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lit_passk.functional.random import derive_seed
-from lit_passk.types import PromptBatch, Sampling
+from lit_passk.types import PromptBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
     from lit_passk.data.loader import PromptLoader
@@ -26,8 +27,8 @@ class Step:
     """How to sample."""
     seed: int
     """Base of all sampling seeds of the run."""
-    min_wrong: int
-    """Wrong completions, besides a correct one, that a group needs for a non-zero advantage."""
+    has_advantage: Callable[[ScoredGroup], bool]
+    """Whether the strategy gives any completion of a group an advantage other than 0 at this step."""
     is_last: bool
     """Whether the run ends with this step."""
 
