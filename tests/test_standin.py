@@ -115,5 +115,5 @@ def test_resume(env, letters, single, tmp_path):
 
 
 def test_adapters(env, letters, tmp_path):
-    (noted,) = gpu_run(env, letters, tmp_path, 1, *KL, *LORA, "--model.correction", "RolloutCorrection")
+    (noted,) = gpu_run(env, letters, tmp_path, 1, *KL, *LORA, "--model.correction", "TIS")
     assert [who for who in noted if who.startswith(INNER)] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,20 @@ from helpers.standin import CUDA, StandIn, stand_in, waits
 
 from lit_passk.distributed import all_cat, all_max, all_objects, all_sum
 from lit_passk.functional.kl import kl_estimate
-from lit_passk.losses import CISPOLoss, ClippedLoss, GSPOLoss, LossInputs
-from lit_passk.losses.correction import RolloutCorrection
+from lit_passk.losses import TIS, CISPOLoss, ClippedLoss, GMPOLoss, GSPOLoss, LossInputs, OffPolicyMask, SAPOLoss
+from lit_passk.losses.correction import correct
 from lit_passk.metrics import PassAtK
 from lit_passk.policy.lora import LoRA, adapter_off, add_adapter
 from lit_passk.policy.packing import pack
 from lit_passk.policy.sharding import clip_gradients
 
-LOSSES = {"clipped": ClippedLoss(), "gspo": GSPOLoss(), "cispo": CISPOLoss()}
+LOSSES = {
+    "clipped": ClippedLoss(dual_clip=3.0),
+    "gspo": GSPOLoss(),
+    "cispo": CISPOLoss(),
+    "gmpo": GMPOLoss(),
+    "sapo": SAPOLoss(),
+}
 
 
 def update(config: dict[str, Any], device: torch.device, lora: bool, loss: str, level: str) -> dict[str, Any]:
@@ -45,21 +52,20 @@ def update(config: dict[str, Any], device: torch.device, lora: bool, loss: str, 
         logprobs, entropy = policy(micro, 0.9)
         with torch.no_grad(), adapter_off(policy):
             ref_logprobs, _ = (reference or policy)(micro, 0.9, with_entropy=False)
-        importance, stats = RolloutCorrection(level=level)(logprobs.detach(), sampled, micro.completion_index)
         weights = torch.full_like(logprobs, 0.1).detach()
-        output = LOSSES[loss](
-            LossInputs(
-                logprobs=logprobs,
-                old_logprobs=logprobs.detach() - 0.01,
-                advantages=advantages[micro.completion_index],
-                weights=weights,
-                completion_index=micro.completion_index,
-                importance=importance,
-            )
+        inputs = LossInputs(
+            logprobs=logprobs,
+            old_logprobs=logprobs.detach() - 0.01,
+            advantages=advantages[micro.completion_index],
+            weights=weights,
+            completion_index=micro.completion_index,
+            rollout_logprobs=sampled,
         )
+        importance, stats = correct([TIS(level=level), OffPolicyMask()], inputs)
+        output = LOSSES[loss](replace(inputs, importance=importance))
         total = output.loss + (weights * (0.1 * kl_estimate(logprobs, ref_logprobs, "k3") - 0.01 * entropy)).sum()
         total.backward()
-        losses += [total.detach(), stats]
+        losses += [total.detach(), *stats.values()]
     norm = clip_gradients(trained, 0.5)
     gradients = [p.grad.clone() for p in trained]  # Adam's first step would blow up what rounding leaves of a zero
     optimizer.step()
@@ -129,7 +135,7 @@ def main() -> None:
         for check in (strictness, collectives):
             results[check.__name__] = attempt(check)
     for number, (case, (name, kind)) in enumerate(CASES.items()):
-        loss, level = list(LOSSES)[number % 3], ("token", "sequence")[number % 2]
+        loss, level = list(LOSSES)[number % len(LOSSES)], ("token", "sequence")[number % 2]
         results[case] = [attempt(update, WIDE_HEADS[name], torch.device("cpu"), kind == "lora", loss, level)]
         with stand_in():
             results[case].append(attempt(update, WIDE_HEADS[name], CUDA, kind == "lora", loss, level))

@@ -10,8 +10,7 @@ from helpers.scripted import scripted_rollouts, train
 from transformers import AutoModelForCausalLM, CohereConfig, CohereForCausalLM
 
 from lit_passk.advantages import DrGRPO, PassKAnalytic
-from lit_passk.losses import ClipCovLoss, KLCovLoss, LossInputs
-from lit_passk.losses.correction import RolloutCorrection
+from lit_passk.losses import TIS, ClipCovLoss, KLCovLoss, LossInputs, TokenMask
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.policies import Compute, pack_step
 from lit_passk.modules.training_batch import TrainingBatch
@@ -285,15 +284,22 @@ def test_gradients_are_clipped_to_the_norm(maze_policy):
 
 def test_rollout_correction_weights_the_tokens(maze_policy):
     rollouts = scripted_rollouts(REWARDS)
-    module = make(maze_policy, correction=RolloutCorrection(cap=2.0))
+    module = make(
+        maze_policy, correction=[TIS(high=2.0), TokenMask(low=0.3, high=9.0)], compute=Compute(token_budget=25)
+    )
     logged = train(module, rollouts)
     model = AutoModelForCausalLM.from_pretrained(maze_policy, dtype=torch.float64).eval()
     with torch.no_grad():
         logprobs, _ = plain_logprobs(model, rollouts)
-    weights = [(lp - r.double()).exp().clamp(max=2) for lp, r in zip(logprobs, rollouts.rollout_logprobs, strict=True)]
+    ratios = [(lp - r.double()).exp() for lp, r in zip(logprobs, rollouts.rollout_logprobs, strict=True)]
+    weights = [ratio.clamp(max=2) * ((ratio >= 0.3) & (ratio <= 9)) for ratio in ratios]
     advantages = PassKAnalytic(k=2)(torch.tensor(REWARDS, dtype=torch.float32)).flatten()
     assert_same(gradient_of(module, maze_policy), plain_gradient(maze_policy, rollouts, advantages, weights=weights))
     assert 0 < logged["train/rollout_correction/ess"] < 1
+    dropped = (
+        torch.cat(weights)[torch.cat([a.expand(len(w)) for a, w in zip(advantages, weights, strict=True)]) != 0] == 0
+    )
+    assert 0 < logged["train/rollout_correction/dropped/TokenMask"] == pytest.approx(float(dropped.float().mean()))
 
 
 def masked(rollouts, seed=0):

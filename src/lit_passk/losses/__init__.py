@@ -12,6 +12,10 @@
 - ``ClipCovLoss`` (``clip_cov.py``), ``KLCovLoss`` (``kl_cov.py``): leave out, or hold back, the few tokens that would
   lower the entropy most.
 
+What is done about completions of an engine whose log-probabilities differ from the policy's (``correction.py``):
+``TIS``, ``MIS``, ``IcePop`` weigh (``importance.py``); ``TokenMask``, ``GeometricMask``, ``WorstTokenMask`` and
+``OffPolicyMask`` leave out (``masks.py``).
+
 docs/losses.md says which one when, and what verl, TRL and SkyRL call them.
 """
 
@@ -19,20 +23,31 @@ from lit_passk.losses.base import LossInputs, LossOutput, PolicyLoss
 from lit_passk.losses.cispo import CISPOLoss
 from lit_passk.losses.clip_cov import ClipCovLoss
 from lit_passk.losses.clipped import ClippedLoss
+from lit_passk.losses.correction import RolloutCorrection
 from lit_passk.losses.gmpo import GMPOLoss
 from lit_passk.losses.gspo import GSPOLoss
+from lit_passk.losses.importance import MIS, TIS, IcePop
 from lit_passk.losses.kl_cov import KLCovLoss
+from lit_passk.losses.masks import GeometricMask, OffPolicyMask, TokenMask, WorstTokenMask
 from lit_passk.losses.sapo import SAPOLoss
 
 __all__ = [
+    "MIS",
+    "TIS",
     "CISPOLoss",
     "ClipCovLoss",
     "ClippedLoss",
     "GMPOLoss",
     "GSPOLoss",
+    "GeometricMask",
+    "IcePop",
     "KLCovLoss",
     "LossInputs",
     "LossOutput",
+    "OffPolicyMask",
     "PolicyLoss",
+    "RolloutCorrection",
     "SAPOLoss",
+    "TokenMask",
+    "WorstTokenMask",
 ]

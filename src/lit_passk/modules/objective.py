@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -10,10 +11,10 @@ from torch import Tensor
 
 from lit_passk.errors import Refusal
 from lit_passk.functional.kl import kl_estimate
-from lit_passk.losses import LossInputs, PolicyLoss
-from lit_passk.losses.correction import RolloutCorrection
+from lit_passk.losses import TIS, LossInputs, PolicyLoss, RolloutCorrection
+from lit_passk.losses.correction import check_together, correct
 from lit_passk.modules.policies import reference_logprobs
-from lit_passk.modules.step_metrics import CORRECTION_SUMS
+from lit_passk.modules.step_metrics import CORRECTION
 from lit_passk.modules.training_batch import TrainingBatch
 from lit_passk.policy.model import CausalPolicy
 from lit_passk.policy.packing import PackedBatch
@@ -24,7 +25,7 @@ class Objective:
     """The loss of a micro-batch; the fields are ``PassKRLModule``'s arguments of the same names."""
 
     loss: PolicyLoss
-    correction: RolloutCorrection | Literal["auto", "off"]
+    correction: RolloutCorrection | Sequence[RolloutCorrection] | Literal["auto", "off"]
     kl_coef: float
     kl_estimator: Literal["k1", "k2", "k3"]
     entropy_coef: float
@@ -32,6 +33,7 @@ class Objective:
     def __post_init__(self) -> None:
         if self.kl_coef < 0:
             raise Refusal(f"`model.kl_coef` must be at least 0, but got {self.kl_coef}.")
+        check_together(self._corrections(mismatch=True))
 
     @property
     def selects(self) -> bool:
@@ -73,24 +75,25 @@ class Objective:
         old_logprobs = logprobs.detach() if old_logprobs is None else old_logprobs  # (T,)
         ref_logprobs = reference_logprobs(policy, reference, micro, temperature) if self.kl_coef != 0 else None  # (T,)
         rollout_logprobs = micro.gather(training.rollout_logprobs)  # N ragged -> (T,)
-        importance, stats = self._importance(micro, old_logprobs, rollout_logprobs, mismatch)
         weights = training.weights.to(device)[micro.completion_index]  # (N,) -> (T,)
-        output = self.loss(
-            LossInputs(
-                logprobs=logprobs,
-                old_logprobs=old_logprobs,
-                advantages=training.advantages.to(device)[micro.completion_index],  # (N,) -> (T,)
-                weights=weights,
-                completion_index=micro.completion_index,
-                prompt_index=training.prompt_index.to(device)[micro.completion_index],  # (N,) -> (T,)
-                importance=importance,
-                rollout_logprobs=rollout_logprobs,
-                ref_logprobs=ref_logprobs,
-                entropy=entropy if self.entropy_coef != 0 else None,
-                selected=selected,
-            )
+        inputs = LossInputs(
+            logprobs=logprobs,
+            old_logprobs=old_logprobs,
+            advantages=training.advantages.to(device)[micro.completion_index],  # (N,) -> (T,)
+            weights=weights,
+            completion_index=micro.completion_index,
+            prompt_index=training.prompt_index.to(device)[micro.completion_index],  # (N,) -> (T,)
+            rollout_logprobs=rollout_logprobs,
+            ref_logprobs=ref_logprobs,
+            entropy=entropy if self.entropy_coef != 0 else None,
+            selected=selected,
         )
-        loss, metrics = output.loss, {**output.metrics, **stats}
+        sums: dict[str, Tensor] = {}
+        if corrections := self._corrections(mismatch):
+            importance, sums = correct(corrections, inputs)
+            inputs = replace(inputs, importance=importance)
+        output = self.loss(inputs)
+        loss, metrics = output.loss, {**output.metrics, **{CORRECTION + name: value for name, value in sums.items()}}
         if self.entropy_coef != 0:
             loss = loss - self.entropy_coef * (weights * entropy).sum()  # (T,) -> ()
         if ref_logprobs is not None:
@@ -98,16 +101,11 @@ class Objective:
             loss, metrics["kl"] = loss + self.kl_coef * kl, kl.detach()
         return loss, {**metrics, "total": loss.detach()}
 
-    def _importance(
-        self, micro: PackedBatch, old_logprobs: Tensor, rollout_logprobs: Tensor, mismatch: bool
-    ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """Importance weights ``(T,)`` against the engine's log-probs, and sums for the log; None when not needed."""
-        if self.correction == "off" or (self.correction == "auto" and not mismatch):
-            return None, {}
-        correction = RolloutCorrection() if self.correction == "auto" else self.correction
-        assert isinstance(correction, RolloutCorrection)
-        weights, stats = correction(old_logprobs, rollout_logprobs, micro.completion_index)
-        return weights, dict(zip(CORRECTION_SUMS, stats, strict=True))
+    def _corrections(self, mismatch: bool) -> Sequence[RolloutCorrection]:
+        """What corrects for the engine's log-probabilities; nothing when not needed."""
+        if isinstance(self.correction, str):
+            return [TIS()] if self.correction == "auto" and mismatch else []
+        return [self.correction] if isinstance(self.correction, RolloutCorrection) else self.correction
 
 
 def mismatch_of(training: TrainingBatch, rl_step: int, compute_dtype: torch.dtype) -> bool:

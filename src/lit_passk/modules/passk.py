@@ -17,8 +17,7 @@ from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
 from lit_passk.checkpointing.files import CheckpointFiles, restore_random_states
 from lit_passk.distributed import rank, world_size
 from lit_passk.errors import Refusal
-from lit_passk.losses import ClippedLoss, PolicyLoss
-from lit_passk.losses.correction import RolloutCorrection
+from lit_passk.losses import ClippedLoss, PolicyLoss, RolloutCorrection
 from lit_passk.metrics import EvaluationMetric
 from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.guards import guard
@@ -57,8 +56,9 @@ class PassKRLModule(L.LightningModule):
         policy: Folder or hub id of a Hugging Face causal language model.
         advantage: Advantage strategy; None is ``PassKAnalytic(k=4)``.
         loss: Policy loss; None is ``ClippedLoss(clip_low=0.2, clip_high=0.28)``.
-        correction: Importance weights for completions of an engine whose log-probabilities differ from the policy's;
-            ``auto`` uses none when both compute in float32 with the same weights, else ``RolloutCorrection()``.
+        correction: What is done about completions of an engine whose log-probabilities differ from the policy's: one
+            or a list of ``TIS``, ``IcePop``, ``GeometricMask``, ...; ``auto`` does nothing when both compute in float32
+            with the same weights, else ``TIS()``.
         optimizer: Optimizer class and its settings.
         lr_scheduler: Learning-rate schedule, stepped once per optimizer step.
         aggregation: ``token`` averages over all completion tokens of the global batch (DAPO, the paper), ``sequence``
@@ -86,7 +86,7 @@ class PassKRLModule(L.LightningModule):
         policy: str,
         advantage: AdvantageStrategy | None = None,
         loss: PolicyLoss | None = None,
-        correction: RolloutCorrection | Literal["auto", "off"] = "auto",
+        correction: RolloutCorrection | Sequence[RolloutCorrection] | Literal["auto", "off"] = "auto",
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-6, weight_decay=0.0, fused=True),
         lr_scheduler: LRSchedulerCallable = lambda o: WarmupLR(o, warmup_steps=10),
         aggregation: Literal["token", "sequence", "constant"] = "token",

@@ -11,8 +11,8 @@ from lit_passk.losses.correction import correction_metrics
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.types import RolloutBatch
 
-CORRECTION_SUMS = ("corrected", "correction_weight", "correction_weight_squared", "correction_clipped")
-"""Names of the four sums that ``RolloutCorrection`` returns."""
+CORRECTION = "correction/"
+"""What the names of the sums begin with that ``losses.correction.correct`` returns."""
 _OF_COMPLETIONS = ("completions", "tokens", "sampled_tokens", "entropy", "reward", "pass@1", "truncated")
 COLUMNS = (*_OF_COMPLETIONS, "prompts", "unscored", "solved", "trained_prompts", "with_advantage")
 """What is summed up for every prompt: first numbers of its completions, then of the prompt."""
@@ -54,8 +54,8 @@ def step_metrics(
         for number in breakdown.of_problem[index] if breakdown is not None else ():
             groups[1 + number] += row
     updates = max(float(sums["num_updates"]), 1.0)
-    corrections = {name: float(sums[name]) for name in CORRECTION_SUMS if name in sums}
-    apart = {*CORRECTION_SUMS, "num_updates", "grad_norm"}
+    corrections = {name: float(value) for name, value in sums.items() if name.startswith(CORRECTION)}
+    apart = {*corrections, "num_updates", "grad_norm"}
     losses = {f"loss/{name}": float(value) / updates for name, value in sums.items() if name not in apart}
     mine = torch.tensor([*corrections.values(), *losses.values()], dtype=torch.float64)  # (numbers,)
     total = all_sum(torch.cat([groups.flatten(), mine]), "metrics")
@@ -63,20 +63,14 @@ def step_metrics(
         dict(zip(COLUMNS, row, strict=True)) for row in total[: groups.numel()].view_as(groups).tolist()
     )
     others = total[groups.numel() :].tolist()
-    stats = torch.tensor(others[: len(corrections)] or [0.0] * 4, dtype=torch.float64)
+    names_of_sums = [name.removeprefix(CORRECTION) for name in corrections]
     return {
         **_means(whole),
         "unscored": whole["unscored"],
         "entropy": whole["entropy"] / max(whole["sampled_tokens"], 1.0),
         "grad_norm": float(sums["grad_norm"]) / updates,
         **dict(zip(losses, others[len(corrections) :], strict=True)),
-        **correction_metrics(stats),
-        **{
-            f"{name}/{metric}": value
-            for name, of_name in zip(names, of_names, strict=True)
-            if of_name["completions"]
-            for metric, value in _means(of_name).items()
-        },
+        **correction_metrics(dict(zip(names_of_sums, others, strict=False))),
     }
 
 

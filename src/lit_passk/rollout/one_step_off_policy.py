@@ -98,7 +98,7 @@ class OneStepOffPolicy(RolloutSource):
         if not settings.corrected:
             raise Refusal(
                 "`OneStepOffPolicy` trains on completions of the weights before the last step, which "
-                "`model.correction: off` would take for the policy's own. Use `auto` or a RolloutCorrection."
+                "`model.correction: off` would take for the policy's own. Use `auto` or a correction such as TIS."
             )
         if settings.first_step > 0 and settings.max_steps > 0:
             rank_zero_info(
