@@ -111,7 +111,7 @@ def test_metrics_by_hand_and_over_micro_batches(correction, expected):
 
 
 def test_several_multiply_and_each_says_what_it_left_out():
-    corrections = [GeometricMask(low=0.5, high=1.2), TIS(high=1.05), TokenMask(low=0.9, high=1.1)]
+    corrections = [GeometricMask(low=0.5, high=1.2), TIS(high=1.05), TokenMask(low=0.9, high=1.2)]
     factors, sums = correct(corrections, make(LOG_RATIOS))
     assert factors.tolist() == pytest.approx([0, 0, 0, 0, 1.0, 1.05])
     assert {name: float(value) for name, value in sums.items() if name.startswith("dropped")} == {
