@@ -71,6 +71,12 @@ def step_metrics(
         "grad_norm": float(sums["grad_norm"]) / updates,
         **dict(zip(losses, others[len(corrections) :], strict=True)),
         **correction_metrics(dict(zip(names_of_sums, others, strict=False))),
+        **{
+            f"{name}/{metric}": value
+            for name, of_name in zip(names, of_names, strict=True)
+            if of_name["completions"]
+            for metric, value in _means(of_name).items()
+        },
     }
 
 
