@@ -163,14 +163,19 @@ def load_records(
     records = [record for one in paths for record in _read(one, split, subset)]
     if not records:
         raise Refusal(f"The data set {path!r} has no rows.")
-    counts = [expected_rows] if isinstance(expected_rows, int) else list(expected_rows or [])
-    if counts and len(records) not in counts:
+    check_count(len(records), expected_rows, repr(path))
+    return records
+
+
+def check_count(count: int, expected: int | Sequence[int] | None, name: str) -> None:
+    """Warn if ``name`` has another number of rows than the published one, or than any of several; None expects none."""
+    counts = [expected] if isinstance(expected, int) else list(expected or [])
+    if counts and count not in counts:
         wanted = " or ".join(map(str, counts))
         warnings.warn(
-            f"{path!r} has {len(records)} rows, but the published data set has {wanted}: scores are not comparable.",
-            stacklevel=2,
+            f"{name} has {count} rows, but the published data set has {wanted}: scores are not comparable.",
+            stacklevel=3,
         )
-    return records
 
 
 def _read(path: str, split: str | None, subset: str | None) -> Iterator[Record]:

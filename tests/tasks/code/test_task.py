@@ -285,7 +285,7 @@ def test_problems_of_one_difficulty(tmp_path):
         warnings.simplefilter("error")
         task = task_of(tmp_path, *rows, difficulty="easy", expected_rows=2)
     assert [task[i].id for i in range(len(task))] == ["0", "2"]
-    with pytest.warns(UserWarning, match="has 2 problems of difficulty 'easy', but the published data set has 1000"):
+    with pytest.warns(UserWarning, match=r"\(difficulty=easy\) has 2 rows, but the published data set has 1000"):
         task_of(tmp_path, *rows, difficulty="easy", expected_rows=1000)
     with pytest.raises(ValueError, match="has no problem of difficulty='medium', but of easy, hard"):
         task_of(tmp_path, *rows, difficulty="medium")

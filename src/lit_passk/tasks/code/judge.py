@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from io import FileIO
 from typing import Any, NamedTuple
@@ -99,7 +100,9 @@ def judge_stdio(
             return Verdict(False, f"test {number}: {error}")
         verdict = Verdict(False, status)
         if status == "exit 0":
-            verdict = same_output(printed.decode("utf-8", "replace"), case["output"], tests["tolerance"])
+            text, tolerance = printed.decode("utf-8", "replace"), tests["tolerance"]
+            lines = tolerance == "lines"
+            verdict = same_lines(text, case["output"]) if lines else same_output(text, case["output"], tolerance)
         if not verdict.passed:
             return Verdict(False, f"test {number}: {verdict.reason}")
     return Verdict(True)
@@ -174,6 +177,32 @@ def _same_word(word: str, wanted: str, absolute: float, relative: float) -> bool
     if wanted.lstrip("+-").isdigit():
         return number == wanted_number and abs(wanted_number) < 2**53
     return abs(number - wanted_number) <= absolute + relative * abs(wanted_number)
+
+
+def same_lines(printed: str, expected: str) -> Verdict:
+    r"""Compare two outputs line by line as LiveCodeBench does: lines are equal, or their words are equal numbers.
+
+    White space at both ends of a line or of the whole does not count.
+
+    Example:
+        >>> same_lines(" 1.50 2\nyes\n", "1.5 2.0\nyes").passed, same_lines("1\n2", "1 2").passed
+        (True, False)
+
+    """
+    lines, expected_lines = ([line.strip() for line in text.strip().split("\n")] for text in (printed, expected))
+    if len(lines) != len(expected_lines):
+        return Verdict(False, f"printed {len(lines)} lines, expected {len(expected_lines)}")
+    for position, (line, wanted) in enumerate(zip(lines, expected_lines, strict=True)):
+        if line != wanted and not _same_numbers(line, wanted):
+            return Verdict(False, f"line {position} is wrong")
+    return Verdict(True)
+
+
+def _same_numbers(line: str, wanted: str) -> bool:
+    try:
+        return [Decimal(word) for word in line.split()] == [Decimal(word) for word in wanted.split()]
+    except InvalidOperation:  # a word is no number
+        return False
 
 
 def judge_calls(

@@ -1,14 +1,14 @@
-"""One row of a code benchmark as a problem: HumanEval, MBPP, APPS, CodeContests as published, or a neutral form.
+"""One row of a code benchmark as a problem: as HumanEval, MBPP, APPS, ... publish it, or in a neutral form.
 
 Each kind of row is known by its columns, so that one file may mix them. The tests become the problem's answer, as JSON:
 
-- ``{"style": "stdio", "cases": [{"input", "output"}], "tolerance": null or [absolute, relative]}``
+- ``{"style": "stdio", "cases": [{"input", "output"}], "tolerance": null or [absolute, relative] or "lines"}``
 - ``{"style": "functional", "names": [function], "owner": class, "cases": [[args, [accepted, ...]]]}``
 - ``{"style": "assert", "before", "modules", "names", "tests", "owner", "prompt"?, "entry_point"?}``: ``names`` are the
   functions and classes that the tests take from the program, ``modules`` those of the standard library that they use
   without importing them, ``before`` trusted source they need, ``prompt`` the beginning that a completion may continue.
 
-``"imports": true`` in the first two says that a program gets the imports of APPS' checker (``imports.py``).
+``"imports"`` in the first two names the checker whose imports a program gets (``imports.py``).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import builtins
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lit_passk.errors import Refusal
+from lit_passk.tasks.code import live_code_bench
 from lit_passk.tasks.code.syntax import names_in
 from lit_passk.tasks.columns import is_missing, shown, surrogate
 from lit_passk.tasks.records import Record
@@ -34,7 +35,10 @@ STDIO_INSTRUCTION = (
 FUNCTION_INSTRUCTION = "Write it in Python. Put the whole code in one ```python block."
 _PYTHON3 = 3  # of the languages of CodeContests
 _APPS_TOLERANCE = [1e-8, 1e-5]  # numpy.allclose, which its checker uses
-_SHOWN = ("problem", "prompt", "text", "question", "description", "starter_code", "test_list")  # to the policy
+_SHOWN = (  # to the policy
+    "problem", "prompt", "text", "question", "question_content", "description", "starter_code", "test_list"
+)  # fmt: skip
+_IDS = ("id", "task_id", "problem_id", "question_id", "name")
 _CODE_CONTESTS_TOLERANCE = [1e-5, 0.0]
 
 
@@ -67,11 +71,12 @@ def code_problem(record: Record, index: int, instruction: str | None = None) -> 
     except (LookupError, TypeError, SyntaxError, ValueError, AttributeError, RecursionError) as error:
         if str(error).startswith(record.where):
             raise
-        raise Refusal(f"{record.where} is malformed: {type(error).__name__}: {error}.") from error
+        name = "" if isinstance(error, Refusal) else f"{type(error).__name__}: "
+        raise Refusal(f"{record.where} is malformed: {name}{error}.") from error
     if tests is None:
         return None
     instruction = default if instruction is None else instruction
-    found = (fields.get(name) for name in ("id", "task_id", "problem_id", "name"))
+    found = (fields.get(name) for name in _IDS)
     prompt = f"{question}\n\n{instruction}" if instruction else question
     problem = Problem(
         id=str(next((value for value in found if not is_missing(value)), index)),
@@ -160,7 +165,7 @@ def _apps(record: Record) -> _Row:
         normal = _functional(name, "Solution", cases)
         return question + _starter(fields, name), FUNCTION_INSTRUCTION, normal, solutions
     texts = [{"input": given, "output": wanted} for given, wanted in pairs]
-    return question, STDIO_INSTRUCTION, {**_stdio(texts, _APPS_TOLERANCE), "imports": True}, solutions
+    return question, STDIO_INSTRUCTION, {**_stdio(texts, _APPS_TOLERANCE), "imports": "apps"}, solutions
 
 
 def _code_contests(record: Record) -> _Row:
@@ -176,24 +181,37 @@ def _code_contests(record: Record) -> _Row:
     return question, STDIO_INSTRUCTION, tests, solutions
 
 
+def _live_code_bench(record: Record) -> _Row:
+    fields = record.fields
+    question, instruction = live_code_bench.prompt(record.text("question_content", "the question"), fields)
+    tests = live_code_bench.tests(fields)
+    if name := (_parsed(fields.get("metadata")) or {}).get("func_name"):
+        cases = [live_code_bench.call(test) for test in tests]
+        normal = {**_functional(name, "Solution", cases), "imports": "livecodebench"}
+    else:
+        normal = {**_stdio(tests, None), "tolerance": "lines", "imports": "livecodebench"}
+    return question, instruction, normal if tests else None, []
+
+
 _READERS: tuple[tuple[tuple[str, ...], str | None, Callable[[Record], _Row]], ...] = (
     (("tests", "problem"), "tests", _neutral),
     (("test_list",), "test_list", _mbpp),
     (("prompt", "test", "entry_point"), "test", _humaneval),
     (("description", "public_tests"), None, _code_contests),
+    (("question_content", "public_test_cases"), None, _live_code_bench),
     (("input_output",), "input_output", _apps),
 )
 """Columns that tell a kind, the column that holds its tests where it is a single one, and what reads it."""
 
 
-def _stdio(cases: list[dict[str, Any]], tolerance: list[float] | None) -> dict[str, Any]:
-    cases = [{"input": _lines(case["input"]), "output": _lines(case["output"])} for case in cases]
-    return {"style": "stdio", "cases": cases, "tolerance": tolerance}
+def _stdio(cases: Sequence[Mapping[str, Any]], tolerance: list[float] | None) -> dict[str, Any]:
+    texts = [{"input": _lines(case["input"]), "output": _lines(case["output"])} for case in cases]
+    return {"style": "stdio", "cases": texts, "tolerance": tolerance}
 
 
 def _functional(name: str, owner: str | None, cases: list[tuple[list[Any], list[Any]]]) -> dict[str, Any]:
     """Programs often come with annotations from a starter that imports nothing, so imports are given."""
-    return {"style": "functional", "names": [name], "owner": owner or "Solution", "cases": cases, "imports": True}
+    return {"style": "functional", "names": [name], "owner": owner or "Solution", "cases": cases, "imports": "apps"}
 
 
 def _assert(source: str, before: str, names: list[str]) -> dict[str, Any]:
