@@ -27,6 +27,7 @@ import lit_passk.rollout.dynamic_sampling
 import lit_passk.rollout.on_policy
 import lit_passk.rollout.one_step_off_policy
 import lit_passk.tasks.arithmetic
+import lit_passk.tasks.choice
 import lit_passk.tasks.code
 import lit_passk.tasks.math
 import lit_passk.tasks.maze

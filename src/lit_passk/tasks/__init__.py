@@ -8,6 +8,7 @@ Start with ``base.py``. Names are loaded on first use, because scoring workers i
 - ``MathTask`` (``math/``): questions with mathematical answers; ``records.py`` reads files and hub
   data sets, ``columns.py``, ``chats.py`` and ``rows.py`` what their rows hold.
 - ``CodeTask`` (``code/``): programs, run against tests in a sandbox.
+- ``MultipleChoice`` (``choice/``): questions with options, answered by a letter.
 - ``ReasoningGymTask`` (``reasoning_gym.py``): the puzzles of the reasoning-gym package.
 - ``Mixture`` (``mixture.py``): several of them to train on together.
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lit_passk.tasks.arithmetic import ArithmeticTask
     from lit_passk.tasks.base import Task
+    from lit_passk.tasks.choice import MultipleChoice
     from lit_passk.tasks.code import CodeTask
     from lit_passk.tasks.math import MathTask
     from lit_passk.tasks.maze import MazeTask
@@ -33,6 +35,7 @@ _MODULES = {
     "MazeTask": "maze",
     "Mixture": "mixture",
     "MixtureTask": "mixture",
+    "MultipleChoice": "choice",
     "ReasoningGymTask": "reasoning_gym",
     "Task": "base",
 }
@@ -45,6 +48,7 @@ __all__ = [
     "MazeTask",
     "Mixture",
     "MixtureTask",
+    "MultipleChoice",
     "ReasoningGymTask",
     "Task",
 ]
