@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lit_passk.modules.sft import build_tokenizer
+from lit_passk.results import CompletionRecord
+from lit_passk.results.step_files import StepFolder
 
 STEPS = 5
 
@@ -66,6 +69,19 @@ class Run:
                 merged[step].update(prompts)
         return merged
 
+    def saved(self) -> dict[int, list[CompletionRecord]]:
+        """What ``rollout.save`` wrote, by RL step from 1."""
+        return dict(StepFolder.open(self.folder / "rollouts").steps())
+
+    def assert_same_saved(self, other: Run) -> None:
+        """The same completions in the same order in the file of every step, numbers to rounding."""
+        mine, theirs = self.saved(), other.saved()
+        assert mine.keys() == theirs.keys()
+        for step, records in theirs.items():
+            assert [_exact(record) for record in mine[step]] == [_exact(record) for record in records], step
+            for one, other in zip(mine[step], records, strict=True):
+                assert _rounded(one) == pytest.approx(_rounded(other), abs=1e-5), step
+
     def assert_same_rollouts(self, other: Run) -> None:
         """The same prompts and completions in every step, and advantages that agree to rounding."""
         mine, theirs = self.steps(), other.steps()
@@ -78,6 +94,17 @@ class Run:
 
     def checkpoint(self, step: int) -> Path:
         return self.folder / "checkpoints" / f"step={step}.ckpt"
+
+
+_ROUNDED = ("mean_logprob", "advantage")
+
+
+def _exact(record: CompletionRecord) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(record).items() if name not in _ROUNDED}
+
+
+def _rounded(record: CompletionRecord) -> list[float]:
+    return [-99.0 if (value := getattr(record, name)) is None else value for name in _ROUNDED]
 
 
 def arguments(
@@ -108,6 +135,7 @@ def arguments(
         "rollout.sampling.max_tokens": "6",
         "rollout.val_sampling.max_tokens": "6",
         "rollout.val_sampling.n": "4",
+        "rollout.save": "SaveRollouts",
         "data.train": "helpers.counting.MoreUps",
         "data.train.num_problems": "7",
         "data.prompts_per_step": "3",

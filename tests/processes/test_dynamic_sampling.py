@@ -31,6 +31,7 @@ def test_more_groups_carry_signal(alone, train):
 def test_several_processes_keep_and_train_the_same(way, train, alone):
     several = train(*way, DYNAMIC)
     several.assert_same_rollouts(alone)
+    several.assert_same_saved(alone)
     for name, values in alone.weights.items():
         torch.testing.assert_close(several.weights[name], values, rtol=0, atol=1e-5, msg=name)
     for name, value in alone.metrics.items():
@@ -46,8 +47,18 @@ def test_a_rank_without_a_prompt(train):
     one = (*DYNAMIC, "--data.prompts_per_step", "1")
     several, alone = train("ddp", 2, one), train("auto", 1, one)
     several.assert_same_rollouts(alone)
+    several.assert_same_saved(alone)
     for name, values in alone.weights.items():
         torch.testing.assert_close(several.weights[name], values, rtol=0, atol=1e-5, msg=name)
+
+
+def test_groups_that_were_not_trained_on_are_saved_too(alone):
+    for step, records in alone.saved().items():
+        trained, others = [{r.problem_id for r in records if r.trained is flag} for flag in (True, False)]
+        assert len(trained) == 5 == len(alone.steps()[step - 1])
+        assert not trained & others
+        assert {r.problem_id for r in records if r.advantage is not None} == trained
+    assert len(records) == alone.metrics["dynamic_sampling/completions"]
 
 
 def test_what_it_cost_is_logged(alone):

@@ -31,6 +31,7 @@ def test_two_shards_do_what_one_process_does(train, alone):
     assert {s: {p: c for p, (c, _) in prompts.items()} for s, prompts in mine.items()} == {
         s: {p: c for p, (c, _) in prompts.items()} for s, prompts in theirs.items()
     }
+    several.assert_same_saved(alone)
     for name, values in alone.weights.items():
         torch.testing.assert_close(several.weights[name], values, rtol=0, atol=1e-4, msg=name)
     for run in (alone, several):

@@ -48,6 +48,8 @@ def test_killed_anywhere_and_resumed_is_bit_equal(way, train, policy, tmp_path):
     ranks = Ranks(arguments(policy, tmp_path, strategy, num_processes, *options, *LAST), num_processes, tmp_path)
     resumed = Run(tmp_path, ranks.succeed().output(), num_processes)
     assert same(resumed.weights, undisturbed.weights)
+    assert sorted(resumed.saved()) == [*range(1, STEPS + 1)]
+    resumed.assert_same_saved(undisturbed)
     assert not list((tmp_path / "checkpoints").glob(".*")), "what the kills left behind was cleared away"
     # A resumed run compares engine and policy once more, and validated step 4 before it was killed.
     shared = {k: v for k, v in undisturbed.metrics.items() if not k.startswith(("time/", "parity/", "val/"))}

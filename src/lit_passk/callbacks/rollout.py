@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
 
+from lit_passk.callbacks.run_description import run_description
 from lit_passk.checkpointing.fingerprint import fingerprint
 from lit_passk.data.loader import PromptLoader
 from lit_passk.data.module import PromptDataModule
@@ -21,6 +24,7 @@ from lit_passk.functional.random import derive_seed
 from lit_passk.modules.advantage import check_learns, has_advantage
 from lit_passk.policy.source import resolve_policy
 from lit_passk.results.continuation import ResultsFile
+from lit_passk.results.save_rollouts import SaveRollouts
 from lit_passk.rollout.checks import check_lengths_fit, check_training_sampling
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.on_policy import OnPolicy
@@ -52,6 +56,7 @@ class RolloutCallback(L.Callback):
         score_timeout: Seconds one completion may take to be scored; then it counts as unscored.
         results: JSON-lines file for the completions of ``validate``, ``test`` and ``predict``; one that exists is
             continued, nothing in it is sampled again. ``predict`` writes ``completions.jsonl`` unless told otherwise.
+        save: Keeps the rollouts of every training step on disk; None keeps none.
         seed: Base of all sampling seeds; the command line takes it from ``seed_everything``.
     """
 
@@ -66,6 +71,7 @@ class RolloutCallback(L.Callback):
         num_workers: int = 2,
         score_timeout: float = 10.0,
         results: str | None = None,
+        save: SaveRollouts | None = None,
         seed: int = 0,
     ) -> None:
         if group_size < 1:
@@ -81,6 +87,7 @@ class RolloutCallback(L.Callback):
         self.source = source if source is not None else OnPolicy()
         self.parity = parity if parity is not None else ParityCheck()
         self.results = results
+        self.save = save
         self.seed = seed
         self._sampler = Sampler(self.engine, num_workers, score_timeout)
         self._results_file: ResultsFile | None = None
@@ -110,6 +117,18 @@ class RolloutCallback(L.Callback):
             metrics |= self.parity.check(probe, pl_module.completion_logprobs(probe), self._coarser_dtype(pl_module))
         pl_module.log_dict(metrics | {"time/rollout": time.perf_counter() - begin})
         batch.rollouts = rollouts
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: PassKRLModule,  # type: ignore[override]
+        outputs: Mapping[str, Tensor],  # type: ignore[override]
+        batch: PromptBatch,
+        batch_idx: int,
+    ) -> None:
+        """Keep the rollouts on disk, those of a replayed batch too."""
+        if self.save is not None and not _is_trial(trainer):
+            self.save.save(pl_module.rl_step, batch.name, batch.rollouts, outputs["advantages"])
 
     def on_validation_batch_start(
         self,
@@ -201,8 +220,32 @@ class RolloutCallback(L.Callback):
             check_lengths_fit(data, pl_module.policy_path, train, self.val_sampling)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
-        """Check the source and the prompts' sampler again, now that the length of the run is known."""
+        """Check source and sampler again, now that the length of the run is known; open the folder of rollouts."""
         self._check(_data(trainer), pl_module)
+        if self.save is not None and not _is_trial(trainer):
+            self.save.start(
+                trainer.default_root_dir,
+                run_description(
+                    trainer,
+                    pl_module,
+                    self.engine,
+                    self.sampling,
+                    self.seed,
+                    group_size=self.group_size,
+                    source=type(self.source).__name__,
+                    advantage=type(pl_module.advantage).__name__,
+                ),
+                pl_module.rl_step,
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The name by which a resumed run knows the rollouts on disk for its own."""
+        return {} if self.save is None else {"run": self.save.run}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on under the name of the run that saved it."""
+        if self.save is not None:
+            self.save.run = state_dict.get("run", "")
 
     def _check(self, data: Any, pl_module: PassKRLModule) -> None:
         settings = RunSettings(
@@ -222,21 +265,18 @@ class RolloutCallback(L.Callback):
         path = self.results or ("completions.jsonl" if trainer.state.fn == TrainerFn.PREDICTING else None)
         if trainer.state.fn == TrainerFn.FITTING or path is None:
             return
-        data = _data(trainer)
-        self._results_file = ResultsFile(
-            path,
-            pl_module.policy_path + (f" @ {trainer.ckpt_path}" if trainer.ckpt_path else ""),
+        checkpoint = f" @ {trainer.ckpt_path}" if trainer.ckpt_path else ""
+        settings = run_description(
+            trainer,
+            pl_module,
+            self.engine,
             self.val_sampling,
             self.seed,
-            chat_template=data.renderer.chat_template,
-            system_prompt=data.renderer.system_prompt,
-            **({"chat_template_kwargs": kwargs} if (kwargs := data.renderer.template_kwargs) else {}),
-            engine=type(self.engine).__name__,
+            policy=pl_module.policy_path + checkpoint,
             rl_step=pl_module.rl_step,
-            dtype=pl_module.compute.dtype,
-            precision=str(trainer.precision),
             weights=fingerprint(pl_module.policy_path, trainer.ckpt_path),
         )
+        self._results_file = ResultsFile(path, settings)
 
     on_test_start = on_validation_start  # type: ignore[assignment]
     on_predict_start = on_validation_start  # type: ignore[assignment]
@@ -256,6 +296,10 @@ class RolloutCallback(L.Callback):
         if self._results_file is not None:
             self._results_file.close()
             self._results_file = None
+
+
+def _is_trial(trainer: L.Trainer) -> bool:
+    return bool(getattr(trainer, "fast_dev_run", False))  # it writes nothing
 
 
 def _data(trainer: L.Trainer) -> Any:

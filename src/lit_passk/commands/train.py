@@ -93,8 +93,12 @@ class LitPassKCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Find the checkpoint that ``--ckpt_path last`` means; refuse the folder of another run."""
+        last = self._options(self.config_init).ckpt_path == "last"
         self._find_checkpoint()
         root, ckpt_path = self.trainer.default_root_dir, self._options(self.config_init).ckpt_path
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, RolloutCallback) and callback.save is not None:
+                callback.save.starts_anew = last and ckpt_path is None
         requeued = any(Path(root).glob("hpc_ckpt_*.ckpt"))  # Lightning goes on from these by itself under SLURM
         if any(isinstance(c, ResumeCheckpoint) for c in self.trainer.callbacks) and not requeued:  # type: ignore[attr-defined]
             check_own(root, ckpt_path)

@@ -224,8 +224,12 @@ class PassKRLModule(L.LightningModule):
 
     # --- training ----------------------------------------------------------------------------------------------------
 
-    def training_step(self, batch: PromptBatch, batch_idx: int) -> None:
-        """One RL step: advantages, then one optimizer step per mini-batch and epoch."""
+    def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Tensor]:
+        """One RL step: advantages, then one optimizer step per mini-batch and epoch.
+
+        Returns:
+            ``advantages`` of this rank's completions, shape ``(N,)``, for callbacks (``on_train_batch_end``).
+        """
         rollouts = batch.rollouts
         advantages = compute_advantages(self.advantage, rollouts, self.rl_step, self.max_rl_steps)  # (N,)
         keep = (advantages != 0) | (not self.objective.only_policy_loss)  # (N,) those with a gradient
@@ -242,6 +246,7 @@ class PassKRLModule(L.LightningModule):
         self.rl_step += 1
         breakdown = getattr(self.trainer.datamodule, "breakdown", None)  # type: ignore[attr-defined]
         self._log_step(step_metrics(rollouts, advantages, sums, breakdown))
+        return {"advantages": advantages}
 
     def _micro_batches(self, training: TrainingBatch, number: int) -> list[PackedBatch]:
         """This rank's micro-batches of one mini-batch: as many on every rank, the n-th costs about the same on all."""

@@ -24,6 +24,7 @@ from lit_passk.metrics import (
     metric_inputs,
 )
 from lit_passk.results import CompletionRecord, Results
+from lit_passk.results.reader import stem_of
 
 Interval = tuple[float, float, float]
 """Value, lower and upper bound."""
@@ -73,7 +74,7 @@ def run_labels(paths: Sequence[Path]) -> list[str]:
         ['a/val', 'b/val', 'base']
 
     """
-    parts = [path.absolute().with_suffix("").parts for path in paths]
+    parts = [(*path.absolute().parts[:-1], stem_of(path)) for path in paths]
     for depth in range(1, max(map(len, parts), default=1) + 1):
         labels = ["/".join(part[-depth:]) for part in parts]
         if len(set(labels)) == len(labels):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lit_passk.distributed import all_max
 from lit_passk.errors import Refusal
-from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results, run_settings
+from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results
 from lit_passk.types import Completion, PromptBatch, Sampling, Score, ScoredGroup
 
 
@@ -23,16 +23,13 @@ class ResultsFile:
 
     Args:
         path: JSON-lines file; one that exists is continued, if it was sampled with the same settings.
-        policy: What is evaluated.
-        sampling: How it is sampled.
-        seed: Seed of the run.
-        settings: Whatever else decides what is sampled.
+        settings: What decides what is sampled, as ``run_settings`` builds it.
     """
 
-    def __init__(self, path: str | Path, policy: str, sampling: Sampling, seed: int, **settings: Any) -> None:
+    def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
         if Path(path).expanduser().is_dir():
             raise Refusal(f"`rollout.results` is {str(path)!r}, which is a folder. Name a file in it.")
-        self._writer = ResultWriter(path, run_settings(policy, sampling, seed, **settings))
+        self._writer = ResultWriter(path, settings)
         self._stored: dict[tuple[str, str], dict[int, CompletionRecord]] = defaultdict(dict)
         for record in load_results(path).records:
             self._stored[record.benchmark, record.problem_id][record.sample] = record

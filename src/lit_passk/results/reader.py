@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from lit_passk.errors import Refusal
 from lit_passk.results.record import MAGIC, CompletionRecord, Header, decode_header, decode_record
 
 log = logging.getLogger(__name__)
+Stream: TypeAlias = BinaryIO | gzip.GzipFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +42,7 @@ class Results:
 
 
 def load_results(path: str | PathLike[str]) -> Results:
-    """Load a result file.
+    """Load a result file, compressed (``.jsonl.gz``) or not.
 
     A torn last line (the run is still writing, or was killed) is left out with a logged warning.
 
@@ -48,7 +51,9 @@ def load_results(path: str | PathLike[str]) -> Results:
             starts with ``file:line``.
     """
     path = Path(path).expanduser()
-    with path.open("rb") as stream:
+    if path.is_dir():
+        raise Refusal(f"{path} is a folder. Name a result file in it.")
+    with open_results(path) as stream:
         header = read_header(stream, path)
         if header is None:
             raise Refusal(f"{path}:1: not a result file, it holds no complete header line.")
@@ -66,9 +71,27 @@ def load_results(path: str | PathLike[str]) -> Results:
     return Results(path=path, settings=header.settings, versions=header.versions, records=records)
 
 
-def read_header(stream: BinaryIO, path: Path) -> Header | None:
+def open_results(path: Path) -> Stream:
+    """Open a file for reading, unpacked if it is compressed by gzip, whatever its name."""
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if packed else path.open("rb")
+
+
+def stem_of(path: Path) -> str:
+    """The name of a result file without ``.jsonl`` or ``.jsonl.gz``.
+
+    Example:
+        >>> stem_of(Path("runs/a.jsonl.gz")), stem_of(Path("runs/step=50.jsonl")), stem_of(Path("runs/rollouts"))
+        ('a', 'step=50', 'rollouts')
+
+    """
+    return Path(path.name.removesuffix(".gz")).stem
+
+
+def read_header(stream: Stream, path: Path) -> Header | None:
     """The header, or None when the file is empty or holds a torn header only."""
-    line = stream.readline()
+    line = next(_lines(stream, path), b"")
     if line.endswith(b"\n"):
         return decode_header(line, f"{path}:1")
     if line[: len(MAGIC)] != MAGIC[: len(line)]:
@@ -76,10 +99,19 @@ def read_header(stream: BinaryIO, path: Path) -> Header | None:
     return None
 
 
-def read_records(stream: BinaryIO, path: Path, first_line: int) -> Iterator[tuple[int, CompletionRecord]]:
+def read_records(stream: Stream, path: Path, first_line: int) -> Iterator[tuple[int, CompletionRecord]]:
     """The complete lines from the stream's position on, numbered; a torn last line is logged and left out."""
-    for number, line in enumerate(stream, start=first_line):
+    for number, line in enumerate(_lines(stream, path), start=first_line):
         if not line.endswith(b"\n"):
             log.warning("%s:%d: torn last line left out; the run that wrote it was killed or is writing.", path, number)
             return
         yield number, decode_record(line, f"{path}:{number}")
+
+
+def _lines(stream: Stream, path: Path) -> Iterator[bytes]:
+    """The lines of a stream; where a compressed one is torn, what could be unpacked until there."""
+    try:
+        for line in stream:  # noqa: UP028 - `yield from` would close the stream with the generator
+            yield line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        log.warning("%s: torn, what follows is left out (%s).", path, error)

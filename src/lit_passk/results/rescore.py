@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
-import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,7 +15,8 @@ from typing import TypeAlias
 import msgspec
 
 from lit_passk.errors import Refusal
-from lit_passk.results.reader import Results, load_results
+from lit_passk.results.atomic import write_atomically
+from lit_passk.results.reader import Results, load_results, stem_of
 from lit_passk.results.record import FORMAT, VERSION, CompletionRecord, encode_line, encode_record, installed_versions
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.scores import group_scores_of, score_of
@@ -63,7 +63,7 @@ def rescore(
     """
     results = load_results(path)
     target = (
-        Path(out).expanduser() if out is not None else results.path.with_name(f"{results.path.stem}.rescored.jsonl")
+        Path(out).expanduser() if out is not None else results.path.with_name(f"{stem_of(results.path)}.rescored.jsonl")
     )
     if target.exists() and target.samefile(results.path):
         raise Refusal(f"Rescoring never overwrites what was sampled: give another `out` than {target}.")
@@ -81,7 +81,7 @@ def rescore(
         for (problem, texts), group_scores in zip(groups, scores, strict=True):
             for row, score in zip(texts, group_scores, strict=True):
                 records[row] = _rescored(results.records[row], problem, score)
-    _write_atomically(target, results, records)
+    _write(target, results, records)
     changed = sum(
         (old.correct, old.error is None) != (new.correct, new.error is None)
         for old, new in zip(results.records, records, strict=True)
@@ -143,7 +143,7 @@ def _rescored(record: CompletionRecord, problem: Problem, score: Score) -> Compl
     )
 
 
-def _write_atomically(target: Path, results: Results, records: Iterable[CompletionRecord]) -> None:
+def _write(target: Path, results: Results, records: Iterable[CompletionRecord]) -> None:
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -152,14 +152,5 @@ def _write_atomically(target: Path, results: Results, records: Iterable[Completi
         "rescored": {"from": results.path.name, "versions": installed_versions()},
     }
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
-        try:
-            stream.write(encode_line(header))
-            stream.writelines(map(encode_record, records))
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.chmod(stream.name, 0o644)
-            os.replace(stream.name, target)
-        except BaseException:
-            os.unlink(stream.name)
-            raise
+    lines = [encode_line(header), *map(encode_record, records)]
+    write_atomically(target, [gzip.compress(b"".join(lines))] if target.suffix == ".gz" else lines)

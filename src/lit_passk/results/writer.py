@@ -61,6 +61,11 @@ class ResultWriter:
 
     def __init__(self, path: str | PathLike[str], settings: Mapping[str, Any]) -> None:
         self.path = Path(path).expanduser()
+        if self.path.suffix == ".gz":
+            raise Refusal(
+                f"{self.path} would be appended to with every group, which a compressed file does not allow. Name it "
+                f"{self.path.stem}; `gzip` may compress it afterwards, everything that reads it reads both."
+            )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._samples: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._questions: dict[tuple[str, str], int] = {}
