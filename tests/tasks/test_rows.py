@@ -201,6 +201,21 @@ def test_what_is_no_plain_value_is_not_kept(tmp_path):
     assert task[0].metadata == {"answer": "4"}
 
 
+def test_of_a_file_that_mixes_kinds_some_rows_are_read(tmp_path):
+    rows = [VERL[0], {**VERL[0], "ability": "code", "reward_model": {"ground_truth": None}}, VERL[1], {**VERL[1]}]
+    path = jsonl(tmp_path, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [p.id for p in MathTask(path, only={"ability": ["math", "MATH"]}, expected_rows=3)] == ["0", "2", "3"]
+        assert [p.answer for p in MathTask(path, only={"extra_info.index": 0, "ability": "math"})] == ["72"]
+    with pytest.raises(
+        ValueError, match=r"has 'maths' in column 'ability', as `only` .* It holds 'math', 'code', 'MATH'\."
+    ):
+        MathTask(path, only={"ability": "maths"})
+    with pytest.raises(ValueError, match=r"line 1 has no column 'kind' for `only`\. Its columns are"):
+        MathTask(path, only={"kind": "math"})
+
+
 def test_several_files_are_one_data_set(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps({"problem": "1?", "answer": "1"}))
     (tmp_path / "b.jsonl").write_text(json.dumps({"problem": "2?", "answer": "2"}))

@@ -10,8 +10,8 @@ from typing import Any
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.chats import read_prompt, with_instruction
-from lit_passk.tasks.columns import from_json, is_missing
-from lit_passk.tasks.records import Record, answered, load_records, plain_text
+from lit_passk.tasks.columns import from_json, is_missing, shown
+from lit_passk.tasks.records import Record, answered, check_count, load_records, plain_text
 from lit_passk.types import Problem, Prompt
 
 Names = str | Sequence[str]
@@ -40,11 +40,13 @@ class Columns:
     answer: Names = ANSWER_COLUMNS
     """The reference answer; a row without one is left out."""
     id: Names | None = None
-    """A name that no other row has; None numbers the rows."""
+    """A name that no other row has; None is the row's place in the data set, from 0."""
     source: Names | None = None
     """Which data set the row is from; None takes ``data_source``, where a row has it."""
     metadata: Sequence[str] | None = None
     """What else is kept; None keeps all columns that are small, see ``small_columns``."""
+    only: Mapping[str, Any] | None = None
+    """Rows that are read: those that hold this value, or one of these, in each of these columns."""
 
 
 def read_problems(
@@ -69,20 +71,24 @@ def read_problems(
         default_instruction: See ``instruction``.
         split: As ``load_records`` takes it.
         subset: As ``load_records`` takes it.
-        expected_rows: As ``load_records`` takes it.
+        expected_rows: Published number of rows (of those that ``only`` leaves), or several; another count warns.
 
     Raises:
         Refusal: If the data set or a row cannot be read, or two rows have the same id; names file, line and column.
     """
-    records = answered(load_records(path, split, subset, expected_rows), columns.answer, path)
+    rows = list(enumerate(load_records(path, split, subset)))
+    for name, wanted in (columns.only or {}).items():
+        rows = _chosen(rows, name, wanted, path)
+    check_count(len(rows), expected_rows, repr(path))
+    records = answered([record for _, record in rows], columns.answer, path)
     kept = small_columns([record.fields for _, record in records], path) if columns.metadata is None else []
     found: list[tuple[Problem, Record]] = []
     seen: dict[str, str] = {}
-    for index, record in records:
+    for at, record in records:
         prompt = read_prompt(record, columns.prompt)
         follows = (default_instruction if isinstance(prompt, str) else "") if instruction is None else instruction
         problem = Problem(
-            id=str(index) if columns.id is None else record.text(columns.id, "the id"),
+            id=str(rows[at][0]) if columns.id is None else record.text(columns.id, "the id"),
             prompt=with_instruction(prompt, follows, record.where),
             answer=reference(record, prompt),
             source=_source(record, columns.source),
@@ -95,6 +101,19 @@ def read_problems(
         seen[problem.id] = record.where
         found.append((problem, record))
     return found
+
+
+def _chosen(rows: Sequence[tuple[int, Record]], name: str, wanted: Any, path: Names) -> list[tuple[int, Record]]:
+    texts = {plain_text(value) for value in (wanted if isinstance(wanted, list | tuple) else [wanted])}
+    values = [plain_text(record.find(name, "`only`")[1]) for _, record in rows]
+    chosen = [row for row, value in zip(rows, values, strict=True) if value in texts]
+    if not chosen:
+        there = [value for value in dict.fromkeys(values) if value is not None]
+        raise Refusal(
+            f"No row of {path!r} has {shown(wanted)} in column {name!r}, as `only` wants it. "
+            f"It holds {', '.join(map(shown, there[:10])) or 'nothing'}{', ...' if len(there) > 10 else ''}."
+        )
+    return chosen
 
 
 def small_columns(rows: Sequence[Mapping[str, Any]], path: Names) -> list[str]:

@@ -2,8 +2,8 @@ r"""Problems with a mathematical answer: MATH, AIME, AMC, Minerva, OlympiadBench
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
@@ -48,6 +48,8 @@ class MathTask(Task):
             it.
         metadata_columns: Columns that problems keep for reward functions; None keeps all but the prompt, without those
             of more than 4096 characters a row (a warning names them).
+        only: The rows to read of a file that mixes several kinds, as ``{column: value or list of values}``:
+            ``{ability: math}``, ``{data_source: [math_dapo, aime]}``.
 
     Example:
         >>> import json, pathlib, tempfile
@@ -74,6 +76,7 @@ class MathTask(Task):
         verifier: Literal["lit_passk", "math_verify"] = "lit_passk",
         source_column: Names | None = None,
         metadata_columns: Sequence[str] | None = None,
+        only: Mapping[str, Any] | None = None,
     ) -> None:
         if verifier not in _VERIFIERS:
             raise Refusal(f"MathTask needs a verifier among {', '.join(_VERIFIERS)}, but got {verifier!r}.")
@@ -84,6 +87,7 @@ class MathTask(Task):
             id=id_column,
             source=source_column,
             metadata=metadata_columns,
+            only=only,
         )
         rows = read_problems(
             path,
