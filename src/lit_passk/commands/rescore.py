@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+import lit_passk.rewards
 import lit_passk.tasks
 from lit_passk.errors import Refusal
 from lit_passk.results import rescore
@@ -53,8 +54,9 @@ def load_tasks(config: Path) -> dict[str, Task]:
     Raises:
         ValueError: If there is no such file or it has no ``data.val``.
     """
-    for name in lit_passk.tasks.__all__:  # short class names resolve once their modules are loaded
-        getattr(lit_passk.tasks, name)
+    for package in (lit_passk.tasks, lit_passk.rewards):  # short class names resolve once their modules are loaded
+        for name in package.__all__:
+            getattr(package, name)
     if not config.is_file():
         raise Refusal(f"`--config` is {str(config)!r}, but there is no such file.")
     try:

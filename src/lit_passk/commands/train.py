@@ -23,6 +23,10 @@ import lit_passk.engines.transformers_engine
 import lit_passk.engines.vllm_engine
 import lit_passk.engines.vllm_server_engine
 import lit_passk.losses
+import lit_passk.rewards.format
+import lit_passk.rewards.function
+import lit_passk.rewards.length
+import lit_passk.rewards.repetition
 import lit_passk.rollout.dynamic_sampling
 import lit_passk.rollout.on_policy
 import lit_passk.rollout.one_step_off_policy

@@ -20,6 +20,8 @@ from lit_passk.data.rendering import PromptRenderer
 from lit_passk.data.samplers.base import PromptSampler
 from lit_passk.errors import Refusal
 from lit_passk.policy.source import no_policy, resolve_policy
+from lit_passk.rewards.base import RewardPart
+from lit_passk.rewards.task import RewardedTask
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.mixture import Mixture
 from lit_passk.tasks.records import check_problem
@@ -55,6 +57,8 @@ class PromptDataModule(L.LightningDataModule):
     Args:
         tokenizer: Folder or hub id of the tokenizer; the command line takes it from ``model.policy``.
         train: Task to train on; None when there is nothing to train.
+        rewards: What a completion of the training task is paid for: parts by name, whose values times their weights
+            are added up; None is the task's own reward. ``correct`` stays the task's verdict. See docs/rewards.md.
         val: Validation tasks by name; ``val/<name>/pass@k`` is logged for each.
         prompts_per_step: Prompts of one RL step, over all ranks.
         val_prompts_per_step: Prompts of one validation batch, over all ranks.
@@ -84,6 +88,7 @@ class PromptDataModule(L.LightningDataModule):
         max_prompt_tokens: int = 2048,
         sampler: PromptSampler | None = None,
         seed: int = 0,
+        rewards: dict[str, RewardPart] | None = None,
     ) -> None:
         super().__init__()
         if prompts_per_step < 1 or val_prompts_per_step < 1:
@@ -91,7 +96,9 @@ class PromptDataModule(L.LightningDataModule):
                 "`data.prompts_per_step` and `data.val_prompts_per_step` must be at least 1, "
                 f"but got {prompts_per_step} and {val_prompts_per_step}."
             )
-        self.train = train
+        if rewards is not None and train is None:
+            raise Refusal("`data.rewards` pay for the completions of `data.train`, which is not set.")
+        self.train = RewardedTask(train, rewards) if train is not None and rewards is not None else train
         self.val = dict(val or {})
         for name in self.val:
             if name == "train" or "/" in name or "." in name:
