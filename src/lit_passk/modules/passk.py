@@ -23,6 +23,7 @@ from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.guards import guard
 from lit_passk.modules.objective import Objective, mismatch_of
 from lit_passk.modules.optimization import Optimization
+from lit_passk.modules.part_metrics import part_metrics
 from lit_passk.modules.policies import (
     Compute,
     build_policy,
@@ -245,7 +246,8 @@ class PassKRLModule(L.LightningModule):
             sums = {name: sums.get(name, 0) + value for name, value in update.items()}
         self.rl_step += 1
         breakdown = getattr(self.trainer.datamodule, "breakdown", None)  # type: ignore[attr-defined]
-        self._log_step(step_metrics(rollouts, advantages, sums, breakdown))
+        sampled = [*rollouts.groups, *rollouts.not_trained]
+        self._log_step(step_metrics(rollouts, advantages, sums, breakdown) | part_metrics(sampled, breakdown))
         return {"advantages": advantages}
 
     def _micro_batches(self, training: TrainingBatch, number: int) -> list[PackedBatch]:

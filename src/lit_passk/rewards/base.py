@@ -27,7 +27,8 @@ class RewardPart(ABC):
         ...     def value(self, problem, completion, score):
         ...         return float(completion.endswith(self.with_text))
         >>> verdict = Score(reward=0.0, correct=False)
-        >>> Ends(".").value(Problem(id="1", prompt="1 + 1", answer="2"), CompletionText("It is 3."), verdict)
+        >>> problem = Problem(id="1", prompt="1 + 1", answer="2")
+        >>> Ends(".").value(problem, CompletionText("It is 3."), verdict)  # exact: 0 or 1
         1.0
 
     """

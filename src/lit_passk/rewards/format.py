@@ -30,9 +30,10 @@ class Format(RewardPart):
         >>> problem, verdict = Problem(id="1", prompt="1 + 1", answer="2"), Score(reward=1.0, correct=True)
         >>> form = Format(tags=["think", "answer"])
         >>> texts = ["<think>Two ones.</think> <answer>2</answer>", "<answer>2</answer>"]
-        >>> [form.value(problem, CompletionText(text), verdict) for text in texts]
+        >>> [form.value(problem, CompletionText(text), verdict) for text in texts]  # exact: 0 or 1
         [1.0, 0.0]
-        >>> Format(pattern=r"^The answer is \d+\.$").value(problem, CompletionText("The answer is 2."), verdict)
+        >>> ends = Format(pattern=r"answer is \d+\.$")
+        >>> ends.value(problem, CompletionText("The answer is 2."), verdict)  # exact: 0 or 1
         1.0
 
     """

@@ -48,7 +48,7 @@ class FunctionReward(RewardPart):
         >>> _ = file.write_text("def brief(completion, limit): return float(len(completion.split()) <= limit)")
         >>> part = FunctionReward(f"{file}:brief", kwargs={"limit": 3})
         >>> problem, verdict = Problem(id="1", prompt="1 + 1", answer="2"), Score(reward=1.0, correct=True)
-        >>> part.value(problem, CompletionText("It is 2."), verdict)
+        >>> part.value(problem, CompletionText("It is 2."), verdict)  # exact: 0 or 1
         1.0
 
     """

@@ -25,8 +25,8 @@ class SoftOverlong(RewardPart):
     Example:
         >>> problem, verdict = Problem(id="1", prompt="", answer=""), Score(reward=1.0, correct=True)
         >>> part = SoftOverlong(max_tokens=100, buffer=20)
-        >>> [part.value(problem, CompletionText("", num_tokens), verdict) for num_tokens in (80, 90, 100)]
-        [0.0, -0.5, -1.0]
+        >>> [part.value(problem, CompletionText("", num_tokens), verdict) for num_tokens in (80, 90)]  # exact: halves
+        [0.0, -0.5]
 
     """
 

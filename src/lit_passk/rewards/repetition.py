@@ -27,7 +27,7 @@ class Repetition(RewardPart):
 
     Example:
         >>> part, problem = Repetition(2, "words"), Problem(id="1", prompt="", answer="")
-        >>> part.value(problem, CompletionText("so so so so so"), Score(reward=0.0, correct=False))
+        >>> part.value(problem, CompletionText("so so so so so"), Score(reward=0.0, correct=False))  # exact: quarters
         -0.75
 
     """

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from lit_passk.errors import Refusal
+from lit_passk.tasks.scores import BadScore
 from lit_passk.types import CompletionText, Problem, Score
 
 Texts = Sequence[CompletionText]
@@ -42,6 +43,8 @@ class Signature:
 class Call:
     """How a function is called, and the names it takes."""
 
+    where: str
+    """Opens the message of every error."""
     signature: Signature
     names: frozenset[str]
     required: frozenset[str]
@@ -57,7 +60,11 @@ class Call:
             if self.signature.of_group:
                 columns = {name: [value] * len(completions) for name, value in columns.items()}
             offered = columns | offered
-        return {name: value for name, value in offered.items() if self.takes_any or name in self.names}
+        unknown = {name for name, value in offered.items() if value is NOT_KEPT}
+        if lacks := self.required & unknown:
+            raise BadScore(f"{self.where} needs {min(lacks)}, and a result file has none.")
+        takes = offered.keys() if self.takes_any else self.names
+        return {name: value for name, value in offered.items() if name in takes and name not in unknown}
 
     def missing(self, problem: Problem) -> frozenset[str]:
         """Parameters without a default that a problem's row has no column for."""
@@ -91,7 +98,7 @@ def recognise(function: Callable[..., Any], given: Mapping[str, Any], where: str
             f"{where} has the parameters ({', '.join(map(str, parameters))}), which fit none of the signatures "
             f"{'; '.join(map(str, SIGNATURES))}: use all or some of their names."
         )
-    call = Call(signature, names, required, takes_any)
+    call = Call(where, signature, names, required, takes_any)
     if not signature.with_columns and (unknown := call.missing(_NOTHING)):
         raise Refusal(
             f"{where} is called as {signature}, which says nothing of its {_listed(unknown)}: give it in `kwargs` of "
@@ -137,14 +144,14 @@ def _verl_batched(problem: Problem, completions: Texts, scores: Verdicts) -> dic
 def _trl(problem: Problem, completions: Texts, scores: Verdicts) -> dict[str, Any]:
     chat = not isinstance(problem.prompt, str)
     texts: list[Any] = [str(text) for text in completions]
-    offered = {
+    tokens = [text.token_ids for text in completions]
+    ids = NOT_KEPT if None in tokens else tokens
+    return {
         "prompts": [problem.prompt] * len(texts),
         "completions": [[{"role": "assistant", "content": text}] for text in texts] if chat else texts,
+        "completion_ids": ids,
+        "completions_ids": ids,  # what TRL's documentation called them
     }
-    ids = [text.token_ids for text in completions]
-    if None not in ids:  # a result file has no tokens
-        offered |= {"completion_ids": ids, "completions_ids": ids}
-    return offered
 
 
 def _sample(problem: Problem, completion: CompletionText) -> SimpleNamespace:
@@ -165,6 +172,8 @@ def _slime_group(problem: Problem, completions: Texts, scores: Verdicts) -> dict
     return {"args": SimpleNamespace(), "samples": [_sample(problem, completion) for completion in completions]}
 
 
+NOT_KEPT = object()
+"""In the place of tokens that a result file did not keep."""
 _NOTHING = Problem(id="", prompt="", answer="")
 SIGNATURES = (
     Signature("f(problem, completion, score)", lambda names: "completion" in names, _plain, with_columns=True),

@@ -54,7 +54,7 @@ class RewardedTask(Task):
         ...     ArithmeticTask(num_problems=1), {"verdict": Verdict(), "period": Format(pattern="[.]$", weight=0.5)}
         ... )
         >>> score = task.score(task[0], CompletionText("No idea."))
-        >>> score.reward, score.correct, score.parts
+        >>> score.reward, score.correct, score.parts  # exact: halves
         (0.5, False, {'verdict': 0.0, 'period': 1.0})
 
     """
