@@ -48,7 +48,7 @@ def part_metrics(
 
     Returns:
         ``reward/<part>/mean`` and ``reward/<part>/std`` (population) of each part before its weight, over the
-        completions that it applies to; the same under ``<name>/`` for each name. Parts that apply to none are not there.
+        completions that it applies to, if there are any; the same under ``<name>/`` for each name.
     """
     values: dict[str, list[float]] = {}
     for group in groups:
