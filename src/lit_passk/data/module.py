@@ -98,7 +98,7 @@ class PromptDataModule(L.LightningDataModule):
             )
         if rewards is not None and train is None:
             raise Refusal("`data.rewards` pay for the completions of `data.train`, which is not set.")
-        self.train = RewardedTask(train, rewards) if train is not None and rewards is not None else train
+        self.train = RewardedTask(train, rewards).of_each() if train is not None and rewards is not None else train
         self.val = dict(val or {})
         for name in self.val:
             if name == "train" or "/" in name or "." in name:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lit_passk.data.breakdown import Breakdown
 from lit_passk.distributed import all_objects
 from lit_passk.rollout.collate import scored
 from lit_passk.types import ScoredGroup
@@ -37,22 +38,22 @@ class Spread:
         return Spread(count, mean, deviation)
 
 
-def part_metrics(
-    groups: Iterable[ScoredGroup], names_of: Callable[[int], Sequence[str]] = lambda index: ()
-) -> dict[str, float]:
+def part_metrics(groups: Iterable[ScoredGroup], breakdown: Breakdown | None = None) -> dict[str, float]:
     """Describe the parts of the rewards; every rank must call this.
 
     Args:
         groups: All that this rank sampled for the step.
-        names_of: Given a problem's index in its task, the names under which it is described apart as well.
+        breakdown: Groups of problems to describe apart as well.
 
     Returns:
         ``reward/<part>/mean`` and ``reward/<part>/std`` (population) of each part before its weight, over the
-        completions that it applies to, if there are any; the same under ``<name>/`` for each name.
+        completions that it applies to, if there are any; the same under ``<name>/`` for each name of the breakdown.
     """
     values: dict[str, list[float]] = {}
     for group in groups:
-        prefixes = ["", *(f"{name}/" for name in names_of(group.index))]
+        prefixes = [""]
+        if breakdown is not None:
+            prefixes += [f"{breakdown.names[number]}/" for number in breakdown.of_problem[group.index]]
         for _, score in scored(group):
             for part, value in score.parts.items():
                 for prefix in prefixes:

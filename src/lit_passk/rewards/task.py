@@ -6,12 +6,14 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 from lit_passk.errors import Refusal
 from lit_passk.rewards.base import RewardPart, Verdict
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.mixture import Mixture
 from lit_passk.tasks.records import shown
 from lit_passk.tasks.scores import BadScore, CannotScore, finite_number, group_scores_of, score_of
 from lit_passk.types import CompletionText, Problem, Score
@@ -44,8 +46,7 @@ class RewardedTask(Task):
         rewards: The parts by name. Names are part of metrics' names: no '/' and no '.'.
 
     Raises:
-        ValueError: If there is no part, a name cannot be used, a weight is negative or no number, all of them are 0, or
-            the task has such parts already.
+        ValueError: If there is no part, a name cannot be used, a weight is negative or no number, or all of them are 0.
 
     Example:
         >>> from lit_passk.rewards import Format, Verdict
@@ -60,21 +61,35 @@ class RewardedTask(Task):
     """
 
     def __init__(self, task: Task, rewards: dict[str, RewardPart]) -> None:
-        _check(task, rewards)
-        self.task = task
-        self.rewards = dict(rewards)
-        self.use_workers = task.use_workers or any(part.use_workers for part in rewards.values())
-        # A verdict that is itself made over the group is known only then; so are the parts that look at it.
-        self._late = {name for name, part in rewards.items() if part.needs_group or task.scores_groups}
-        self.scores_groups = bool(self._late)
+        _check(rewards)
         for part in rewards.values():
             part.check(task)
+        self.rewards = dict(rewards)
+        self._pay_for(task)
         if not any(isinstance(part, Verdict) for part in rewards.values()):
             warnings.warn(
                 f"The rewards {', '.join(rewards)} of {type(task).__name__} hold no Verdict: being correct is not paid "
                 "for by itself. Add `verdict: {class_path: Verdict}` if it is to be.",
                 stacklevel=2,
             )
+
+    def of_each(self) -> Task:
+        """The same rewards for each task of a ``Mixture``, which stays one; any other task is paid for as it is."""
+        if not isinstance(self.task, Mixture):
+            return self
+        parts = {}
+        for name, part in self.task.tasks.items():
+            alone = copy(self)
+            alone._pay_for(part.task)
+            parts[name] = replace(part, task=alone)
+        return Mixture(parts)
+
+    def _pay_for(self, task: Task) -> None:
+        self.task = task
+        self.use_workers = task.use_workers or any(part.use_workers for part in self.rewards.values())
+        # A verdict that is itself made over the group is known only then; so are the parts that look at it.
+        self._late = {name for name, part in self.rewards.items() if part.needs_group or task.scores_groups}
+        self.scores_groups = bool(self._late)
 
     def __len__(self) -> int:
         return len(self.task)
@@ -152,10 +167,8 @@ class RewardedTask(Task):
         return replace(score, reward=reward, parts={**others, **mine})
 
 
-def _check(task: Task, rewards: dict[str, RewardPart]) -> None:
+def _check(rewards: dict[str, RewardPart]) -> None:
     """Refuse parts that cannot be added up, or not be named."""
-    if isinstance(task, RewardedTask):
-        raise Refusal(f"RewardedTask has a RewardedTask as its task: give all parts to one, {', '.join(rewards)} too.")
     if not rewards:
         raise Refusal("Rewards need at least one part, but got none.")
     for name, part in rewards.items():
