@@ -21,6 +21,7 @@ from lit_passk.advantages import (
     PassKFullSampling,
     ReinforcePlusPlus,
     Schedule,
+    VoteAtK,
 )
 from lit_passk.advantages.mass import advantage_mass, check_counts_suffice
 from lit_passk.errors import Refusal
@@ -71,7 +72,7 @@ def test_strategies_that_count_are_asked_once_for_each_count(strategy):
     found = advantage_mass(strategy, size)
     correct = torch.ones(size + 1, size).tril(-1)
     assert found.tolist() == pytest.approx(strategy(correct).abs().sum(dim=1).tolist(), rel=1e-5)
-    check_counts_suffice(strategy, size, 0, -1)
+    check_counts_suffice(strategy, size)
 
 
 def test_strategies_that_draw_or_go_by_the_order_are_averaged():
@@ -79,8 +80,8 @@ def test_strategies_that_draw_or_go_by_the_order_are_averaged():
     found = advantage_mass(PassKFullSampling(2), 4)
     assert found[[0, 1, 3, 4]].tolist() == pytest.approx([0, 4, 0, 0])
     assert 0 < found[2] < 4, "two correct ones may be in one group or in both"
-    check_counts_suffice(PassKFullSampling(2), 4, 0, -1)
-    check_counts_suffice(PassKBootstrap(2), 6, 0, -1)
+    check_counts_suffice(PassKFullSampling(2), 4)
+    check_counts_suffice(PassKBootstrap(2), 6)
 
 
 class NeedsAnswers(AdvantageStrategy):
@@ -102,12 +103,13 @@ class Remembers(AdvantageStrategy):
     [
         (AdaptiveEntropy(2), "AdaptiveEntropy does not"),
         (ReinforcePlusPlus(), "ReinforcePlusPlus does not"),
+        (VoteAtK(3), "VoteAtK does not"),
         (NeedsAnswers(), "it says: NeedsAnswers needs answers."),
     ],
 )
 def test_strategies_that_look_at_more_are_refused(strategy, why):
     with pytest.raises(Refusal, match=why):
-        check_counts_suffice(strategy, 8, 0, -1)
+        check_counts_suffice(strategy, 8)
 
 
 def test_a_copy_is_asked_at_the_step_in_use():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -35,8 +34,7 @@ def known(num: int = 1000) -> Counts:
 
 def expected_advantage(strategy=None, group_size: int = 8, **settings) -> ExpectedAdvantage:
     sampler = ExpectedAdvantage(**settings)
-    strategy = strategy or PassKAnalytic(4)
-    sampler.prepare(SimpleNamespace(strategy=strategy, group_size=group_size, first_step=0, max_steps=100))
+    sampler.prepare(strategy or PassKAnalytic(4), group_size, 100)
     return sampler
 
 

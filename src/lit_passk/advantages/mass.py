@@ -52,18 +52,18 @@ def advantage_mass(
     return advantages.double().abs().sum(dim=1).view(_ARRANGEMENTS, group_size + 1).mean(dim=0)
 
 
-def check_counts_suffice(strategy: AdvantageStrategy, group_size: int, step: int, max_steps: int) -> None:
+def check_counts_suffice(strategy: AdvantageStrategy, group_size: int, max_steps: int = -1) -> None:
     """Refuse a strategy whose advantages depend on more than who of a group is correct.
 
     Raises:
         Refusal: Naming the strategy.
     """
     try:
-        plain, varied = (advantage_mass(strategy, group_size, step, max_steps, differ) for differ in (False, True))
+        plain, varied = (advantage_mass(strategy, group_size, 0, max_steps, differ) for differ in (False, True))
     except ValueError as error:
         raise Refusal(_refused(strategy, f"asked for groups that are correct or wrong, it says: {error}")) from error
     if not torch.allclose(plain, varied, rtol=1e-3, atol=1e-5):
-        raise Refusal(_refused(strategy, "its advantages also depend on entropies, lengths or the rest of the batch."))
+        raise Refusal(_refused(strategy, "its advantages also depend on answers, entropies, lengths or the batch."))
 
 
 def _refused(strategy: AdvantageStrategy, why: str) -> str:
@@ -78,6 +78,7 @@ def _context(correct: Tensor, step: int, max_steps: int, random: torch.Generator
         return torch.ones(correct.shape) if random is None else torch.rand(correct.shape, generator=random) + 0.5
 
     logprobs, entropy = -number(), number()
+    answers = (100 * number()).long().masked_fill(correct, 0)  # wrong ones alike, or all different
     return GroupContext(
         problem_ids=torch.arange(len(correct)),
         correct=correct,
@@ -86,6 +87,7 @@ def _context(correct: Tensor, step: int, max_steps: int, random: torch.Generator
         logprob_mean=logprobs,
         num_tokens=(10 * number()).long(),
         truncated=number() < (0.0 if random is None else 1.0),
+        answers=answers,
         step=step,
         max_steps=max_steps,
         batch=BatchStats(

@@ -257,7 +257,7 @@ class RolloutCallback(L.Callback):
         )
         self.source.check(settings)
         if isinstance(data, PromptDataModule) and data.sampler is not None:
-            data.sampler.prepare(settings)
+            data.sampler.prepare(pl_module.advantage, self.group_size, pl_module.max_rl_steps)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Open the results file, unless this is a validation in the course of training."""

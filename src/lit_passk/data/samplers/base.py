@@ -5,17 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from lit_passk.advantages import AdvantageStrategy
 from lit_passk.data.pass_rates import Counts
 from lit_passk.errors import Refusal
 from lit_passk.functional.random import uniform
-
-if TYPE_CHECKING:
-    from lit_passk.rollout.source import RunSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +93,15 @@ class PromptSampler(ABC):
         """More to log under ``sampler/``, about all prompts of the run."""
         return {}
 
-    def prepare(self, settings: RunSettings) -> None:  # noqa: B027 - most need to know nothing of the run
+    def prepare(self, strategy: AdvantageStrategy, group_size: int, max_steps: int) -> None:  # noqa: B027
         """Take note of the run, and raise a ValueError, before time is spent, for one that this sampler cannot serve.
 
         Called when a run is set up, and again when its length is known.
+
+        Args:
+            strategy: What turns rewards into advantages.
+            group_size: Completions per prompt.
+            max_steps: RL steps of the run, -1 while unknown.
         """
 
     def _checked_weights(self, candidates: Candidates) -> Tensor:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
+from lit_passk.advantages import AdvantageStrategy, Schedule
 from lit_passk.advantages.mass import advantage_mass, check_counts_suffice
-from lit_passk.advantages.schedule import Schedule
 from lit_passk.data.samplers.base import Candidates, PromptSampler
 from lit_passk.errors import Refusal
 from lit_passk.functional.beta_binomial import beta_binomial_mean
-
-if TYPE_CHECKING:
-    from lit_passk.rollout.source import RunSettings
 
 
 class ExpectedAdvantage(PromptSampler):
@@ -42,15 +37,14 @@ class ExpectedAdvantage(PromptSampler):
             raise Refusal(f"`ExpectedAdvantage` needs `uniform` from 0 to 1, but got {uniform}.")
         self.uniform = uniform
         self.half_life = half_life
-        self._settings: RunSettings | None = None
+        self._run: tuple[AdvantageStrategy, int, int] | None = None  # strategy, group size, steps
         self._mass: tuple[int, Tensor] | None = None  # of the last step that was asked for
 
-    def prepare(self, settings: RunSettings) -> None:
+    def prepare(self, strategy: AdvantageStrategy, group_size: int, max_steps: int) -> None:
         """Take the strategy and the group size, and refuse what does not go by who is correct."""
-        self._settings, self._mass = settings, None
-        strategy = settings.strategy
+        self._run, self._mass = (strategy, group_size, max_steps), None
         for part in strategy.strategies if isinstance(strategy, Schedule) else [strategy]:
-            check_counts_suffice(part, settings.group_size, settings.first_step, settings.max_steps)
+            check_counts_suffice(part, group_size, max_steps)
 
     def weights(self, candidates: Candidates) -> Tensor:
         """The chances, shape ``(n,)``: expected advantage, mixed with the same for all."""
@@ -61,9 +55,10 @@ class ExpectedAdvantage(PromptSampler):
 
     def expected(self, candidates: Candidates) -> Tensor:
         """The advantage that the next group of each prompt is expected to carry, shape ``(n,)``, float64."""
-        if self._settings is None:
+        if self._run is None:
             raise Refusal("`ExpectedAdvantage` needs `prepare` first, which tells it the strategy and the group size.")
-        s, step = self._settings, candidates.step
-        if self._mass is None or self._mass[0] != step:
-            self._mass = step, advantage_mass(s.strategy, s.group_size, step, s.max_steps)
+        strategy, group_size, max_steps = self._run
+        if self._mass is None or self._mass[0] != candidates.step:
+            mass = advantage_mass(strategy, group_size, candidates.step, max_steps)  # (G + 1,)
+            self._mass = candidates.step, mass
         return beta_binomial_mean(self._mass[1], candidates.counts.a, candidates.counts.b)
