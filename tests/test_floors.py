@@ -13,7 +13,7 @@ PACKAGE = Path(lit_passk.__file__).parent
 FLOORS = [
     {"errors", "types", "functional", "distributed"},
     {"advantages", "losses", "metrics", "tasks", "results"},
-    {"engines", "scoring", "policy", "checkpointing", "report", "rewards"},
+    {"engines", "scoring", "policy", "checkpointing", "report", "rewards", "bridges"},
     {"data", "rollout"},
     {"modules"},
     {"callbacks"},

@@ -40,7 +40,7 @@ class MaxRL(AdvantageStrategy):
             rewards, none of which may be negative.
 
     Example:
-        >>> MaxRL()(torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]]))
+        >>> MaxRL()(torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]])).round(decimals=4)
         tensor([[ 3., -1., -1., -1.],
                 [ 1.,  1., -1., -1.]])
         >>> MaxRL(truncation=2)(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
 from torch import Tensor
 
-from lit_passk.advantages import AdvantageStrategy, GroupSizeWarning, Schedule
+from lit_passk.advantages import AdvantageStrategy, Schedule
+from lit_passk.advantages.buckets import buckets, no_size_warnings, usable
 from lit_passk.distributed import all_cat, all_sum
 from lit_passk.errors import Refusal
 from lit_passk.functional.answers import number_answers
@@ -71,13 +69,9 @@ def _apply(strategy: AdvantageStrategy, rollouts: RolloutBatch, step: int, max_s
     stats = _step_stats(rollouts, -means) if whole_step else _own_stats(rollouts.rewards)
     answers = _answers(rollouts)  # (N,)
     advantages = torch.zeros(len(lengths), dtype=torch.float32)  # (N,)
-    sizes = rollouts.prompt_index.bincount(minlength=len(rollouts.indices))  # (P,) completions of each prompt
-    starts = sizes.cumsum(0) - sizes  # (P,) row of each prompt's first completion
-    for size in sizes.unique().tolist():
-        if size == 0 or not _usable(strategy, size):
+    for groups, rows in buckets(rollouts.prompt_index):  # (P of one size,), (P of one size, G)
+        if not usable(strategy, rows.shape[1]):
             continue
-        groups = (sizes == size).nonzero()[:, 0]  # (P of this bucket,)
-        rows = starts[groups][:, None] + torch.arange(size)  # (P of this bucket, G)
         context = GroupContext(
             problem_ids=rollouts.indices[groups],
             correct=rollouts.correct[rows],
@@ -91,7 +85,7 @@ def _apply(strategy: AdvantageStrategy, rollouts: RolloutBatch, step: int, max_s
             max_steps=max_steps,
             batch=stats,
         )
-        with _no_size_warnings():
+        with no_size_warnings():
             result = strategy(rollouts.rewards[rows], context)  # (P of this bucket, G)
         if result.shape != rows.shape:
             raise Refusal(
@@ -136,25 +130,8 @@ def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
         batch=BatchStats(reward_mean=0.5, reward_std=0.5, prompt_entropy=entropy),
     )
     different = torch.linspace(0, 1, size).expand(correct.shape)  # (size + 1, size)
-    with _no_size_warnings():  # of copies: a strategy may remember what it saw
+    with no_size_warnings():  # of copies: a strategy may remember what it saw
         return any(bool(deepcopy(strategy)(rewards, context).any()) for rewards in (correct.float(), different))
-
-
-@contextmanager
-def _no_size_warnings() -> Iterator[None]:
-    """Silence GroupSizeWarning: groups are small here only because unscored completions are left out."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", GroupSizeWarning)
-        yield
-
-
-def _usable(strategy: AdvantageStrategy, size: int) -> bool:
-    try:
-        with _no_size_warnings():
-            strategy.check_group_size(size)
-    except ValueError:
-        return False
-    return True
 
 
 def _answers(rollouts: RolloutBatch) -> Tensor | None:
