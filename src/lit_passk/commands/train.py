@@ -25,6 +25,7 @@ import lit_passk.engines.vllm_server_engine
 import lit_passk.losses
 import lit_passk.rewards.format
 import lit_passk.rewards.function
+import lit_passk.rewards.function_task
 import lit_passk.rewards.length
 import lit_passk.rewards.repetition
 import lit_passk.rollout.dynamic_sampling

@@ -7,6 +7,7 @@ Start with ``base.py``. Names are loaded on first use, because scoring workers i
 - ``SoftOverlong``, ``LengthPenalty``, ``RelativeLength`` (``length.py``): the number of tokens.
 - ``Repetition`` (``repetition.py``): the share of n-grams that were there before.
 - ``FunctionReward`` (``function.py``): any function, with the signatures of ``signatures.py``.
+- ``FunctionTask`` (``function_task.py``): rows of any kind, judged by a function.
 - ``RewardedTask`` (``task.py``): a task that pays by such parts; ``data.rewards`` makes one of ``data.train``.
 """
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lit_passk.rewards.base import GroupRewardPart, RewardPart, Verdict
     from lit_passk.rewards.format import Format
     from lit_passk.rewards.function import FunctionReward
+    from lit_passk.rewards.function_task import FunctionTask
     from lit_passk.rewards.length import LengthPenalty, RelativeLength, SoftOverlong
     from lit_passk.rewards.repetition import Repetition
     from lit_passk.rewards.task import RewardedTask
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Format": "format",
     "FunctionReward": "function",
+    "FunctionTask": "function_task",
     "GroupRewardPart": "base",
     "LengthPenalty": "length",
     "RelativeLength": "length",
@@ -37,6 +40,7 @@ _MODULES = {
 __all__ = [
     "Format",
     "FunctionReward",
+    "FunctionTask",
     "GroupRewardPart",
     "LengthPenalty",
     "RelativeLength",

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from lit_passk.errors import Refusal
@@ -27,7 +28,6 @@ ANSWER_COLUMNS = (
     "solution",
     "completion",
 )
-MAX_CHARACTERS = 4096
 _OBJECTS = ("extra_info", "reward_model")  # of verl's rows; many files hold their JSON text
 
 
@@ -37,14 +37,16 @@ class Columns:
 
     prompt: Names = PROMPT_COLUMNS
     """The prompt, a text or a chat."""
-    answer: Names = ANSWER_COLUMNS
-    """The reference answer; a row without one is left out."""
+    answer: Names | None = ANSWER_COLUMNS
+    """The reference answer; a row without one is left out. None: no row needs one."""
     id: Names | None = None
     """A name that no other row has; None is the row's place in the data set, from 0."""
     source: Names | None = None
     """Which data set the row is from; None takes ``data_source``, where a row has it."""
     metadata: Sequence[str] | None = None
     """What else is kept; None keeps all columns that are small, see ``small_columns``."""
+    max_characters: float = 4096
+    """What is small."""
     only: Mapping[str, Any] | None = None
     """Rows that are read: those that hold this value, or one of these, in each of these columns."""
 
@@ -80,8 +82,12 @@ def read_problems(
     for name, wanted in (columns.only or {}).items():
         rows = _chosen(rows, name, wanted, path)
     check_count(len(rows), expected_rows, repr(path))
-    records = answered([record for _, record in rows], columns.answer, path)
-    kept = small_columns([record.fields for _, record in records], path) if columns.metadata is None else []
+    records = list(enumerate(record for _, record in rows))
+    if columns.answer is not None:
+        records = answered([record for _, record in records], columns.answer, path)
+    kept: list[str] = []
+    if columns.metadata is None:
+        kept = small_columns([record.fields for _, record in records], path, columns.max_characters)
     found: list[tuple[Problem, Record]] = []
     seen: dict[str, str] = {}
     for at, record in records:
@@ -116,18 +122,18 @@ def _chosen(rows: Sequence[tuple[int, Record]], name: str, wanted: Any, path: Na
     return chosen
 
 
-def small_columns(rows: Sequence[Mapping[str, Any]], path: Names) -> list[str]:
+def small_columns(rows: Sequence[Mapping[str, Any]], path: Names, most: float) -> list[str]:
     """Names of the columns that every problem may keep, because reward functions might ask for them.
 
-    Text, numbers, truth values, lists and objects of them are kept, where a column has at most 4096 characters a row on
-    average (of a thousand rows, as JSON). One warning names the others.
+    Text, numbers, truth values, lists and objects of them are kept, where a column has at most so many characters a row
+    on average (of a thousand rows, as JSON). One warning names the others.
     """
     sample = rows[:: max(1, len(rows) // 1000)]
     sizes: dict[str, float] = {}
     for row in sample:
         for name, value in row.items():
             sizes[name] = sizes.get(name, 0) + _characters(value)
-    large = [name for name, size in sizes.items() if size > MAX_CHARACTERS * len(sample)]
+    large = [name for name, size in sizes.items() if size / len(sample) > most or size == inf]
     if large:
         warnings.warn(
             f"The columns {', '.join(map(repr, large))} of {path!r} are large or no text, numbers or lists of them: "
@@ -144,7 +150,7 @@ def _characters(value: Any) -> float:
     try:
         return len(json.dumps(value, ensure_ascii=False))
     except (TypeError, ValueError, RecursionError):  # bytes, images, dates
-        return float("inf")
+        return inf
 
 
 def _source(record: Record, columns: Names | None) -> str | None:
