@@ -30,6 +30,7 @@ HOMES = [
         "lit_passk.engines.vllm_server_engine",
         "lit_passk.losses",
         "lit_passk.losses.correction",
+        "lit_passk.rewards",
         "lit_passk.rollout.dynamic_sampling",
         "lit_passk.tasks",
     )
@@ -61,6 +62,16 @@ OPTIONS = {
     "trainer": L.Trainer,
 }
 PEERS = {"GRPOConfig", "GRPOTrainer", "RLOOTrainer", "LoraConfig", "DeepSpeed", "Megatron"}
+
+
+def test_parts_of_configurations_parse_too(page, tmp_path, capsys):
+    parts = [text for text in re.findall(r"```yaml\n(.*?)```", page, flags=re.S) if not text.startswith("# run.yaml")]
+    assert parts
+    for text in parts:
+        (tmp_path / "part.yaml").write_text(text)
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["fit", "--config", str(tmp_path / "part.yaml"), "--model.policy", "x", "--print_config"])
+        assert stop.value.code == 0, capsys.readouterr().err
 
 
 def test_every_option_and_class_of_this_project_exists(page):

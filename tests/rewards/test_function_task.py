@@ -98,7 +98,7 @@ def test_in_worker_processes_and_paid_for_more(made):
     with Scorer({"plain": task, "paid": paid}, num_workers=1, timeout=60) as scorer:
         text = CompletionText("<answer>3+4</answer>", num_tokens=10)
         plain, more = (scorer.submit(name, task[0], text).result() for name in ("plain", "paid"))
-        raised = scorer.submit("plain", task[0], CompletionText("<answer>3+</answer>")).result()
+        raised = scorer.submit("plain", task[0], CompletionText("<answer>3+4(</answer>")).result()
     assert (plain.reward, plain.correct) == (1.0, True)
     assert (more.reward, more.correct) == (0.0, True)
     assert raised.error is not None, "what the function raises leaves the completion unscored"
