@@ -17,7 +17,7 @@ Variant = Literal["s", "sloo", "sloo_minus_one"]
 
 
 class PKPO(GroupsOfK):
-    """Pass-at-k policy optimisation: every completion gets its share of max@k, minus a baseline.
+    """Pass-at-k policy optimisation: a completion gets the best reward of the groups it is in, minus a baseline.
 
     S runs over the groups of k that hold completion i::
 

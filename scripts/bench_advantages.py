@@ -1,0 +1,76 @@
+"""CPU seconds of every strategy over groups and order statistics: 4,096 prompts of 1,024 completions, one thread.
+
+python scripts/bench_advantages.py            # or with the numbers of prompts and completions
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import torch
+
+from lit_passk.advantages import (
+    PKPO,
+    GroupAdvantage,
+    LeaveOneOutMaxK,
+    LogMeanExp,
+    MaxAtK,
+    OrderStatistic,
+    PassKAnalytic,
+    PassKBootstrap,
+    PassKFullSampling,
+    VoteAtK,
+)
+from lit_passk.types import GroupContext
+
+
+def context_of(correct: torch.Tensor, answers: torch.Tensor) -> GroupContext:
+    """What a training run would tell: who is correct and what was answered."""
+    zeros = torch.zeros(correct.shape)
+    return GroupContext(
+        problem_ids=torch.arange(len(correct)),
+        correct=correct,
+        answers=answers,
+        entropy=zeros,
+        logprob_sum=zeros,
+        logprob_mean=zeros,
+        num_tokens=zeros.long(),
+        truncated=zeros.bool(),
+    )
+
+
+def main(num_prompts: int = 4096, group_size: int = 1024) -> None:
+    """Call every strategy once and print its CPU seconds."""
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    rewards = torch.rand(num_prompts, group_size, generator=generator)
+    correct = rewards < torch.rand(num_prompts, 1, generator=generator)
+    answers = torch.where(correct, 0, torch.randint(1, 12, correct.shape, generator=generator))
+    context = context_of(correct, answers)
+    few = context_of(correct[:, :32], answers[:, :32])
+    for name, strategy, given, known in (
+        ("PassKAnalytic(8)", PassKAnalytic(8), rewards, context),
+        ("PassKFullSampling(8)", PassKFullSampling(8), rewards, context),
+        ("MaxAtK(8)", MaxAtK(8), rewards, None),
+        ("MaxAtK(512)", MaxAtK(512), rewards, None),
+        ("OrderStatistic(8)", OrderStatistic(8), rewards, None),
+        ("OrderStatistic(512, cvar:0.25)", OrderStatistic(512, "cvar:0.25"), rewards, None),
+        ("PKPO(8, s)", PKPO(8, "s"), rewards, None),
+        ("PKPO(8, sloo)", PKPO(8, "sloo"), rewards, None),
+        ("PKPO(8, sloo_minus_one)", PKPO(8), rewards, None),
+        ("LeaveOneOutMaxK()", LeaveOneOutMaxK(), rewards, None),
+        ("LogMeanExp()", LogMeanExp(), rewards, None),
+        ("GroupAdvantage(max, 8, all)", GroupAdvantage("max", 8), rewards, None),
+        ("GroupAdvantage(top:3, 8, all)", GroupAdvantage("top:3", 8), rewards, None),
+        ("GroupAdvantage(max, 8, disjoint)", GroupAdvantage("max", 8, "disjoint"), rewards, None),
+        ("first 32 completions: PassKBootstrap(8)", PassKBootstrap(8), rewards[:, :32], few),
+        ("first 32 completions: VoteAtK(8)", VoteAtK(8), rewards[:, :32], few),
+    ):
+        begin = time.process_time()
+        strategy(given, known)
+        print(f"{name:40s} {time.process_time() - begin:6.2f} s")
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))
