@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ from lit_passk.advantages import (
     Combination,
     DrGRPO,
     ExceedingPassK,
+    GroupAdvantage,
+    MaxAtK,
     PassKAnalytic,
     PassKBootstrap,
     PassKFullSampling,
@@ -45,6 +48,9 @@ def test_a_group_that_shrank_gets_no_advice_about_the_configured_size():
         (PassKBootstrap(k=4), 4, 5),
         (PassKFullSampling(k=4), 7, 8),
         (ExceedingPassK(k=4), 4, 5),
+        (MaxAtK(k=4), 4, 5),
+        (GroupAdvantage("min", k=4, groups="disjoint"), 7, 8),
+        (GroupAdvantage(k=4, groups="bootstrap"), 4, 5),
         (Schedule([GRPO(), PassKAnalytic(k=4)], [10]), 4, 5),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, AdvantageStrategy) else str(value),
@@ -68,3 +74,23 @@ def test_a_strategy_that_compares_no_group_may_have_one_completion():
         check_learns(strategy, 1)
     for strategy in (Combination(k=4), AdaptiveEntropy(k=4)):
         check_learns(strategy, 4)  # their Pass@1 part is left
+
+
+def test_strategies_see_numbered_answers_of_the_scored_completions_alone():
+    seen = []
+
+    class Look(AdvantageStrategy):
+        def __call__(self, rewards, context=None):
+            seen.append(context.answers)
+            return torch.zeros_like(rewards)
+
+    rollouts = scripted_rollouts([[1, 0, None, 0, 0], [1, 1, 0, 0, None]])
+    answers = [["1/2", "7", "never scored", None, "0.5"], ["x", "X", "y", "x", "never scored"]]
+    groups = [
+        replace(group, scores=[replace(s, answer=a) for s, a in zip(group.scores, given, strict=True)])
+        for group, given in zip(rollouts.groups, answers, strict=True)
+    ]
+    compute_advantages(Look(), replace(rollouts, groups=tuple(groups)))
+    assert seen.pop().tolist() == [[0, 1, -1, 0], [0, 0, 1, 0]]
+    compute_advantages(Look(), replace(rollouts, groups=()))  # made by hand
+    assert seen == [None]

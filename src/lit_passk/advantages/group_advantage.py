@@ -1,4 +1,4 @@
-"""The general form: any reward of a group, any choice of groups (arXiv 2508.10751, sections 2.2 to 2.4)."""
+"""Any reward of a group, any choice of groups: the general form (arXiv 2508.10751, Algorithms 1 to 3)."""
 
 from __future__ import annotations
 
@@ -58,8 +58,12 @@ class GroupAdvantage(GroupsOfK):
         A_i = sum or mean of A^j over the groups j that hold completion i
 
     Instances: with ``f: max`` on rewards of 0 and 1 ``groups: disjoint`` is ``PassKFullSampling``, ``bootstrap`` with
-    ``reduction: sum`` is ``PassKBootstrap``, ``all`` is ``PassKAnalytic``; on any rewards ``all`` is ``MaxAtK``. At
-    ``k = 1`` all are ``GRPO``. It looks at rewards alone; to count who is correct, let the task pay 0 and 1. In YAML::
+    ``reduction: sum`` is ``PassKBootstrap``, ``all`` is ``PassKAnalytic``; on any rewards ``all`` is ``MaxAtK``. At k = 1
+    ``disjoint`` and ``all`` are ``GRPO``. Sets of completions that other papers pay together (arXiv 2509.25424,
+    2604.17654) are ``all`` with ``reduction: sum`` and an f of their own.
+
+    Use it when a group of k should be paid for something else than its best answer: at least two correct, a high
+    median, a spread. It looks at rewards alone; to count who is correct, let the task pay 0 and 1. In YAML::
 
         advantage:
           class_path: GroupAdvantage
@@ -67,19 +71,14 @@ class GroupAdvantage(GroupsOfK):
             f: {class_path: my_project.groups.AtLeast, init_args: {wanted: 2}}
             k: 4
 
-    Scale: ``mean`` for a mean over completions, as GRPO's. ``sum`` is about k times as large with as many groups as
-    completions, and C(G - 1, k - 1) times with ``all``.
-
-    Edge cases: groups that are all paid alike give zeros; so does k = G, which warns; k > G is refused. ``disjoint``
-    leaves the last G mod k completions at 0.
+    Advantages are for a mean over the completions with ``reduction: mean``; ``sum`` is about k times as large with as
+    many groups as completions, and C(G - 1, k - 1) times with ``all``. With ``all`` a group sums to zero. Groups that
+    are all paid alike give zeros; so does k = G, which warns; k > G is refused. ``disjoint`` leaves the last G mod k
+    completions at 0.
 
     Cost of ``all``: for a named f or weights a sort for each prompt (with ``std`` and several weights G^2), no group is
     formed. For a class of yours and rewards of 0 and 1 groups are counted, O(G k) for all prompts; with other rewards
     they are enumerated, up to 65,536 of them. ``bootstrap``: O(G num_groups) for each prompt.
-
-    References:
-        - Chen et al., Pass@k Training, arXiv 2508.10751, Algorithms 1 to 3, eqs. 1-15.
-        - Sets of completions in general: arXiv 2509.25424, arXiv 2604.17654 (``all`` with ``reduction: sum``).
 
     Args:
         f: What a group is paid: ``max``, ``min``, ``mean``, ``median``, ``top:m``, ``bottom:m``, ``cvar:q`` or k

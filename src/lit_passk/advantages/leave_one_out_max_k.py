@@ -1,4 +1,4 @@
-"""Leave one out: what the best of k would lose without a completion (arXiv 2503.19595)."""
+"""What the best of k would lose without a completion: the k-sample objective (arXiv 2503.19595)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,16 @@ class LeaveOneOutMaxK(AdvantageStrategy):
         A_i = max_j r_j - max_{j != i} r_j                      k = G
         A_i = E[max r(S) - max r(S without i) | i in S]         k < G
 
-    With k = G only a unique best completion has an advantage: its lead over the second best. Never negative. It looks
-    at rewards alone. O(G log G) per prompt.
+    The same up to a factor: G / k times ``PKPO(k, variant="sloo_minus_one")`` (arXiv 2505.15201, eq. 33). O(G log G)
+    per prompt.
 
-    The same up to a factor: G / k times ``PKPO(k, variant="sloo_minus_one")``.
+    Use it when you compare with the source, or want the plainest form: with k = G only a unique best completion has an
+    advantage, its lead over the second best. Where two are correct, rewards of 0 and 1 teach nothing. It looks at
+    rewards alone.
 
-    Scale: for a sum over the k completions of a group. Summed over all G completions and times k / G, it has the
-    gradient of max@k as its mean.
-
-    Edge cases: k = 1 is refused, nothing is left of a group without its only member; so is k > G. With k = G two equal
-    best completions, or an all-wrong prompt, have no advantage.
-
-    References:
-        - Tang et al., arXiv 2503.19595: the k-sample objective with the leave-one-out baseline, k = G.
-        - Walder and Karkhanis, PKPO, arXiv 2505.15201, eq. 33, for k < G.
+    Advantages are for a sum over the k completions of a group: summed over all G completions and times k / G they have
+    the gradient of max@k as their mean. Never negative. k = 1 is refused, nothing is left of a group without its only
+    member; so is k > G.
 
     Args:
         k: Completions per group, from 2 to ``rollout.group_size``; None takes all of them (the source).

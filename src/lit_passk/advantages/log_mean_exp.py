@@ -1,4 +1,4 @@
-"""Log-mean-exp: a smooth way from the mean to the maximum of a group's rewards (arXiv 2607.02390)."""
+"""Between the mean and the maximum of a group: the log-mean-exp of its rewards (DecompRL, arXiv 2607.02390)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,15 @@ class LogMeanExp(AdvantageStrategy):
         A_i  = f(r) - f(r without i)
 
     As beta falls to 0, f becomes the maximum and A_i that of ``LeaveOneOutMaxK``; as it grows, f becomes the mean and
-    A_i that of ``RLOO`` divided by G. In between a prompt that is hardly ever solved weighs more than one that mostly
-    is, and a prompt solved by all nothing. It looks at rewards alone. A group does not sum to zero. O(G) per prompt.
+    A_i that of ``RLOO`` divided by G. O(G) per prompt.
 
-    Scale: for a sum over completions: summed, it has the gradient of E[f] of G completions as its mean. beta is in
-    units of the reward: twice the rewards want twice the beta.
+    Use it when the best of the group should be pulled up, but more smoothly than by a maximum: a prompt that is hardly
+    ever solved weighs more than one that mostly is, and none is left out but those whose rewards are all equal. It
+    looks at rewards alone. The source takes a beta of 0.3 with 16 completions and 0.1 with 48.
 
-    Edge cases: equal rewards get equal advantages, a prompt whose rewards are all equal zeros. A single completion
-    (G = 1) is refused. No beta > 0 overflows.
-
-    References:
-        - DecompRL, arXiv 2607.02390: beta 0.3 with 16 completions, 0.1 with 48.
+    Advantages are for a sum over the completions: summed, they have the gradient of E[f] of G completions as their
+    mean. A group does not sum to zero; equal rewards give zeros. beta is in units of the reward: twice the rewards want
+    twice the beta, and none above 0 overflows. A single completion (G = 1) is refused.
 
     Args:
         beta: Temperature, above 0, in units of the reward.

@@ -1,4 +1,4 @@
-"""Max@k: the analytic Pass@k advantage for rewards of any value."""
+"""The analytic Pass@k advantage for rewards of any value: max@k (arXiv 2508.10751, eqs. 8-15)."""
 
 from __future__ import annotations
 
@@ -20,20 +20,17 @@ class MaxAtK(GroupsOfK):
         sigma = std of max r(S)
         A_i   = (E[max r(S) | i in S] - mu) / sigma
 
-    The same as ``PassKAnalytic`` on rewards of 0 and 1; use it where rewards are graded (the share of passed tests, a
-    length penalty). It looks at rewards alone, never at who is correct. A group sums to zero. Adding a constant to all
-    rewards changes nothing, nor does a positive factor unless ``std`` is ``none``. ``k = 1`` is GRPO. O(G log G) per
-    prompt.
+    It is ``PassKAnalytic`` on rewards of 0 and 1 and ``GRPO`` at ``k = 1``. The paper gives the equations for any
+    reward and the closed form for 0 and 1; the closed form for any reward was first seen in code, without a paper, and
+    is tested against the enumeration of all groups. O(G log G) per prompt.
 
-    Scale: for a mean over completions, as GRPO's. ``std: none`` times k / (G - k) is, summed over the completions, the
-    unbiased gradient of max@k (``OrderStatistic``).
+    Use it when rewards are graded (the share of passed tests, a length penalty) and the best of k answers is what
+    counts. It looks at rewards alone, never at who is correct. Adding a constant to all rewards changes nothing, nor
+    does a positive factor unless ``std`` is ``none``.
 
-    Edge cases: zeros where the G - k + 1 best rewards are equal (then all groups have the same best), so always for
-    k = G, which warns; k > G is refused.
-
-    References:
-        - Chen et al., Pass@k Training, arXiv 2508.10751, eqs. 8-15: the case of rewards of 0 and 1.
-        - For any reward known from code only; the golden test is the enumeration of all groups in rationals.
+    Advantages are for a mean over the completions. A group sums to zero. Zeros where the G - k + 1 best rewards are
+    equal, as then all groups have the same best; so always for k = G, which warns; k > G is refused. With ``std: none``
+    and times k / (G - k) their sum over the completions is an unbiased gradient of max@k (``OrderStatistic``).
 
     Args:
         k: Completions per group, from 1 to ``rollout.group_size``.

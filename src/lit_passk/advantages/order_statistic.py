@@ -1,4 +1,4 @@
-"""Order statistics: pay a group of k for its best, its median, its worst, or any weights of its sorted rewards."""
+"""Groups of k paid for their best, their median, their worst, any weights (OrderGrad, arXiv 2606.06096)."""
 
 from __future__ import annotations
 
@@ -19,25 +19,21 @@ class OrderStatistic(GroupsOfK):
         v_i = E[L(S) | i not in S]    over the groups of k of the other G - 1
         A_i = (k / G) (q_i - v_i)
 
-    ``max`` is max@k (pass@k for rewards of 0 and 1), ``mean`` is expected reward, ``median`` and ``min`` ask for
-    reliable answers, ``cvar:q`` for fewer very bad ones. A group sums to zero. It looks at rewards alone. O(G log G)
-    per prompt.
+    Times the gradients of the completions' log-probabilities and summed, it has the gradient of E[L] of k new
+    completions as its mean. The source has other names for the statistics (ReMax, ReMin, TopM, BotM, Median,
+    LowerTailMean), and its lists of weights begin with the best reward. O(G log G) per prompt.
 
     The same up to a factor: ``max`` is ``MaxAtK(std="none")`` times k / (G - k), which for rewards of 0 and 1 is
     ``PassKAnalytic(std="none")``; and the difference that i makes in the place of another completion j, averaged over
     all j and all k - 1 companions (the swap-centred form). ``mean`` for any k, and everything at ``k = 1``, is ``RLOO``
     divided by G.
 
-    Scale: for a sum over completions; for a mean multiply by G. Unbiased: with each A_i times the gradient of its
-    completion's log-probability, the sum has the gradient of E[L] of k new completions as its mean.
+    Use it when you can say which of k answers should be good: the best (``max``, pass@k for rewards of 0 and 1), most
+    of them (``median``), all (``min``), or the bad ones less bad (``cvar:q``). It looks at rewards alone.
 
-    Edge cases: equal rewards get equal advantages, a prompt whose rewards are all equal zeros. k = G is refused: no
-    group of k leaves a completion out. With ``max`` zeros where the G - k + 1 best rewards are equal.
-
-    References:
-        - OrderGrad, arXiv 2606.06096: q, v and the statistics, by other names (ReMax, ReMin, TopM, BotM, Median,
-          LowerTailMean; its lists of weights begin with the best reward).
-        - arXiv 2505.15201 (PKPO): the same objective for ``max`` with other baselines.
+    Advantages are for a sum over the completions, so G times smaller than those for a mean. A group sums to zero; equal
+    rewards get equal advantages. k = G is refused: no group of k leaves a completion out. With ``max`` zeros where the
+    G - k + 1 best rewards are equal.
 
     Args:
         k: Completions per group, from 1 to ``rollout.group_size`` - 1.

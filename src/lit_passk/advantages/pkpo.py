@@ -1,4 +1,4 @@
-"""PKPO: unbiased gradients of max@k with the baselines of arXiv 2505.15201."""
+"""Unbiased gradients of max@k with three baselines (PKPO, arXiv 2505.15201)."""
 
 from __future__ import annotations
 
@@ -25,20 +25,19 @@ class PKPO(GroupsOfK):
         sloo            A_i = k/G E[max r(S)] - k/(G - 1) (max@k of the other G - 1)
         sloo_minus_one  A_i = k/G E[max r(S) - max r(S without i)]
 
-    ``sloo_minus_one`` is 0 for the k - 1 worst completions and never negative: on rewards of 0 and 1 it reinforces
-    correct completions and leaves wrong ones alone. ``s`` and ``sloo`` do not sum to zero: even a prompt whose rewards
-    are all equal has advantages. It looks at rewards alone. O(G log G) per prompt.
+    Equations 19-21, 29 and 33-34 of the paper. Times the gradients of the completions' log-probabilities and summed,
+    each has the gradient of max@k as its mean. O(G log G) per prompt.
 
-    Scale: for a sum over completions; for a mean multiply by G. Each variant, times the gradients of the completions'
-    log-probabilities and summed, has the gradient of max@k as its mean.
+    Use it when wrong answers should be left alone: ``sloo_minus_one`` is 0 for the k - 1 worst completions and never
+    negative, so on rewards of 0 and 1 it reinforces correct completions and nothing else. ``OrderStatistic`` is the
+    centred form. It looks at rewards alone. The paper trains with 16 completions and k of 1, 4 or 8, or with 8 until
+    step 1500 and then 1 (``Schedule``).
 
-    Edge cases: at k = G ``sloo`` has no baseline (it is ``s``) and ``sloo_minus_one`` is ``LeaveOneOutMaxK``. At k = 1
-    nothing is left of a group without i: ``sloo_minus_one`` is then the reward minus the mean of the others, divided by
-    G, as the paper centres there; it needs G of at least 2. k > G is refused. Rewards of any number type are welcome.
-
-    References:
-        - Walder and Karkhanis, PKPO, arXiv 2505.15201, eqs. 19-21 (``s``), 29 (``sloo``), 33-34 (``sloo_minus_one``).
-          There: 16 completions, k of 1, 4 or 8, or 8 until step 1500 and then 1 (``Schedule``).
+    Advantages are for a sum over the completions, so G times smaller than those for a mean. A group does not sum to
+    zero; with ``s`` and ``sloo`` even a prompt whose rewards are all equal has advantages. At k = G ``sloo`` has no
+    baseline (it is ``s``) and ``sloo_minus_one`` is ``LeaveOneOutMaxK``. At k = 1 nothing is left of a group without i:
+    ``sloo_minus_one`` is then the reward minus the mean of the others, divided by G, as the paper centres there; it
+    needs G of at least 2. k > G is refused.
 
     Args:
         k: Completions per group, from 1 to ``rollout.group_size``.

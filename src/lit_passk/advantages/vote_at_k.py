@@ -1,4 +1,4 @@
-"""Vote@k: pay k completions together for a majority vote that is correct."""
+"""Completions are paid together for a majority vote that is correct: vote@k, maj@k training (DAFT)."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ class VoteAtK(GroupsOfK):
 
         A_i = E[u(S) | i in S] - E[u(S) | i not in S]     over all groups of k of the G completions
 
-    A correct answer that wins anyway gets little, one that is about to win most; a wrong answer costs most where many
-    agree on it. Answers are those of ``Score.answer``, equal when ``functional.answers.normalize_answer`` says so; who
-    is correct is the verifier's word. A group sums to zero. Needs a context with ``answers``.
+    Known from the source's code. Answers are those of ``Score.answer``, equal when
+    ``functional.answers.number_answers`` says so; who is correct is the verifier's word.
+
+    Use it when answers are taken by majority vote: a correct answer that wins anyway gets little, one that is about to
+    win most, and a wrong answer costs most where many agree on it. Needs a context with ``answers``.
 
     Ties: the lot decides among the answers with most votes, so ``u(S)`` is the share of them that is correct ("the
     first one seen wins" has the same mean). Completions without an answer are drawn like any other but have no vote; a
     group without any vote counts as wrong. Where the verifier contradicts itself on one answer, the answer counts as
     correct by the share of the prompt's completions with that answer that are.
 
-    Scale: for a mean over completions, as GRPO's. Summed and times k / G it has the gradient of maj@k as its mean
-    (where equal answers are scored alike).
+    Advantages are for a mean over the completions; summed and times k / G they have the gradient of maj@k as their mean
+    (where equal answers are scored alike). A group sums to zero. ``k = 1`` is ``RLOO`` on rewards of 0 and 1. Zeros
+    where none are correct, or all are and all have an answer. k = G is refused: no group of k leaves a completion out.
 
-    Edge cases: k = 1 is ``RLOO`` on rewards of 0 and 1. Zeros where all or none are correct. k = G is refused: no group
-    of k leaves a completion out. Cost: for each prompt one count of the votes for every answer that is given
-    differently often, about 1 ms for 32 completions with a dozen answers; counts that were seen before cost nothing.
-
-    References:
-        - DAFT, vote@k: known from its code. The test is the enumeration of all groups in rationals.
+    Cost: each prompt's votes are counted once for every answer that is given differently often, about 1 ms for 32
+    completions with a dozen answers; counts that were seen before cost nothing.
 
     Args:
         k: Completions that vote, from 1 to ``rollout.group_size`` - 1.
