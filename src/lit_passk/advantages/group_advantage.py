@@ -58,8 +58,8 @@ class GroupAdvantage(GroupsOfK):
         A_i = sum or mean of A^j over the groups j that hold completion i
 
     Instances: with ``f: max`` on rewards of 0 and 1 ``groups: disjoint`` is ``PassKFullSampling``, ``bootstrap`` with
-    ``reduction: sum`` is ``PassKBootstrap``, ``all`` is ``PassKAnalytic``; on any rewards ``all`` is ``MaxAtK``. At k = 1
-    ``disjoint`` and ``all`` are ``GRPO``. Sets of completions that other papers pay together (arXiv 2509.25424,
+    ``reduction: sum`` is ``PassKBootstrap``, ``all`` is ``PassKAnalytic``; on any rewards ``all`` is ``MaxAtK``. At k =
+    1 ``disjoint`` and ``all`` are ``GRPO``. Sets of completions that other papers pay together (arXiv 2509.25424,
     2604.17654) are ``all`` with ``reduction: sum`` and an f of their own.
 
     Use it when a group of k should be paid for something else than its best answer: at least two correct, a high
