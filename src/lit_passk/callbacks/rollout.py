@@ -21,7 +21,7 @@ from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.errors import Refusal
 from lit_passk.functional.random import derive_seed
-from lit_passk.modules.advantage import check_learns, has_advantage
+from lit_passk.modules.advantage import check_learns, has_advantage, warn_of_unused_rewards
 from lit_passk.policy.source import resolve_policy
 from lit_passk.results.continuation import ResultsFile
 from lit_passk.results.save_rollouts import SaveRollouts
@@ -212,6 +212,8 @@ class RolloutCallback(L.Callback):
             check_training_sampling(self.sampling)
             pl_module.advantage.check_group_size(self.group_size)
             check_learns(pl_module.advantage, self.group_size)
+            if getattr(data, "rewards", None):
+                warn_of_unused_rewards(pl_module.advantage, self.group_size)
             self._check(data, pl_module)
         if stage in ("validate", "test") or (stage == "fit" and data.val):
             pl_module.validation.check_samples(self.val_sampling.n or 0, training=stage == "fit")

@@ -96,6 +96,7 @@ class PromptDataModule(L.LightningDataModule):
                 "`data.prompts_per_step` and `data.val_prompts_per_step` must be at least 1, "
                 f"but got {prompts_per_step} and {val_prompts_per_step}."
             )
+        self.rewards = rewards
         if rewards is not None and train is None:
             raise Refusal("`data.rewards` pay for the completions of `data.train`, which is not set.")
         self.train = RewardedTask(train, rewards).of_each() if train is not None and rewards is not None else train

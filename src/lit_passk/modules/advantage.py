@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lit_passk.advantages import AdvantageStrategy, Schedule
@@ -102,7 +104,7 @@ def check_learns(strategy: AdvantageStrategy, group_size: int) -> None:
     Raises:
         Refusal: Naming the strategy; in a ``Schedule``, each of its strategies is looked at.
     """
-    for part in strategy.strategies if isinstance(strategy, Schedule) else [strategy]:
+    for part in _strategies(strategy):
         if _ever_differs(part, group_size):
             continue
         enough = [size for size in range(group_size + 1, 2 * group_size + 1) if _ever_differs(part, size)]
@@ -113,8 +115,28 @@ def check_learns(strategy: AdvantageStrategy, group_size: int) -> None:
             )
 
 
+def warn_of_unused_rewards(strategy: AdvantageStrategy, group_size: int) -> None:
+    """Say so where a strategy looks at nothing but which completions are correct, although rewards were composed."""
+    for part in _strategies(strategy):
+        of_correct, of_different = _probe(part, group_size)
+        if torch.equal(of_correct, of_different):
+            rank_zero_warn(
+                f"{type(part).__name__} does not look at what a completion is paid: `data.rewards` are logged, and "
+                "change nothing that it trains. `MaxAtK` is Pass@k Training by rewards."
+            )
+
+
+def _strategies(strategy: AdvantageStrategy) -> Sequence[AdvantageStrategy]:
+    return strategy.strategies if isinstance(strategy, Schedule) else [strategy]
+
+
 def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
     """Whether some completion gets an advantage in groups of ``size``: of 0 to all correct, or of different rewards."""
+    return any(bool(advantages.any()) for advantages in _probe(strategy, size))
+
+
+def _probe(strategy: AdvantageStrategy, size: int) -> list[Tensor]:
+    """Advantages in groups of 0 to all correct: paid for being correct, and paid differently; ``(size + 1, size)``."""
     correct = torch.ones(size + 1, size).tril(-1).bool()  # (size + 1, size)
     entropy = torch.arange(size + 1, dtype=torch.float32)  # (size + 1,)
     of_each = entropy[:, None].expand(correct.shape)  # (size + 1, size)
@@ -131,7 +153,7 @@ def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
     )
     different = torch.linspace(0, 1, size).expand(correct.shape)  # (size + 1, size)
     with no_size_warnings():  # of copies: a strategy may remember what it saw
-        return any(bool(deepcopy(strategy)(rewards, context).any()) for rewards in (correct.float(), different))
+        return [deepcopy(strategy)(rewards, context) for rewards in (correct.float(), different)]
 
 
 def _answers(rollouts: RolloutBatch) -> Tensor | None:
