@@ -12,8 +12,8 @@ import lit_passk
 PACKAGE = Path(lit_passk.__file__).parent
 FLOORS = [
     {"errors", "types", "functional", "distributed"},
-    {"advantages", "losses", "metrics", "tasks", "results"},
-    {"engines", "scoring", "policy", "checkpointing", "report", "rewards", "bridges"},
+    {"advantages", "losses", "metrics", "tasks", "rewards", "results"},
+    {"engines", "scoring", "policy", "checkpointing", "report", "bridges"},
     {"data", "rollout"},
     {"modules"},
     {"callbacks"},

@@ -7,10 +7,11 @@ import pickle
 import pytest
 
 from lit_passk.errors import Refusal
+from lit_passk.rewards import RewardedTask, RewardPart, Verdict
 from lit_passk.scoring.scorer import Scorer
 from lit_passk.tasks import ArithmeticTask, MazeTask, Mixture, MixtureTask
 from lit_passk.tasks.base import Task
-from lit_passk.types import Problem, Score
+from lit_passk.types import CompletionText, Problem, Score
 
 
 class Echo(Task):
@@ -86,6 +87,21 @@ def test_only_tasks_that_score_groups_go_over_theirs():
     scores = [Score(reward=0.25, correct=False)]
     assert mixture.score_group(mixture[0], ["x"], scores) == scores
     assert mixture.score_group(mixture[3], ["x"], scores) == [Score(reward=1.0, correct=False)]
+
+
+def test_rewards_of_its_own_stand_in_the_place_of_those_of_all():
+    class Long(RewardPart):
+        def value(self, problem, completion, score):
+            return float(len(completion))
+
+    own = MixtureTask(Echo(), rewards={"long": Long(0.5), "verdict": Verdict(2.0)})
+    mixture = Mixture({"own": own, "plain": MixtureTask(Echo())})
+    score = mixture.score(mixture[1], CompletionText("1"))
+    assert (score.reward, score.correct, dict(score.parts)) == (4.5, True, {"long": 1.0, "verdict": 2.0})
+    assert mixture.score(mixture[4], CompletionText("1")).parts == {}
+    every = RewardedTask(mixture, {"verdict": Verdict()}).of_each()
+    assert every.score(every[1], CompletionText("1")).reward == 4.5
+    assert every.score(every[4], CompletionText("1")).parts == {"verdict": 2.0}
 
 
 @pytest.mark.seconds

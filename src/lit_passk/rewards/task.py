@@ -74,11 +74,17 @@ class RewardedTask(Task):
             )
 
     def of_each(self) -> Task:
-        """The same rewards for each task of a ``Mixture``, which stays one; any other task is paid for as it is."""
+        """The same rewards for each task of a ``Mixture``, which stays one, but for those that have rewards already.
+
+        Any other task is paid for as it is.
+        """
         if not isinstance(self.task, Mixture):
             return self
         parts = {}
         for name, part in self.task.tasks.items():
+            if isinstance(part.task, RewardedTask):
+                parts[name] = part
+                continue
             alone = copy(self)
             alone._pay_for(part.task)
             parts[name] = replace(part, task=alone)

@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 from lit_passk.errors import Refusal
+from lit_passk.rewards.base import RewardPart
 from lit_passk.tasks.base import Task
 from lit_passk.types import CompletionText, Problem, Score
 
@@ -26,12 +27,14 @@ class MixtureTask:
         weight: Its share of every step's prompts, as a part of the sum of all weights.
         system_prompt: System turn of its prompts; None takes ``data.system_prompt``.
         chat_template_kwargs: Variables of the chat template for its prompts, laid over ``data.chat_template_kwargs``.
+        rewards: What its completions are paid for, as in ``data.rewards``, instead of those; None is the task's reward.
     """
 
     task: Task
     weight: float = 1.0
     system_prompt: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    rewards: dict[str, RewardPart] | None = None
 
 
 class Mixture(Task):
@@ -83,15 +86,15 @@ class Mixture(Task):
                 raise Refusal(f"Mixture needs tasks with problems, but {name!r} has none.")
         if not any(part.weight for part in tasks.values()):
             raise Refusal(f"Mixture needs a weight above 0, but those of {', '.join(tasks)} are all 0.")
-        self.tasks = dict(tasks)
+        self.tasks = {name: _paid(part) for name, part in tasks.items()}
         ends = list(accumulate(len(part.task) for part in tasks.values()))
         self.spans = {
             name: range(end - len(part.task), end) for (name, part), end in zip(tasks.items(), ends, strict=True)
         }
         """Indices of each task's problems in the mixture."""
         self._ends = ends
-        self.use_workers = any(part.task.use_workers for part in tasks.values())
-        self.scores_groups = any(part.task.scores_groups for part in tasks.values())
+        self.use_workers = any(part.task.use_workers for part in self.tasks.values())
+        self.scores_groups = any(part.task.scores_groups for part in self.tasks.values())
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -138,6 +141,15 @@ class Mixture(Task):
         """The demonstration of the problem's own task."""
         name, own = self.locate(index)
         return self.tasks[name].task.demonstration(own)
+
+
+def _paid(part: MixtureTask) -> MixtureTask:
+    """The same with its rewards in the task, where it has any."""
+    if part.rewards is None:
+        return part
+    from lit_passk.rewards.task import RewardedTask  # which knows of mixtures
+
+    return replace(part, task=RewardedTask(part.task, part.rewards), rewards=None)
 
 
 def check_names(tasks: Mapping[str, object]) -> None:
