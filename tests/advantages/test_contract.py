@@ -14,6 +14,7 @@ from lit_passk.advantages import (
     AdaptiveEntropy,
     AdvantageStrategy,
     BayesianBoundary,
+    Blend,
     Combination,
     DifferentialSmoothing,
     DrGRPO,
@@ -31,6 +32,7 @@ from lit_passk.advantages import (
     ReinforcePlusPlus,
     Schedule,
     Surrogate,
+    Switch,
     Unlikeliness,
     VoteAtK,
     WReinforce,
@@ -47,7 +49,9 @@ ALL = [*PASS_AT_K, *PASS_AT_1, *PROMPT_WEIGHTS, *WITHIN_GROUP, *OF_REWARDS, Vote
 
 def make_all():
     strategies = [cls() for cls in ALL]
-    return [*strategies, Surrogate(torch.reciprocal), Schedule([PassKAnalytic(2), GRPO()], [1])]
+    two = PassKAnalytic(2), GRPO()
+    over_time = [Schedule(list(two), [1]), Blend(*two, end=10), Switch(*two, metric="train/entropy", below=0.3)]
+    return [*strategies, Surrogate(torch.reciprocal), *over_time]
 
 
 every_strategy = pytest.mark.parametrize("strategy", make_all(), ids=lambda strategy: type(strategy).__name__)
@@ -81,7 +85,7 @@ def batch(make_context):
 def test_every_public_strategy_is_covered():
     classes = {getattr(advantages, name) for name in advantages.__all__}
     public = {cls for cls in classes if issubclass(cls, AdvantageStrategy)} - {AdvantageStrategy, PassKStrategy}
-    assert public == {*ALL, Surrogate, Schedule}
+    assert public == {*ALL, Surrogate, Schedule, Blend, Switch}
     assert {type(strategy) for strategy in make_all()} == public
 
 

@@ -129,7 +129,7 @@ advantage:
 
 def test_short_names_as_in_the_docstring(parser, tmp_path):
     path = tmp_path / "config.yaml"
-    text = Schedule.__doc__.split("YAML::")[1].split("Args:")[0]
+    text = Schedule.__doc__.split("::")[1].split("Args:")[0]
     path.write_text(dedent(text))  # Python 3.13 strips docstrings of their indentation
     schedule = build(parser, ["--config", str(path)])
     assert names(schedule, [0, 5], max_steps=10) == ["PassKAnalytic", "GRPO"]

@@ -45,7 +45,8 @@ Groups of k and order statistics, for rewards of any value (``groups_of_k.py`` i
 - ``LogMeanExp`` (``log_mean_exp.py``): between the mean and the maximum of a group.
 - ``VoteAtK`` (``vote_at_k.py``): the majority vote of k.
 
-``Schedule`` (``schedule.py``) uses one after the other: Pass@k then Pass@1, or a falling k.
+Over time (docs/schedules.md): ``Schedule`` (``schedule.py``) uses one after the other, Pass@k then Pass@1, or a falling
+k; ``Blend`` (``blend.py``) mixes two with a weight that changes; ``Switch`` (``switch.py``) goes by a logged quantity.
 
 On rewards of 0 and 1, the first two lists but ``PassKFullSampling``, ``PassKBootstrap`` and ``ReinforcePlusPlus``, and
 ``MaxAtK`` and ``OrderStatistic``, are GRPO times a weight that depends on how often the prompt was solved (and, in
@@ -55,6 +56,7 @@ On rewards of 0 and 1, the first two lists but ``PassKFullSampling``, ``PassKBoo
 from lit_passk.advantages.adaptive_entropy import AdaptiveEntropy
 from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning
 from lit_passk.advantages.bayesian_boundary import BayesianBoundary
+from lit_passk.advantages.blend import Blend
 from lit_passk.advantages.combination import Combination
 from lit_passk.advantages.differential_smoothing import DifferentialSmoothing
 from lit_passk.advantages.dr_grpo import DrGRPO
@@ -77,6 +79,7 @@ from lit_passk.advantages.rloo import RLOO
 from lit_passk.advantages.rs_grpo import RSGRPO
 from lit_passk.advantages.schedule import Schedule
 from lit_passk.advantages.surrogate import Surrogate
+from lit_passk.advantages.switch import Switch
 from lit_passk.advantages.ucpo import UCPO
 from lit_passk.advantages.unlikeliness import Unlikeliness
 from lit_passk.advantages.vote_at_k import VoteAtK
@@ -92,6 +95,7 @@ __all__ = [
     "AdaptiveEntropy",
     "AdvantageStrategy",
     "BayesianBoundary",
+    "Blend",
     "Combination",
     "DifferentialSmoothing",
     "DrGRPO",
@@ -111,6 +115,7 @@ __all__ = [
     "ReinforcePlusPlus",
     "Schedule",
     "Surrogate",
+    "Switch",
     "Unlikeliness",
     "VoteAtK",
     "WReinforce",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,6 +53,43 @@ class AdvantageStrategy(ABC):
 
     def check_run(self, max_steps: int) -> None:  # noqa: B027
         """Raise a ValueError before training when a run of ``max_steps`` RL steps (-1: unknown) cannot work."""
+
+    def parts(self) -> Sequence[AdvantageStrategy]:
+        """The strategies that this one hands over to, as ``Schedule`` does; most have none."""
+        return ()
+
+    def observe(self, metrics: Mapping[str, float]) -> None:  # noqa: B027
+        """Hear what was logged of an RL step, after it: names with ``train/``, values the same on every rank.
+
+        A strategy that remembers something of it keeps that in its ``state_dict``.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the strategy remembers from one RL step to the next: plain values, kept in checkpoints."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027
+        """Take back what ``state_dict`` gave."""
+
+
+def with_parts(strategy: AdvantageStrategy) -> list[AdvantageStrategy]:
+    """A strategy and all those within it, each once.
+
+    Example:
+        >>> from lit_passk.advantages import GRPO, RLOO, Schedule
+        >>> [type(part).__name__ for part in with_parts(Schedule([GRPO(), RLOO()], boundaries=[5]))]
+        ['Schedule', 'GRPO', 'RLOO']
+
+    """
+    found = {id(strategy): strategy}
+    for part in strategy.parts():
+        found |= {id(inner): inner for inner in with_parts(part)}
+    return list(found.values())
+
+
+def leaves(strategy: AdvantageStrategy) -> list[AdvantageStrategy]:
+    """Those of ``with_parts`` that hand over to no other: what computes advantages itself."""
+    return [part for part in with_parts(strategy) if not part.parts()]
 
 
 def check_rewards(rewards: Tensor) -> None:

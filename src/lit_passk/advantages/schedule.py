@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor
 
 from lit_passk.advantages.base import AdvantageStrategy
+from lit_passk.advantages.moments import Moment, place
 from lit_passk.errors import Refusal
 from lit_passk.types import GroupContext
 
@@ -15,7 +16,9 @@ from lit_passk.types import GroupContext
 class Schedule(AdvantageStrategy):
     """Switches to the next strategy at each boundary: Pass@k first and Pass@1 then, or k over time.
 
-    Pass@k Training, then Pass@1 Training (arXiv 2508.10751) in YAML::
+    Steps are those of the run, also within another ``Schedule``, a ``Blend`` or a ``Switch``. Pass@k Training, then
+    Pass@1 Training (arXiv 2508.10751) in YAML; four strategies and three boundaries do it twice, and a falling k is one
+    strategy several times over::
 
         advantage:
           class_path: Schedule
@@ -40,7 +43,7 @@ class Schedule(AdvantageStrategy):
 
     """
 
-    def __init__(self, strategies: list[AdvantageStrategy], boundaries: list[int | float]) -> None:
+    def __init__(self, strategies: list[AdvantageStrategy], boundaries: list[Moment]) -> None:
         if len(boundaries) != len(strategies) - 1:
             raise Refusal(
                 f"Schedule needs one boundary fewer than strategies, but got {len(strategies)} strategies and "
@@ -74,12 +77,16 @@ class Schedule(AdvantageStrategy):
             max_steps: RL steps of the whole run, -1 when unknown.
 
         """
-        starts = [self._start(boundary, max_steps) for boundary in self.boundaries]
+        starts = [place("Schedule", boundary, max_steps) for boundary in self.boundaries]
         if starts != sorted(starts):
             raise Refusal(
                 f"Schedule needs ascending boundaries, but {self.boundaries} are steps {starts} of {max_steps}."
             )
         return self.strategies[sum(step >= start for start in starts)]
+
+    def parts(self) -> Sequence[AdvantageStrategy]:
+        """All of them."""
+        return self.strategies
 
     def check_group_size(self, group_size: int) -> None:
         """Ask every strategy, so that a later one does not fail in the middle of a run."""
@@ -91,16 +98,3 @@ class Schedule(AdvantageStrategy):
         self.strategy_at(0, max_steps)
         for strategy in self.strategies:
             strategy.check_run(max_steps)
-
-    @staticmethod
-    def _start(boundary: int | float, max_steps: int) -> int:
-        """The first RL step at or past a boundary."""
-        if isinstance(boundary, int):
-            return boundary
-        if max_steps < 1:
-            raise Refusal(
-                f"Schedule cannot place the fraction {boundary} of a run of unknown length. Set the number of RL steps "
-                "of the run, or give the boundary as an RL step."
-            )
-        # Rounded first: 0.07 * 100 is a little more than 7, and the next integer would be a step late.
-        return math.ceil(round(boundary * max_steps, 6))

@@ -9,7 +9,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lit_passk.advantages import AdvantageStrategy, Schedule
+from lit_passk.advantages import AdvantageStrategy
+from lit_passk.advantages.base import leaves
 from lit_passk.advantages.buckets import buckets, no_size_warnings, usable
 from lit_passk.distributed import all_cat, all_sum
 from lit_passk.errors import Refusal
@@ -102,9 +103,9 @@ def check_learns(strategy: AdvantageStrategy, group_size: int) -> None:
     """Refuse groups too small for any completion ever to get an advantage: the policy would never change.
 
     Raises:
-        Refusal: Naming the strategy; in a ``Schedule``, each of its strategies is looked at.
+        Refusal: Naming the strategy; of one that hands over to others, those are looked at.
     """
-    for part in _strategies(strategy):
+    for part in leaves(strategy):
         if _ever_differs(part, group_size):
             continue
         enough = [size for size in range(group_size + 1, 2 * group_size + 1) if _ever_differs(part, size)]
@@ -117,17 +118,13 @@ def check_learns(strategy: AdvantageStrategy, group_size: int) -> None:
 
 def warn_of_unused_rewards(strategy: AdvantageStrategy, group_size: int) -> None:
     """Say so where a strategy looks at nothing but which completions are correct, although rewards were composed."""
-    for part in _strategies(strategy):
+    for part in leaves(strategy):
         of_correct, of_different = _probe(part, group_size)
         if torch.equal(of_correct, of_different):
             rank_zero_warn(
                 f"{type(part).__name__} does not look at what a completion is paid: `data.rewards` are logged, and "
                 "change nothing that it trains. `MaxAtK` is Pass@k Training by rewards."
             )
-
-
-def _strategies(strategy: AdvantageStrategy) -> Sequence[AdvantageStrategy]:
-    return strategy.strategies if isinstance(strategy, Schedule) else [strategy]
 
 
 def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:

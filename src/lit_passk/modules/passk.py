@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
+from lit_passk.advantages.base import with_parts
 from lit_passk.checkpointing.files import CheckpointFiles, restore_random_states
 from lit_passk.distributed import rank, world_size
 from lit_passk.errors import Refusal
@@ -32,7 +33,13 @@ from lit_passk.modules.policies import (
     pack_step,
     step_logprobs,
 )
-from lit_passk.modules.run_state import add_run_state, constructor_settings, forget_elapsed_time
+from lit_passk.modules.run_state import (
+    add_run_state,
+    constructor_settings,
+    forget_elapsed_time,
+    restore_strategy,
+    strategy_state,
+)
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.selection import select_tokens
 from lit_passk.modules.step_metrics import step_metrics
@@ -186,11 +193,13 @@ class PassKRLModule(L.LightningModule):
             config=self.config_yaml,
             metrics=self.trainer.callback_metrics,
         )
+        checkpoint["advantage"] = strategy_state(self.advantage)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the number of RL steps; random states wait until training starts."""
         self.rl_step = checkpoint["rl_step"]
         self._random_states = checkpoint["random_states"]
+        restore_strategy(self.advantage, checkpoint.get("advantage", ()))
         forget_elapsed_time(checkpoint)
 
     @classmethod
@@ -247,7 +256,11 @@ class PassKRLModule(L.LightningModule):
         self.rl_step += 1
         breakdown = getattr(self.trainer.datamodule, "breakdown", None)  # type: ignore[attr-defined]
         sampled = [*rollouts.groups, *rollouts.not_trained]
-        self._log_step(step_metrics(rollouts, advantages, sums, breakdown) | part_metrics(sampled, breakdown))
+        logged = step_metrics(rollouts, advantages, sums, breakdown) | part_metrics(sampled, breakdown)
+        metrics = {f"train/{name}": value for name, value in logged.items()}
+        for part in with_parts(self.advantage):
+            part.observe(metrics)
+        self._log_step(metrics)
         return {"advantages": advantages}
 
     def _micro_batches(self, training: TrainingBatch, number: int) -> list[PackedBatch]:
@@ -320,10 +333,10 @@ class PassKRLModule(L.LightningModule):
         self.log("step", float(self.rl_step))  # the axis of every logger, for what is logged beside it too
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every > 0 and self.rl_step % every == 0:  # Lightning takes long over numbers it will not write
-            self.log_dict({f"train/{name}": value for name, value in metrics.items()})
+            self.log_dict(metrics)
             self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         self.log("rl_step", float(self.rl_step), prog_bar=True, logger=False)
-        self.log("reward", metrics["reward"], prog_bar=True, logger=False)
+        self.log("reward", metrics["train/reward"], prog_bar=True, logger=False)
 
     # --- validation --------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from lit_passk.advantages import AdvantageStrategy
+from lit_passk.advantages.base import with_parts
 from lit_passk.checkpointing.files import random_states
 from lit_passk.modules.policies import Compute
 from lit_passk.policy.lora import LoRA, is_adapter
+
+log = logging.getLogger(__name__)
 
 
 def add_run_state(
@@ -41,6 +46,21 @@ def constructor_settings(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``PassKRLModule`` that its weights depend on."""
     lora = LoRA(**checkpoint["lora"]) if checkpoint["lora"] else None
     return {"policy": checkpoint["policy"], "lora": lora, "compute": Compute(dtype=checkpoint["dtype"])}
+
+
+def strategy_state(strategy: AdvantageStrategy) -> list[dict[str, Any]]:
+    """What a strategy and those within it remember."""
+    return [{"class": type(part).__name__, "state": part.state_dict()} for part in with_parts(strategy)]
+
+
+def restore_strategy(strategy: AdvantageStrategy, saved: Sequence[Mapping[str, Any]]) -> None:
+    """Give it back; another strategy than the checkpoint's begins anew, which is said where something is lost."""
+    parts = with_parts(strategy)
+    if [part["class"] for part in saved] == [type(part).__name__ for part in parts]:
+        for part, was in zip(parts, saved, strict=True):
+            part.load_state_dict(was["state"])
+    elif lost := [part["class"] for part in saved if part["state"]]:
+        log.warning("The checkpoint's advantage is another: what its %s remembered is left.", ", ".join(lost))
 
 
 def forget_elapsed_time(checkpoint: dict[str, Any]) -> None:

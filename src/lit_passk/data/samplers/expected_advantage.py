@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lit_passk.advantages import AdvantageStrategy, Schedule
+from lit_passk.advantages import AdvantageStrategy
+from lit_passk.advantages.base import leaves
 from lit_passk.advantages.mass import advantage_mass, check_counts_suffice
 from lit_passk.data.samplers.base import Candidates, PromptSampler
 from lit_passk.errors import Refusal
@@ -43,7 +44,7 @@ class ExpectedAdvantage(PromptSampler):
     def prepare(self, strategy: AdvantageStrategy, group_size: int, max_steps: int) -> None:
         """Take the strategy and the group size, and refuse what does not go by who is correct."""
         self._run, self._mass = (strategy, group_size, max_steps), None
-        for part in strategy.strategies if isinstance(strategy, Schedule) else [strategy]:
+        for part in leaves(strategy):
             check_counts_suffice(part, group_size, max_steps)
 
     def weights(self, candidates: Candidates) -> Tensor:
