@@ -23,6 +23,7 @@ OTHERS = {  # each is `main(options)` of the module of its name in `commands`
     "rescore": "score the completions of a result file again, without sampling",
     "export": "write a Hugging Face folder from a checkpoint",
     "plan": "memory, time and traffic that a configuration needs, by arithmetic",
+    "benchmarks": "the benchmarks that come with a configuration, and what each needs",
     "doctor": "what is installed, what will run, and whether engine and policy agree",
 }
 
@@ -51,6 +52,8 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.path.append(here)
     module, options = ("train", args) if command in LIGHTNING else (command, args[1:])
     try:
+        if any(option.startswith(("--config", "-c")) for option in options):
+            options = import_module("lit_passk.commands.configurations").with_files(options)
         status: int | None = import_module(f"lit_passk.commands.{module}").main(options)
     except Exception as error:
         refusal = _refusal(error)
@@ -72,7 +75,7 @@ def overview() -> str:
             "",
             "usage: lit-passk COMMAND [--config FILE] [--KEY VALUE ...]",
             "",
-            *(f"  {name:9s} {what}" for name, what in rows),
+            *(f"  {name:13s} {what}" for name, what in rows),
             "",
             "`lit-passk COMMAND --help` lists every option; with `--print_config` a training or evaluation prints its",
             "configuration instead of running.",

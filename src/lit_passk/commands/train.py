@@ -38,6 +38,7 @@ import lit_passk.tasks.math
 import lit_passk.tasks.maze
 import lit_passk.tasks.maze_rows
 import lit_passk.tasks.mixture
+import lit_passk.tasks.puzzles
 import lit_passk.tasks.reasoning_gym  # noqa: F401
 from lit_passk.callbacks import (
     CompletionsTable,

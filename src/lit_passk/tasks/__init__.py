@@ -9,6 +9,7 @@ Start with ``base.py``. Names are loaded on first use, because scoring workers i
   data sets, ``columns.py``, ``chats.py`` and ``rows.py`` what their rows hold.
 - ``CodeTask`` (``code/``): programs, run against tests in a sandbox.
 - ``MultipleChoice`` (``choice/``): questions with options, answered by a letter.
+- ``CountdownTask``, ``ARCAGITask``, ``EnigmataTask``, ``KORBenchTask`` (``puzzles/``): puzzles.
 - ``ReasoningGymTask`` (``reasoning_gym.py``): the puzzles of the reasoning-gym package.
 - ``Mixture`` (``mixture.py``): several of them to train on together.
 """
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
     from lit_passk.tasks.maze import MazeTask
     from lit_passk.tasks.maze_rows import MazeRowsTask
     from lit_passk.tasks.mixture import Mixture, MixtureTask
+    from lit_passk.tasks.puzzles import ARCAGITask, CountdownTask, EnigmataTask, KORBenchTask
     from lit_passk.tasks.reasoning_gym import ReasoningGymTask
 
 _MODULES = {
+    "ARCAGITask": "puzzles",
     "ArithmeticTask": "arithmetic",
     "CodeTask": "code",
+    "CountdownTask": "puzzles",
+    "EnigmataTask": "puzzles",
+    "KORBenchTask": "puzzles",
     "MathTask": "math",
     "MazeRowsTask": "maze_rows",
     "MazeTask": "maze",
@@ -41,8 +47,12 @@ _MODULES = {
 }
 
 __all__ = [
+    "ARCAGITask",
     "ArithmeticTask",
     "CodeTask",
+    "CountdownTask",
+    "EnigmataTask",
+    "KORBenchTask",
     "MathTask",
     "MazeRowsTask",
     "MazeTask",
