@@ -21,6 +21,7 @@ OTHERS = {  # each is `main(options)` of the module of its name in `commands`
     "sft": "cold-start a small policy on a task's demonstrations",
     "report": "tables, curves and a page to look through, from result files",
     "rescore": "score the completions of a result file again, without sampling",
+    "filter": "keep the rows of a data set that a result file found neither too easy nor too hard",
     "export": "write a Hugging Face folder from a checkpoint",
     "plan": "memory, time and traffic that a configuration needs, by arithmetic",
     "benchmarks": "the benchmarks that come with a configuration, and what each needs",
