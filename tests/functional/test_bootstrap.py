@@ -1,8 +1,13 @@
+from fractions import Fraction
+from itertools import product
+from math import comb
+
 import numpy as np
 import pytest
 import torch
 
 from lit_passk.functional import paired_difference, pass_at_k, pass_at_k_interval
+from lit_passk.functional.bootstrap import mean_paired_difference, mean_pass_at_k_interval
 
 
 def counts(num_problems, num_samples, seed=0):
@@ -147,3 +152,87 @@ def test_difference_needs_the_same_problems():
         paired_difference(torch.tensor([1, 2]), torch.tensor([1, 2, 3]), 8, 8, k=1)
     with pytest.raises(ValueError, match=r"needs n >= 8 .* n = 4"):
         paired_difference(torch.tensor([1]), torch.tensor([1]), 8, 4, k=8)
+
+
+def exact_distribution(seeds, k):
+    """Every outcome of the two-level bootstrap with its probability: (deviation of mean pass@k, probability).
+
+    ``seeds``: for each seed the (correct, samples) of each problem.
+    """
+    num_problems = len(seeds[0])
+    centre = sum(1 - (1 - Fraction(c, n)) ** k for row in seeds for c, n in row) / (len(seeds) * num_problems)
+    outcomes: dict[Fraction, Fraction] = {}
+    for picks in product(range(num_problems), repeat=num_problems):
+        drawn = [row[pick] for row in seeds for pick in picks]
+        for correct in product(*(range(n + 1) for _, n in drawn)):
+            chance = Fraction(1, num_problems**num_problems)
+            value = Fraction(0)
+            for redrawn, (c, n) in zip(correct, drawn, strict=True):
+                rate = Fraction(c, n)
+                chance *= comb(n, redrawn) * rate**redrawn * (1 - rate) ** (n - redrawn)
+                value += 1 - Fraction(comb(n - redrawn, k), comb(n, k))
+            deviation = value / len(drawn) - centre
+            outcomes[deviation] = outcomes.get(deviation, Fraction(0)) + chance
+    return outcomes
+
+
+def mean_of_independent(one, other, sign=1):
+    both: dict[Fraction, Fraction] = {}
+    for (a, p), (b, q) in product(one.items(), other.items()):
+        both[(a + sign * b) / 2] = both.get((a + sign * b) / 2, Fraction(0)) + p * q
+    return both
+
+
+def assert_is_interval_of(outcomes, estimate, low, high, confidence=0.8):
+    """The bounds are quantiles of estimate + deviation, cut at 0 and 1: so much lies below each, up to the draws."""
+    assert sum(outcomes.values()) == 1
+    points = [(min(max(float(estimate + value), 0.0), 1.0), float(p)) for value, p in outcomes.items()]
+    for bound, level in ((float(low), (1 - confidence) / 2), (float(high), (1 + confidence) / 2)):
+        below = sum(p for point, p in points if point < bound - 1e-9)
+        until = sum(p for point, p in points if point <= bound + 1e-9)
+        assert below - 0.01 <= level <= until + 0.01
+
+
+SEEDS = [[(1, 3), (3, 3)], [(2, 3), (2, 2)]]
+OTHER = [[(1, 2), (2, 2), (0, 2)]]
+
+
+def tensors(seeds):
+    return tuple(torch.tensor([[pair[i] for pair in row] for row in seeds]) for i in (0, 1))
+
+
+def test_interval_of_several_seeds_is_the_exact_one():
+    for k in (1, 2):
+        estimate, low, high = pass_at_k_interval(*tensors(SEEDS), [k], draws=40_000, confidence=0.8)
+        exact = sum(1 - Fraction(comb(n - c, k), comb(n, k)) for row in SEEDS for c, n in row) / 4
+        assert float(estimate) == pytest.approx(float(exact), abs=1e-12)
+        assert_is_interval_of(exact_distribution(SEEDS, k), exact, low, high)
+
+
+def test_one_seed_and_the_same_seed_twice():
+    num_correct = counts(20, 8)
+    one = pass_at_k_interval(num_correct, 8, [1, 4])
+    torch.testing.assert_close(pass_at_k_interval(num_correct[None], 8, [1, 4]), one, rtol=0, atol=0)
+    few = torch.tensor([1, 1, 1, 2, 0] * 4)
+    _, low, high = pass_at_k_interval(few, 2, [1], draws=4000)
+    _, low_of_two, high_of_two = pass_at_k_interval(torch.stack([few, few]), 2, [1], draws=4000)
+    assert (high_of_two - low_of_two) < 0.95 * (high - low), "twice the samples of each problem"
+
+
+def test_interval_of_a_mean_over_benchmarks_is_the_exact_one():
+    estimate, low, high = mean_pass_at_k_interval([tensors(SEEDS), tensors(OTHER)], [1], draws=40_000, confidence=0.8)
+    assert float(estimate) == pytest.approx((float(Fraction(1 + 3 + 2 + 3, 12)) + 0.5) / 2, abs=1e-12)
+    exact = mean_of_independent(exact_distribution(SEEDS, 1), exact_distribution(OTHER, 1))
+    assert_is_interval_of(exact, float(estimate), low, high)
+
+
+def test_paired_difference_of_a_mean_over_benchmarks():
+    pair = (torch.tensor([[1, 3], [2, 3]]), 3), (torch.tensor([0, 1]), 2)
+    sure = (torch.tensor([2, 2]), 2), (torch.tensor([0, 0]), 2)
+    value, low, high = mean_paired_difference([pair, sure], 1)
+    one, one_low, one_high = paired_difference(pair[0][0], pair[1][0], 3, 2, 1)
+    assert one == pytest.approx(9 / 12 - 1 / 4, abs=1e-12)
+    assert value == pytest.approx((one + 1) / 2, abs=1e-12)
+    assert [low - value, high - value] == pytest.approx([(one_low - one) / 2, (one_high - one) / 2], abs=1e-12)
+    with pytest.raises(ValueError, match="the same problems twice"):
+        mean_paired_difference([(pair[0], (torch.tensor([1]), 2))], 1)

@@ -62,7 +62,9 @@ def test_long_completions_lose_their_middle_and_the_page_says_so(two_runs, tmp_p
     assert _clip("abcdefghijk", 4) == ("ab\0jk", 7)
     assert _clip("a\0b", 10) == ("a\N{SYMBOL FOR NULL}b", 0)
     table = [["run"], ["<b>base</b> [1, 2]"]]
-    write_page(tmp_path / "x.html", [("base", load_results(two_runs[0]))], [("T", table, ["n & m"])], "<svg/>", 10)
+    write_page(
+        tmp_path / "x.html", [("base", load_results(two_runs[0]))], [("T", table, ["n & m"])], {"curves": "<svg/>"}, 10
+    )
     text = (tmp_path / "x.html").read_text()
     completion = unpack(text, "p3")[0]["completions"][0]
     assert completion[8] == "It is\0d{21}"

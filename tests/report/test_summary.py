@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from lit_passk.functional.bootstrap import paired_difference, pass_at_k_interval
-from lit_passk.report.compare import compare
+from lit_passk.report.compare import compare_all
+from lit_passk.report.paper_table import paper_table
+from lit_passk.report.suites import read_suites, suite_summaries
 from lit_passk.report.summary import default_ks, run_labels, summarize
 from lit_passk.report.tables import as_csv, as_markdown, as_text, comparison_table, notes, summary_table
 from lit_passk.results import load_results
@@ -56,9 +58,15 @@ def test_labels():
     assert default_ks(64) == [1, 2, 4, 8, 16, 32, 64]
 
 
+def runs(*paths):
+    return [entry for path in paths for entry in summarize(load_results(path), path.stem)]
+
+
 def test_comparison_is_the_paired_bootstrap(two_runs):
-    (comparison,) = compare(*map(load_results, two_runs))
-    assert (comparison.benchmark, comparison.num_problems, comparison.num_left_out) == ("times", 4, 0)
+    (comparison,) = compare_all(runs(*two_runs), "base")
+    assert (comparison.run, comparison.benchmark, comparison.num_problems, comparison.num_left_out) == (
+        "better", "times", 4, 0,
+    )  # fmt: skip
     first, better = torch.tensor([0, 1, 2, 4]), torch.tensor([1, 2, 3, 4])
     samples = torch.tensor([4, 4, 3, 4])
     for difference in comparison.differences:
@@ -73,19 +81,108 @@ def test_comparison_pairs_by_problem_not_by_order(write_run, tmp_path):
     same = write_run(tmp_path / "same.jsonl", {"times": [easy, hard] * 10})
     shuffled = same.read_bytes().splitlines(keepends=True)
     same.write_bytes(b"".join([shuffled[0], *reversed(shuffled[1:])]))
-    (comparison,) = compare(load_results(one), load_results(same), ks=[1])
+    (comparison,) = compare_all(runs(one, same), "one", ks=[1])
     assert comparison.differences[0] == (1, 0.0, 0.0, 0.0)
     assert not comparison.differences[0].clear
+
+
+def test_many_runs_are_compared_with_any_baseline(two_runs, write_run, tmp_path):
+    third = write_run(tmp_path / "third.jsonl", {"times": ["1111"] * 4, "minerva": ["11"]}, seed=2)
+    summaries = runs(*two_runs, third)
+    comparisons = compare_all(summaries, "better", ks=[1])
+    assert [(c.run, c.benchmark) for c in comparisons] == [("base", "times"), ("third", "times"), ("third", "minerva")]
+    (back,) = compare_all(runs(*two_runs), "base", ks=[1])
+    assert comparisons[0].differences[0].value == pytest.approx(-back.differences[0].value, abs=1e-12)
 
 
 def test_comparison_refuses_what_is_not_comparable(write_run, tmp_path, two_runs):
     other = write_run(tmp_path / "other.jsonl", {"plus": ["10"]})
     with pytest.raises(ValueError, match="share no benchmark: times against plus"):
-        compare(load_results(two_runs[0]), load_results(other))
+        compare_all(runs(two_runs[0], other), "base")
     changed = tmp_path / "changed.jsonl"
     changed.write_bytes(two_runs[0].read_bytes().replace(b'"reference": "21"', b'"reference": "22"'))
     with pytest.raises(ValueError, match="Problem 'p3' of times has another reference"):
-        compare(load_results(two_runs[0]), load_results(changed))
+        compare_all(runs(two_runs[0], changed), "base")
+
+
+def test_seeds_of_a_run_are_averaged_over_the_problems_they_share(two_runs):
+    (pooled,) = summarize([load_results(path) for path in two_runs], "pooled")
+    (base,), (better, _) = (runs(path) for path in two_runs)
+    assert (pooled.num_seeds, pooled.num_samples, pooled.num_left_out) == (2, (3, 4), 0)
+    for k in (1, 2, 3):
+        one, other = base.pass_at_k[k][0], better.pass_at_k.get(k, (0.0,))[0]
+        if k in better.pass_at_k:
+            assert pooled.pass_at_k[k][0] == pytest.approx((one + other) / 2, abs=1e-12)
+            assert pooled.spread(k) == pytest.approx(abs(one - other) / math.sqrt(2), abs=1e-12)
+    assert base.spread(1) is None
+    assert pooled.others["mean_length"] == pytest.approx(
+        (base.others["mean_length"] + better.others["mean_length"]) / 2
+    )
+    correct, samples = torch.tensor([[0, 1, 2, 4], [1, 2, 3, 4]]), torch.tensor([[4, 4, 3, 4], [4, 4, 4, 4]])
+    expected = pass_at_k_interval(correct, samples, [1, 2, 3])
+    assert pooled.pass_at_k[2] == pytest.approx([float(bound[1]) for bound in expected], abs=1e-12)
+    table = summary_table([pooled, better])
+    assert table[0][3] == "seeds"
+    assert table[1][3] == "2"
+    assert " ± " in table[1][8]
+    assert " ± " not in table[2][8]
+    assert any("standard deviation over them" in line for line in notes([pooled], 0.95))
+
+
+def test_seeds_with_other_problems_or_answer_keys(two_runs, write_run, tmp_path):
+    fewer = write_run(tmp_path / "fewer.jsonl", {"times": ["0000", "1000"]})
+    (pooled,) = summarize([load_results(two_runs[0]), load_results(fewer)], "pooled")
+    assert (pooled.num_problems, pooled.num_left_out) == (2, 2)
+    assert pooled.pass_at_k[1][0] == pytest.approx(1 / 8, abs=1e-12)
+    assert any("2 problems that one of its seeds lacks" in line for line in notes([pooled], 0.95))
+    changed = tmp_path / "changed.jsonl"
+    changed.write_bytes(two_runs[0].read_bytes().replace(b'"reference": "7"', b'"reference": "8"'))
+    with pytest.raises(ValueError, match=r"'p1' of times has another reference answer in .*changed"):
+        summarize([load_results(two_runs[0]), load_results(changed)], "pooled")
+    other = write_run(tmp_path / "other.jsonl", {"plus": ["10"]})
+    with pytest.raises(ValueError, match="share no benchmark"):
+        summarize([load_results(two_runs[0]), load_results(other)], "pooled")
+
+
+def test_a_suite_is_the_unweighted_mean(two_runs):
+    summaries = runs(*two_runs)
+    (suite,), missing = suite_summaries(summaries, {"both": ["times", "minerva"]})
+    _, times, minerva = summaries
+    assert suite.pass_at_k[1][0] == pytest.approx((times.pass_at_k[1][0] + minerva.pass_at_k[1][0]) / 2, abs=1e-12)
+    assert set(suite.pass_at_k) == {1, 2}
+    assert (suite.num_problems, suite.num_samples, suite.run) == (5, (2, 4), "better")
+    assert missing == ["base has no mean over both: it lacks minerva."]
+    with pytest.raises(ValueError, match="has the name of a benchmark"):
+        suite_summaries(summaries, {"times": ["minerva"]})
+    with pytest.raises(ValueError, match=r"No run has all benchmarks of the suite 'x'.*times, minerva"):
+        suite_summaries(summaries, {"x": ["aime"]})
+
+
+def test_suites_of_the_command_line(tmp_path):
+    assert read_suites(["math = aime24, aime25 "])["math"] == ["aime24", "aime25"]
+    config = tmp_path / "math_suite.yaml"
+    config.write_text("data: {val: {aime24: {class_path: MathTask}, amc23: {class_path: MathTask}}}")
+    assert read_suites([str(config)]) == {"math_suite": ["aime24", "amc23"]}
+    for wrong in ("math=", "=a", "math=a,a", "nosuch.yaml"):
+        with pytest.raises(ValueError, match="A suite is `name=benchmark"):
+            read_suites([wrong])
+
+
+def test_tables_as_papers_print_them(two_runs):
+    summaries = runs(*two_runs)
+    lines = paper_table(summaries, "markdown", ks=[1, 2]).splitlines()
+    assert lines[0] == "| run | times pass@1 | times pass@2 | minerva pass@1 | minerva pass@2 |"
+    base, better = summaries[0].pass_at_k, summaries[1].pass_at_k
+    assert lines[2] == f"| base | {100 * base[1][0]:.1f} | {100 * base[2][0]:.1f} | - | - |"
+    assert lines[3].startswith(f"| better | **{100 * better[1][0]:.1f}** | **{100 * better[2][0]:.1f}** | **50.0** |")
+    (pooled,) = summarize([load_results(path) for path in two_runs], "a_b")
+    latex = paper_table([pooled], "latex", ks=[1])
+    assert f"a\\_b & {100 * pooled.pass_at_k[1][0]:.1f} $\\pm$ {100 * pooled.spread(1):.1f} \\\\" in latex
+    assert latex.count("{") == latex.count("}")
+    wide = paper_table(summaries, "latex").splitlines()
+    assert wide[3] == r" & \multicolumn{2}{c}{times} & \multicolumn{2}{c}{minerva} \\"
+    assert wide[4] == r"\cmidrule(lr){2-3} \cmidrule(lr){4-5}"
+    assert {line.count("&") for line in wide[5:9] if "&" in line} == {4}
 
 
 def test_tables(two_runs):
@@ -102,9 +199,10 @@ def test_tables(two_runs):
     lines = as_text(table).splitlines()
     assert len(lines) == 5
     assert lines[0].index("benchmark") == lines[2].index("times")
-    differences = comparison_table(compare(*results))
-    assert differences[1][3] == f"{100 * compare(*results)[0].differences[0].value:+.1f}"
-    assert differences[1][5] in ("better", "worse", "not told apart")
+    comparisons = compare_all(summaries, "base")
+    differences = comparison_table(comparisons)
+    assert differences[1][4] == f"{100 * comparisons[0].differences[0].value:+.1f}"
+    assert differences[1][6] in ("better", "worse", "not told apart")
     rows = list(csv.DictReader(io.StringIO(as_csv(summaries))))
     by_name = {(row["run"], row["benchmark"], row["metric"]): row for row in rows}
     row = by_name["base", "times", "pass@2"]

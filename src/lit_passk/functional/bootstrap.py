@@ -11,6 +11,7 @@ from that centre, added to the estimate.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +20,10 @@ from torch import Tensor
 from lit_passk.functional.pass_at_k import check_counts, pass_at_k, pass_at_k_table
 
 _CHUNK = 1 << 19  # numbers drawn at once: keeps a chunk in cache, and memory small for any number of problems
+
+
+Counts: TypeAlias = tuple[Tensor, int | Tensor]
+"""Correct completions of each problem of a benchmark, shape ``(P,)`` or, of S seeds, ``(S, P)``; and all of them."""
 
 
 def pass_at_k_interval(
@@ -31,9 +36,12 @@ def pass_at_k_interval(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mean pass@k over problems, with a confidence interval.
 
+    With several seeds pass@k is the mean over them, and the interval is for these very seeds: each draw takes the same
+    problems for all. How far seeds lie apart is another question, which their standard deviation answers.
+
     Args:
-        num_correct: Correct completions of each problem, shape ``(P,)``, integer.
-        num_samples: Completions of each problem: one number, or shape ``(P,)``.
+        num_correct: Correct completions of each problem, shape ``(P,)``, or ``(S, P)`` of S seeds, integer.
+        num_samples: Completions of each problem: one number, or of the same shape.
         ks: K numbers of attempts.
         draws: Bootstrap draws.
         confidence: Chance that the interval covers the truth, in (0, 1).
@@ -53,11 +61,40 @@ def pass_at_k_interval(
         True
 
     """
+    return mean_pass_at_k_interval([(num_correct, num_samples)], ks, draws, confidence, seed)
+
+
+def mean_pass_at_k_interval(
+    benchmarks: Sequence[Counts], ks: Sequence[int], draws: int = 1000, confidence: float = 0.95, seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Unweighted mean of several benchmarks' pass@k, with a confidence interval: each draws its problems by itself.
+
+    Args:
+        benchmarks: Counts of each, see ``pass_at_k_interval``.
+        ks: K numbers of attempts.
+        draws: Bootstrap draws.
+        confidence: Chance that the interval covers the truth, in (0, 1).
+        seed: The same seed and counts give the same interval.
+
+    Returns:
+        Estimate, lower and upper bound, each ``(K,)``, float64 in ``[0, 1]``.
+
+    Example:
+        >>> easy, hard = (torch.tensor([8, 8]), 8), (torch.tensor([0, 0, 0, 0]), 8)
+        >>> mean_pass_at_k_interval([easy, hard], ks=[1])[0]
+        tensor([0.5000], dtype=torch.float64)
+
+    """
     check_draws(draws, confidence)
-    counts = _Counts(num_correct, num_samples, ks).ordered(ks)
     rng = np.random.default_rng(seed)
-    deviations = np.concatenate([counts.deviations(picks, rng) for picks in _pick(len(counts), draws, rng)], axis=1)
-    estimate = torch.stack([pass_at_k(counts.num_correct, counts.num_samples, k).mean() for k in ks])
+    means, spreads = [], []
+    for num_correct, num_samples in benchmarks:
+        counts = _Counts(num_correct, num_samples, ks).ordered(ks)
+        chunks = [counts.deviations(picks, rng) for picks in _pick(len(counts), draws, rng)]
+        spreads.append(np.concatenate(chunks, axis=1))  # (K, draws)
+        means.append(counts.estimates(ks))
+    estimate = torch.stack(means).mean(dim=0)
+    deviations = np.mean(spreads, axis=0)
     low, high = torch.from_numpy(np.quantile(deviations, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1))
     return estimate, (estimate + low).clamp(0, 1), (estimate + high).clamp(0, 1)
 
@@ -77,10 +114,10 @@ def paired_difference(
     Paired: each bootstrap draw takes the same problems for both, so that what makes a problem hard for both cancels.
 
     Args:
-        num_correct_a: Correct completions of ``a`` for each problem, shape ``(P,)``, integer.
-        num_correct_b: Those of ``b`` for the same problems in the same order, shape ``(P,)``, integer.
-        num_samples_a: Completions of ``a``: one number, or shape ``(P,)``.
-        num_samples_b: Completions of ``b``: one number, or shape ``(P,)``; need not equal those of ``a``.
+        num_correct_a: Correct completions of ``a`` for each problem, shape ``(P,)``, or ``(S, P)`` of S seeds, integer.
+        num_correct_b: Those of ``b`` for the same problems in the same order; it may have another number of seeds.
+        num_samples_a: Completions of ``a``: one number, or of the shape of ``num_correct_a``.
+        num_samples_b: Completions of ``b``: one number, or of the shape of ``num_correct_b``.
         k: Attempts.
         draws: Bootstrap draws.
         confidence: Chance that the interval covers the truth, in (0, 1).
@@ -99,51 +136,83 @@ def paired_difference(
         (0.35, True)
 
     """
+    pair = (num_correct_a, num_samples_a), (num_correct_b, num_samples_b)
+    return mean_paired_difference([pair], k, draws, confidence, seed)
+
+
+def mean_paired_difference(
+    benchmarks: Sequence[tuple[Counts, Counts]],
+    k: int,
+    draws: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """How much higher the unweighted mean of several benchmarks' pass@k is for ``a`` than for ``b``, with an interval.
+
+    Args:
+        benchmarks: Counts of ``a`` and of ``b`` for each, see ``paired_difference``.
+        k: Attempts.
+        draws: Bootstrap draws.
+        confidence: Chance that the interval covers the truth, in (0, 1).
+        seed: The same seed and counts give the same interval.
+
+    Returns:
+        Difference a - b, lower and upper bound.
+    """
     check_draws(draws, confidence)
-    a, b = _Counts(num_correct_a, num_samples_a, [k]), _Counts(num_correct_b, num_samples_b, [k])
-    if len(a) != len(b):
-        raise ValueError(f"A paired difference needs the same problems twice, but got {len(a)} and {len(b)} of them.")
     rng = np.random.default_rng(seed)
-    deviations = np.concatenate(
-        [a.deviations(picks, rng)[0] - b.deviations(picks, rng)[0] for picks in _pick(len(a), draws, rng)]
-    )
-    scores = [pass_at_k(counts.num_correct, counts.num_samples, k) for counts in (a, b)]
-    difference = float((scores[0] - scores[1]).mean())
-    low, high = np.quantile(deviations, [(1 - confidence) / 2, (1 + confidence) / 2])
+    values, spreads = [], []
+    for counts_a, counts_b in benchmarks:
+        a, b = _Counts(*counts_a, [k]), _Counts(*counts_b, [k])
+        if len(a) != len(b):
+            raise ValueError(
+                f"A paired difference needs the same problems twice, but got {len(a)} and {len(b)} of them."
+            )
+        chunks = [a.deviations(picks, rng)[0] - b.deviations(picks, rng)[0] for picks in _pick(len(a), draws, rng)]
+        spreads.append(np.concatenate(chunks))  # (draws,)
+        values.append(float(a.estimates([k]) - b.estimates([k])))
+    difference = float(np.mean(values))
+    low, high = np.quantile(np.mean(spreads, axis=0), [(1 - confidence) / 2, (1 + confidence) / 2])
     return difference, max(difference + float(low), -1.0), min(difference + float(high), 1.0)
 
 
 class _Counts:
-    """The counts of P problems, ready to be resampled."""
+    """The counts of P problems by S seeds, ready to be resampled."""
 
     def __init__(self, num_correct: Tensor, num_samples: int | Tensor, ks: Sequence[int]) -> None:
-        self.num_correct, self.num_samples = check_counts(num_correct, num_samples, ks)
-        if self.num_correct.ndim != 1 or len(self.num_correct) == 0:
+        num_correct, num_samples = check_counts(num_correct, num_samples, ks)
+        if num_correct.ndim not in (1, 2) or num_correct.numel() == 0:
             raise ValueError(
-                f"pass@k needs counts of shape (P,) for at least one problem, but got {num_correct.shape}."
+                f"pass@k needs counts of shape (P,) or (S, P) for at least one problem, but got {num_correct.shape}."
             )
+        self.num_correct, self.num_samples = map(torch.atleast_2d, (num_correct, num_samples))  # (S, P)
         self._n = self.num_samples.cpu().numpy()
         self._rate = self.num_correct.cpu().numpy() / self._n
-        # pass@k for all counts of all numbers of samples in one row per k; entry start[p] + c: problem p, c correct.
+        # pass@k for all counts of all numbers of samples in one row per k; entry start[s, p] + c: c correct there.
         sizes, position = np.unique(self._n, return_inverse=True)
-        self._start = np.concatenate([[0], np.cumsum(sizes + 1)])[position]
+        self._start = np.concatenate([[0], np.cumsum(sizes + 1)])[position].reshape(self._n.shape)
         self._tables = [torch.cat([pass_at_k_table(n, k) for n in sizes.tolist()]).numpy() for k in ks]
         self._centres = [float((1 - (1 - self._rate) ** k).mean()) for k in ks]
 
     def __len__(self) -> int:
-        return len(self.num_correct)
+        return self.num_correct.shape[1]
 
     def ordered(self, ks: Sequence[int]) -> _Counts:
         """The same problems in an order that is of the counts alone: draws pick problems by their position."""
-        order = torch.from_numpy(np.lexsort((self.num_correct.cpu().numpy(), self._n)))  # (P,)
-        return _Counts(self.num_correct[order], self.num_samples[order], ks)
+        order = torch.from_numpy(np.lexsort((*self.num_correct.cpu().numpy(), *self._n)))  # (P,)
+        return _Counts(self.num_correct[:, order], self.num_samples[:, order], ks)
+
+    def estimates(self, ks: Sequence[int]) -> Tensor:
+        """Mean pass@k over seeds and problems, shape ``(K,)``, float64."""
+        return torch.stack([pass_at_k(self.num_correct, self.num_samples, k).mean() for k in ks])
 
     def deviations(self, picks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Mean pass@k of each draw's problems with newly drawn samples, minus its centre; shape ``(K, draws)``."""
-        entries = self._start[picks] + rng.binomial(self._n[picks], self._rate[picks])  # (draws, P)
-        return np.stack(
-            [table[entries].mean(axis=1) - centre for table, centre in zip(self._tables, self._centres, strict=True)]
-        )
+        means = np.zeros((len(self._tables), len(picks)))  # (K, draws)
+        for n, rate, start in zip(self._n, self._rate, self._start, strict=True):
+            entries = start[picks] + rng.binomial(n[picks], rate[picks])  # (draws, P)
+            means += [table[entries].mean(axis=1) for table in self._tables]
+        return means / len(self._n) - np.array(self._centres)[:, None]
 
 
 def _pick(num_problems: int, draws: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

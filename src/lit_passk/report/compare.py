@@ -1,4 +1,4 @@
-"""Two runs on the same problems: how much better is the second, and is it more than luck?"""
+"""Runs on the same problems: how much better is one than another, and is it more than luck?"""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
-
 from lit_passk.errors import Refusal
-from lit_passk.functional.bootstrap import paired_difference
-from lit_passk.report.summary import default_ks, scored_counts
-from lit_passk.results import Results
+from lit_passk.functional.bootstrap import mean_paired_difference
+from lit_passk.report.summary import Counts, Summary, default_ks
 
 
 class Difference(NamedTuple):
-    """pass@k of the second run minus that of the first."""
+    """pass@k of a run minus that of the baseline."""
 
     k: int
     value: float
@@ -30,64 +27,84 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Two runs on one benchmark."""
+    """A run and the baseline on one benchmark or suite."""
 
+    run: str
     benchmark: str
     num_problems: int
-    """Problems that both runs have scored completions of: those compared."""
+    """Problems that both have scored completions of: those compared."""
     num_left_out: int
-    """Problems that only one run has."""
+    """Problems that only one of them has scored completions of."""
     differences: tuple[Difference, ...]
 
 
 def compare(
-    first: Results, second: Results, ks: Sequence[int] | None = None, confidence: float = 0.95, draws: int = 10_000
-) -> list[Comparison]:
-    """Compare two runs by a paired bootstrap: each draw takes the same problems for both.
+    baseline: Summary,
+    run: Summary,
+    ks: Sequence[int] | None = None,
+    confidence: float = 0.95,
+    draws: int = 10_000,
+) -> Comparison:
+    """Compare two runs on one benchmark, or on one suite, by a paired bootstrap: each draw takes the same problems.
 
     Args:
-        first: The baseline.
-        second: What is compared with it.
+        baseline: What is compared with.
+        run: What is compared.
         ks: Values of k; powers of two up to the fewest completions of any problem in both by default.
         confidence: Chance that an interval covers the true difference.
         draws: Bootstrap draws.
 
     Raises:
-        ValueError: If the runs share no benchmark or no problem of one, or asked other questions under the same ids.
+        ValueError: If the runs share no scored problem, or asked other questions under the same ids.
     """
-    left, right = first.groups(), second.groups()
-    shared = [benchmark for benchmark in left if benchmark in right]
-    if not shared:
-        raise Refusal(
-            f"{first.path} and {second.path} share no benchmark: {', '.join(left)} against {', '.join(right)}."
-        )
-    return [_compare(first, second, benchmark, ks, confidence, draws) for benchmark in shared]
-
-
-def _compare(
-    first: Results, second: Results, benchmark: str, ks: Sequence[int] | None, confidence: float, draws: int
-) -> Comparison:
-    left, right = first.groups()[benchmark], second.groups()[benchmark]
-    counts_a, counts_b = scored_counts(left), scored_counts(right)
-    problems = [problem for problem in counts_a if problem in counts_b]
-    if not problems:
-        raise Refusal(f"{first.path} and {second.path} share no scored problem of {benchmark}.")
-    for problem in problems:
-        if left[problem][0].reference != right[problem][0].reference:
-            raise Refusal(
-                f"Problem {problem!r} of {benchmark} has another reference answer in {second.path} than in "
-                f"{first.path}: they are of different data. Bring both to one answer key with `lit-passk rescore`."
-            )
-    correct_a, samples_a = torch.tensor([counts_a[problem] for problem in problems]).T
-    correct_b, samples_b = torch.tensor([counts_b[problem] for problem in problems]).T
-    fewest = int(torch.minimum(samples_a, samples_b).min())
+    pairs = []
+    num_problems = num_left_out = 0
+    for theirs, ours in zip(baseline.counts, run.counts, strict=True):
+        problems = _shared(theirs, ours, baseline, run)
+        num_problems += len(problems)
+        num_left_out += len(theirs.references.keys() | ours.references.keys()) - len(problems)
+        pairs.append((ours.of(problems), theirs.of(problems)))
+    fewest = min(int(side[1].min()) for pair in pairs for side in pair)
     wanted = default_ks(fewest) if ks is None else sorted({k for k in ks if k <= fewest}) or [fewest]
     return Comparison(
-        benchmark=benchmark,
-        num_problems=len(problems),
-        num_left_out=len(left.keys() | right.keys()) - len(problems),
-        differences=tuple(
-            Difference(k, *paired_difference(correct_b, correct_a, samples_b, samples_a, k, draws, confidence))
-            for k in wanted
-        ),
+        run=run.run,
+        benchmark=run.benchmark,
+        num_problems=num_problems,
+        num_left_out=num_left_out,
+        differences=tuple(Difference(k, *mean_paired_difference(pairs, k, draws, confidence)) for k in wanted),
     )
+
+
+def compare_all(
+    summaries: Sequence[Summary], baseline: str, ks: Sequence[int] | None = None, confidence: float = 0.95
+) -> list[Comparison]:
+    """Compare every run with the baseline on every benchmark and suite that it has too, in the order of the summaries.
+
+    Raises:
+        ValueError: If a run shares no benchmark with the baseline.
+    """
+    base = {summary.benchmark: summary for summary in summaries if summary.run == baseline}
+    comparisons = []
+    for run in dict.fromkeys(summary.run for summary in summaries if summary.run != baseline):
+        own = [summary for summary in summaries if summary.run == run]
+        shared = [summary for summary in own if summary.benchmark in base]
+        if not shared:
+            raise Refusal(
+                f"{baseline} and {run} share no benchmark: {', '.join(base)} against "
+                f"{', '.join(summary.benchmark for summary in own)}."
+            )
+        comparisons += [compare(base[summary.benchmark], summary, ks, confidence) for summary in shared]
+    return comparisons
+
+
+def _shared(theirs: Counts, ours: Counts, baseline: Summary, run: Summary) -> list[str]:
+    problems = [problem for problem in theirs.references if problem in ours.references]
+    if not problems:
+        raise Refusal(f"{baseline.run} and {run.run} share no scored problem of {run.benchmark}.")
+    for problem in problems:
+        if theirs.references[problem] != ours.references[problem]:
+            raise Refusal(
+                f"Problem {problem!r} of {run.benchmark} has another reference answer in {run.run} than in "
+                f"{baseline.run}: they are of different data. Bring both to one answer key with `lit-passk rescore`."
+            )
+    return problems

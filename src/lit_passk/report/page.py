@@ -15,21 +15,24 @@ from __future__ import annotations
 import base64
 import html
 import json
+import math
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lit_passk.functional.answers import normalize_answer
+from lit_passk.report.runs import Training
+from lit_passk.report.steps import History, Visit
 from lit_passk.report.tables import Table
 from lit_passk.results import CompletionRecord, Results
 from lit_passk.results.record import flatten_settings
 
-_SCRIPTS = ("text.js", "list.js", "detail.js", "page.js")
+_SCRIPTS = ("text.js", "steps.js", "list.js", "detail.js", "page.js")
 _MARK = re.compile(r"@@(TITLE|STYLE|OVERVIEW|INDEX|BLOBS|KATEX|SCRIPT)@@")
 
 
@@ -37,8 +40,9 @@ def write_page(
     path: str | PathLike[str],
     runs: Sequence[tuple[str, Results]],
     tables: Sequence[tuple[str, Table, Sequence[str]]],
-    figure_svg: str,
+    figures: Mapping[str, str],
     max_chars: int = 20_000,
+    trainings: Sequence[tuple[Training, History]] = (),
 ) -> None:
     """Write the page.
 
@@ -46,16 +50,20 @@ def write_page(
         path: The file to write.
         runs: Label and results of each run; a problem is one row whichever runs have it.
         tables: Heading, table and notes, for the overview.
-        figure_svg: The pass@k curves.
+        figures: What each shows, and its SVG.
         max_chars: Longest completion shown; of a longer one the middle is left out, and the page says so.
+        trainings: Folders of rollouts and what was read there: runs whose prompts have a history by step.
     """
-    problems = _problems(runs)
-    title = "pass@k report: " + ", ".join(label for label, _ in runs)
+    problems = _problems(runs, [history for _, history in trainings])
+    described = [(label, results.path.name, results.settings, results.versions) for label, results in runs]
+    described += [(one.label, one.folder.path.name, one.folder.settings, one.folder.versions) for one, _ in trainings]
+    labels = [label for label, *_ in described]
+    title = "pass@k report: " + ", ".join(labels)
     parts = {
         "TITLE": lambda: html.escape(title),
         "STYLE": lambda: _katex_style() + _asset("page.css"),
-        "OVERVIEW": lambda: _overview(runs, tables, figure_svg),
-        "INDEX": lambda: _pack(_index(runs, problems)),
+        "OVERVIEW": lambda: "".join(_overview(described, tables, figures)),
+        "INDEX": lambda: _pack(_index(labels, problems)),
         "KATEX": lambda: _asset("katex/katex.min.js"),
         "SCRIPT": lambda: "".join(map(_asset, _SCRIPTS)),
     }
@@ -64,56 +72,90 @@ def write_page(
         for text, mark in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
             stream.write(text)
             if mark == "BLOBS":
-                for number, groups in enumerate(problems.values()):
-                    blob = _pack([_run_blob(group, max_chars) for group in groups])
+                for number, entries in enumerate(problems.values()):
+                    blob = _pack([_run_blob(entry.records, max_chars) for entry in entries])
                     stream.write(f'<script type="text/plain" id="p{number}">{blob}</script>\n')
             elif mark:
                 stream.write(parts[mark]())
 
 
-Groups = list[list[CompletionRecord]]
-"""The completions of one problem by each run, empty for a run without any."""
+class _Entry(NamedTuple):
+    """One problem by one run: nothing at all, completions, or a history with the completions that were kept."""
+
+    records: Sequence[CompletionRecord] = ()
+    visits: Sequence[Visit] = ()
+    prompt: str = ""
+    reference: str = ""
 
 
-def _problems(runs: Sequence[tuple[str, Results]]) -> dict[tuple[str, str], Groups]:
-    """(benchmark, problem) to its completions by each run, in order of first appearance."""
-    problems: dict[tuple[str, str], Groups] = {}
+def _problems(runs: Sequence[tuple[str, Results]], histories: Sequence[History]) -> dict[tuple[str, str], list[_Entry]]:
+    """(benchmark, problem) to its entry by each run, in order of first appearance."""
+    problems: dict[tuple[str, str], list[_Entry]] = {}
+    num_runs = len(runs) + len(histories)
+
+    def put(number: int, benchmark: str, problem_id: str, entry: _Entry) -> None:
+        problems.setdefault((benchmark, problem_id), [_Entry()] * num_runs)[number] = entry
+
     for number, (_, results) in enumerate(runs):
         for benchmark, groups in results.groups().items():
             for problem_id, group in groups.items():
-                problems.setdefault((benchmark, problem_id), [[] for _ in runs])[number] = group
+                put(number, benchmark, problem_id, _Entry(group, (), group[0].prompt, group[0].reference))
+    for number, history in enumerate(histories, start=len(runs)):
+        for one in history.prompts:
+            put(number, one.benchmark, one.problem_id, _Entry(one.completions, one.visits, one.prompt, one.reference))
     return problems
 
 
-def _index(runs: Sequence[tuple[str, Results]], problems: dict[tuple[str, str], Groups]) -> dict[str, Any]:
+def _index(labels: Sequence[str], problems: dict[tuple[str, str], list[_Entry]]) -> dict[str, Any]:
     benchmarks = list(dict.fromkeys(benchmark for benchmark, _ in problems))
     rows = []
-    for (benchmark, problem_id), groups in problems.items():
-        first = next(group[0] for group in groups if group)
+    for (benchmark, problem_id), entries in problems.items():
+        first = next(entry for entry in entries if entry.records or entry.visits)
         rows.append(
             {
                 "id": problem_id,
                 "benchmark": benchmarks.index(benchmark),
                 "prompt": first.prompt,
                 "reference": first.reference,
-                "cells": [_cell(group) for group in groups],
+                "cells": [_cell(entry) for entry in entries],
             }
         )
-    return {"runs": [{"label": label} for label, _ in runs], "benchmarks": benchmarks, "problems": rows}
+    return {"runs": [{"label": label} for label in labels], "benchmarks": benchmarks, "problems": rows}
 
 
-def _cell(group: Sequence[CompletionRecord]) -> list[float] | None:
+def _cell(entry: _Entry) -> list[Any] | None:
     """What the list shows of one run on one problem; ``readCell`` in list.js reads it."""
-    if not group:
+    answers = len({normalize_answer(record.answer) for record in entry.records if record.answer is not None})
+    if entry.visits:
+        return [*_totals(entry.visits), answers, [_visit(visit) for visit in entry.visits]]
+    if not entry.records:
         return None
+    group = entry.records
     return [
         len(group),
         sum(record.correct for record in group if record.error is None),
         sum(record.error is not None for record in group),
         sum(record.truncated for record in group),
         round(sum(record.num_tokens for record in group) / len(group)),
-        len({normalize_answer(record.answer) for record in group if record.answer is not None}),
+        answers,
     ]
+
+
+def _totals(visits: Sequence[Visit]) -> list[int]:
+    total = sum(visit.num_completions for visit in visits)
+    return [
+        total,
+        sum(visit.num_correct for visit in visits),
+        total - sum(visit.num_scored for visit in visits),
+        sum(visit.num_truncated for visit in visits),
+        round(sum(visit.num_tokens * visit.num_completions for visit in visits) / total),
+    ]
+
+
+def _visit(visit: Visit) -> list[Any]:
+    """One visit of a prompt; ``readVisit`` in steps.js reads it."""
+    reward = None if math.isnan(visit.reward) else round(visit.reward, 4)
+    return [visit.step, visit.num_correct, visit.num_scored, visit.num_completions, reward, visit.trained]
 
 
 def _run_blob(group: Sequence[CompletionRecord], max_chars: int) -> dict[str, Any] | None:
@@ -151,6 +193,9 @@ def _completion(record: CompletionRecord, place: dict[str, int], max_chars: int)
         record.error,
         text,
         left,
+        record.parts,
+        record.step,
+        record.advantage,
     ]
 
 
@@ -164,26 +209,23 @@ def _clip(text: str, max_chars: int) -> tuple[str, int]:
 
 
 def _overview(
-    runs: Sequence[tuple[str, Results]], tables: Sequence[tuple[str, Table, Sequence[str]]], figure_svg: str
-) -> str:
-    return "".join(_overview_parts(runs, tables, figure_svg))
-
-
-def _overview_parts(
-    runs: Sequence[tuple[str, Results]], tables: Sequence[tuple[str, Table, Sequence[str]]], figure_svg: str
+    described: Sequence[tuple[str, str, Mapping[str, Any], Mapping[str, str]]],
+    tables: Sequence[tuple[str, Table, Sequence[str]]],
+    figures: Mapping[str, str],
 ) -> Iterator[str]:
     for heading, table, notes in tables:
         header = "".join(f"<th>{html.escape(cell)}</th>" for cell in table[0])
         rows = "".join(f"<tr>{''.join(map(_table_cell, row))}</tr>" for row in table[1:])
         lines = "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
         yield f"<section><h2>{html.escape(heading)}</h2><table><tr>{header}</tr>{rows}</table>{lines}</section>"
-    image = base64.b64encode(figure_svg.encode()).decode()
-    yield f'<section><img alt="pass@k curves" src="data:image/svg+xml;base64,{image}"></section>'
+    for what, svg in figures.items():
+        image = base64.b64encode(svg.encode()).decode()
+        yield f'<section><img alt="{html.escape(what)}" src="data:image/svg+xml;base64,{image}"></section>'
     yield "<section><h2>Runs</h2><dl>"
-    for label, results in runs:
-        settings = {**dict(flatten_settings(results.settings)), **results.versions}
-        described = ", ".join(f"{name} {value}" for name, value in settings.items())
-        yield f"<dt>{html.escape(label)}</dt><dd>{html.escape(f'{results.path.name}: {described}')}</dd>"
+    for label, name, settings, versions in described:
+        values = {**dict(flatten_settings(settings)), **versions}
+        text = ", ".join(f"{key} {value}" for key, value in values.items())
+        yield f"<dt>{html.escape(label)}</dt><dd>{html.escape(f'{name}: {text}')}</dd>"
     yield "</dl></section>"
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil, isfinite, log2, sqrt
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 Curve = Mapping[int, tuple[float, float, float]]
-"""k to (pass@k, lower bound, upper bound)."""
+"""k to (pass@k, lower bound, upper bound); or an RL step to a number of it."""
 
 # Okabe & Ito's palette without its yellow, which is too light for a line on white; told apart by all common kinds of
 # colour blindness. Past seven curves the dashes change.
@@ -51,41 +51,66 @@ def plot_benchmarks(benchmarks: Mapping[str, Mapping[str, Curve]]) -> Figure:
     Raises:
         ValueError: If there is no curve, or an empty one.
     """
-    labels = list(dict.fromkeys(label for curves in benchmarks.values() for label in curves))
-    if not labels or any(len(curve) == 0 for curves in benchmarks.values() for curve in curves.values()):
-        raise ValueError("A plot of pass@k needs at least one curve with at least one k, but got an empty one.")
-    columns = min(ceil(sqrt(len(benchmarks))), 3)
-    rows = ceil(len(benchmarks) / columns)
-    most = max(len(curves) for curves in benchmarks.values())
+    return _panels(benchmarks, _scale_k)
+
+
+def plot_steps(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
+    """Draw one panel of curves over RL steps for each number; a run has the same colour in all of them.
+
+    Args:
+        panels: Name of the number (``reward``, ``pass@8``) to label to curve: step to value and bounds.
+
+    Raises:
+        ValueError: If there is no curve, or an empty one.
+    """
+    return _panels(panels, _scale_steps)
+
+
+def _panels(panels: Mapping[str, Mapping[str, Curve]], scale: Callable[[Axes, str, list[int]], None]) -> Figure:
+    labels = list(dict.fromkeys(label for curves in panels.values() for label in curves))
+    if not labels or any(len(curve) == 0 for curves in panels.values() for curve in curves.values()):
+        raise ValueError("A plot needs at least one curve with at least one point, but got an empty one.")
+    columns = min(ceil(sqrt(len(panels))), 3)
+    rows = ceil(len(panels) / columns)
+    most = max(len(curves) for curves in panels.values())
     height = max(3.9, 0.9 + 0.21 * most)
     figure = Figure(figsize=(6.4 * columns, height * rows), dpi=144, layout="constrained")
     FigureCanvasAgg(figure)
     styles = {label: (_COLORS[i % 7], _DASHES[i // 7 % 4]) for i, label in enumerate(labels)}
-    for index, (title, curves) in enumerate(benchmarks.items()):
+    for index, (title, curves) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns, index + 1)
-        _draw(axes, curves, styles, height)
+        known = {
+            label: {x: point for x, point in curve.items() if isfinite(point[0])} for label, curve in curves.items()
+        }
+        known = {label: curve for label, curve in known.items() if curve}
+        _draw(axes, known, styles, _is_power if scale is _scale_k else None)
+        scale(axes, title, sorted({x for curve in curves.values() for x in curve}))
+        _style(axes)
+        _label_ends(axes, known, styles, height)
         axes.set_title(_printable(title), loc="left", fontsize=11, fontweight="bold", color=_INK, parse_math=False)
     return figure
 
 
-def _draw(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tuple], inches: float) -> None:
+def _is_power(k: int) -> bool:
+    return k & (k - 1) == 0
+
+
+def _draw(
+    axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tuple], marked: Callable[[int], bool] | None
+) -> None:
     band = 0.14 if len(curves) <= 6 else 0.06
-    all_ks = sorted({k for curve in curves.values() for k in curve})
-    known = {label: {k: point for k, point in curve.items() if isfinite(point[0])} for label, curve in curves.items()}
-    curves = {label: curve for label, curve in known.items() if curve}
     for label, curve in curves.items():
-        ks = sorted(curve)
-        values, lows, highs = zip(*(curve[k] for k in ks), strict=True)
+        xs = sorted(curve)
+        values, lows, highs = zip(*(curve[x] for x in xs), strict=True)
         color, dashes = styles[label]
-        axes.fill_between(ks, lows, highs, color=color, alpha=band, linewidth=0)
-        powers = [i for i, k in enumerate(ks) if k & (k - 1) == 0]  # a marker at every k would merge into a band
+        axes.fill_between(xs, lows, highs, color=color, alpha=band, linewidth=0)
+        # A marker at every k would merge into a band, and so would one at each of many steps.
+        marks = [i for i, x in enumerate(xs) if (marked(x) if marked else len(xs) <= 30)]
         line = {"color": color, "linestyle": dashes, "linewidth": 1.8}
-        axes.plot(ks, values, marker="o", markersize=3.2, markevery=powers, **line)
-    _scale(axes, all_ks)
-    _label_ends(axes, curves, styles, inches)
+        axes.plot(xs, values, marker="o", markersize=3.2, markevery=marks, **line)
 
 
-def _scale(axes: Axes, ks: list[int]) -> None:
+def _scale_k(axes: Axes, title: str, ks: list[int]) -> None:
     axes.set_xscale("log", base=2)
     # Ticks at powers of two, thinned where there are many, and at the last k.
     powers = [2**power for power in range(int(log2(ks[-1])) + 1) if 2**power >= ks[0]] or [ks[0]]
@@ -95,9 +120,25 @@ def _scale(axes: Axes, ks: list[int]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(powers))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:.0f}"))
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None))
     axes.set_xlabel("k", color=_INK)
     axes.set_ylabel("pass@k", color=_INK)
+    _percent(axes)
+
+
+def _scale_steps(axes: Axes, title: str, steps: list[int]) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.set_xlabel("RL step", color=_INK)
+    if title.startswith("pass@"):
+        _percent(axes)
+
+
+def _percent(axes: Axes) -> None:
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None))
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -0.02), min(high, 1.02))
+
+
+def _style(axes: Axes) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -105,8 +146,6 @@ def _scale(axes: Axes, ks: list[int]) -> None:
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#999999")
     axes.tick_params(colors=_INK, labelsize=9)
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, -0.02), min(high, 1.02))
 
 
 def _label_ends(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tuple], inches: float) -> None:

@@ -33,7 +33,8 @@ def chosen_ks(summaries: Sequence[Summary], most: int = 4) -> list[int]:
 def summary_table(summaries: Sequence[Summary], ks: Sequence[int] | None = None) -> Table:
     """One row a run and benchmark: settings, pass@k with intervals, the most asked-for others."""
     columns = chosen_ks(summaries) if ks is None else list(ks)
-    header = ["run", "benchmark", "problems", "n", "T", "top-p", "max tokens"]
+    seeds = any(summary.num_seeds > 1 for summary in summaries)
+    header = ["run", "benchmark", "problems", *(["seeds"] if seeds else []), "n", "T", "top-p", "max tokens"]
     return [
         [*header, *(f"pass@{k}" for k in columns), *_SHOWN],
         *(
@@ -41,9 +42,10 @@ def summary_table(summaries: Sequence[Summary], ks: Sequence[int] | None = None)
                 summary.run,
                 summary.benchmark,
                 _problems(summary),
+                *([str(summary.num_seeds)] if seeds else []),
                 _span(summary.num_samples),
                 *(str(summary.setting("sampling", name)) for name in ("temperature", "top_p", "max_tokens")),
-                *(percent_interval(summary.pass_at_k.get(k)) for k in columns),
+                *(_pass_at_k(summary, k) for k in columns),
                 *(_value(name, summary.others.get(name, math.nan)) for name in _SHOWN),
             ]
             for summary in summaries
@@ -52,11 +54,12 @@ def summary_table(summaries: Sequence[Summary], ks: Sequence[int] | None = None)
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
-    """One row per benchmark and k: the difference in percentage points."""
+    """One row per run, benchmark and k: the difference in percentage points."""
     return [
-        ["benchmark", "problems", "k", "difference", "interval", "conclusion"],
+        ["run", "benchmark", "problems", "k", "difference", "interval", "conclusion"],
         *(
             [
+                comparison.run,
                 comparison.benchmark,
                 str(comparison.num_problems),
                 str(difference.k),
@@ -88,16 +91,20 @@ def as_csv(summaries: Sequence[Summary]) -> str:
     """Every number of every summary, one per row, for other programs."""
     stream = StringIO()
     names, sampling = ("policy", "seed"), ("temperature", "top_p", "top_k", "max_tokens")
-    about_names = ("problems", "unscored_problems", "n_min", "n_max", *names, *sampling)
+    about_names = ("problems", "unscored_problems", "n_min", "n_max", *names, *sampling, "seeds", "seed_sd")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["run", "benchmark", "metric", "value", "low", "high", *about_names])
     for summary in summaries:
         about = [summary.num_problems, summary.num_unscored, *summary.num_samples]
         about += [summary.setting(name) for name in names] + [summary.setting("sampling", name) for name in sampling]
-        numbers: dict[str, Sequence[float | str]] = {f"pass@{k}": value for k, value in summary.pass_at_k.items()}
-        numbers |= {name: (value, "", "") for name, value in summary.others.items() if not math.isnan(value)}
-        for name, values in numbers.items():
-            writer.writerow([summary.run, summary.benchmark, name, *values, *about])
+        about.append(summary.num_seeds)
+        for k, interval in summary.pass_at_k.items():
+            deviation = summary.spread(k)
+            row = [summary.run, summary.benchmark, f"pass@{k}", *interval, *about]
+            writer.writerow([*row, "" if deviation is None else deviation])
+        for name, value in summary.others.items():
+            if not math.isnan(value):
+                writer.writerow([summary.run, summary.benchmark, name, value, "", "", *about, ""])
     return stream.getvalue()
 
 
@@ -116,13 +123,28 @@ def notes(summaries: Sequence[Summary], confidence: float) -> list[str]:
         "samples). n: scored completions of a problem, and the largest k there is an estimate for. maj@n: majority of "
         "all of them, ties by lot."
     )
+    seeds = (
+        "A run of several seeds: means over the seeds, ± the standard deviation over them; the intervals are for these "
+        "very seeds. n is that of one seed."
+    )
+    unshared = [
+        f"{summary.run}, {summary.benchmark}: {summary.num_left_out} problems that one of its seeds lacks are left out."
+        for summary in summaries
+        if summary.num_left_out
+    ]
     left_out = [
         f"{summary.run}, {summary.benchmark}: {summary.num_unscored} of {summary.num_problems} problems have no "
         "completion that could be scored and are left out."
         for summary in summaries
         if summary.num_unscored
     ]
-    return [meaning, *left_out]
+    return [meaning, *([seeds] if any(summary.num_seeds > 1 for summary in summaries) else []), *left_out, *unshared]
+
+
+def _pass_at_k(summary: Summary, k: int) -> str:
+    """``41.2 ± 0.4 [38.0, 44.9]``, in percent; the deviation over the seeds where there are several."""
+    shown, deviation = percent_interval(summary.pass_at_k.get(k)), summary.spread(k)
+    return shown if deviation is None else shown.replace(" [", f" ± {100 * deviation:.1f} [")
 
 
 def _problems(summary: Summary) -> str:

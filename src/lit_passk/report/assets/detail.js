@@ -11,8 +11,9 @@ const FILTERS = {
 };
 
 function readCompletion(values) {
-  const [sample, code, truncated, tokens, logprob, reward, answer, error, text, left] = values;
-  return { sample, outcome: ["wrong", "correct", "unscored"][code], truncated, tokens, logprob, reward, answer, error, text, left };
+  const [sample, code, truncated, tokens, logprob, reward, answer, error, text, left, parts, step, advantage] = values;
+  return { sample, outcome: ["wrong", "correct", "unscored"][code], truncated, tokens, logprob, reward, answer, error, text,
+    left, parts, step, advantage };
 }
 
 function detailPane(problem, blob, view, index, go) {
@@ -30,12 +31,21 @@ function detailPane(problem, blob, view, index, go) {
       make("div", { className: "reference" }, make("div", { className: "label" }, "Reference"),
         answerText(problem.reference, view.source))));
   if (index.runs.length > 1) pane.append(runRow(problem, index, view));
-  if (run.answers.length) pane.append(answerRow(run.answers, view));
-  const shown = run.completions.filter(FILTERS[view.filter][1])
+  const visits = problem.cells[view.run]?.visits;
+  if (view.step && !visits?.some(visit => visit.step === view.step)) view = { ...view, step: 0 };
+  if (visits) pane.append(stepRow(visits, view));
+  const ofStep = run.completions.filter(one => !visits || view.step === 0 || one.step === view.step);
+  if (run.answers.length) pane.append(answerRow(countAnswers(run.answers, ofStep), view));
+  const shown = ofStep.filter(FILTERS[view.filter][1])
     .filter(one => view.answer === null || one.answer === view.answer);
-  pane.append(filterRow(run.completions, view));
-  if (!shown.length) pane.append(make("p", { className: "none" }, "No completion matches."));
+  pane.append(filterRow(ofStep, view));
+  if (!shown.length) pane.append(make("p", { className: "none" }, ofStep.length ? "No completion matches." : "The page holds no completions of this step."));
+  let step = null;
   for (const one of shown) {
+    if (visits && one.step !== step) {
+      step = one.step;
+      pane.append(make("h3", {}, visitTitle(visits.find(visit => visit.step === step))));
+    }
     const card = completionCard(one, run.answers, view);
     lazy.observe(card);
     pane.append(card);
@@ -63,8 +73,19 @@ function runRow(problem, index, view) {
   return make("div", { className: "row" }, make("span", { className: "label" }, "Run"), ...pills.filter(Boolean));
 }
 
+// Answers as [text, count, correct, number], counted again over some of the completions; most common first.
+function countAnswers(answers, completions) {
+  const counted = answers.map(([text], number) => [text, 0, 0, number]);
+  for (const one of completions) {
+    if (one.answer === -1) continue;
+    counted[one.answer][1] += 1;
+    counted[one.answer][2] += one.outcome === "correct";
+  }
+  return counted.filter(answer => answer[1]).sort((a, b) => b[1] - a[1]);
+}
+
 function answerRow(answers, view) {
-  const shown = answers.slice(0, 24).map(([text, count, correct], number) => make("button", {
+  const shown = answers.slice(0, 24).map(([text, count, correct, number]) => make("button", {
     className: correct * 2 >= count ? "pill answer correct" : "pill answer", type: "button", title: text,
     ariaPressed: String(view.answer === number),
     onclick: () => update({ answer: view.answer === number ? null : number }),
@@ -94,7 +115,9 @@ function completionCard(one, answers, view) {
     one.error ? make("span", { className: "tag" }, one.error) : "",
     make("span", { className: "push" }, `${one.tokens} tokens`),
     one.logprob === null ? "" : make("span", { title: "mean log-probability of its tokens" }, `log-prob ${one.logprob.toFixed(2)}`),
-    one.reward === Number(one.outcome === "correct") ? "" : make("span", {}, `reward ${+one.reward.toFixed(4)}`));
+    one.reward === Number(one.outcome === "correct") ? "" : make("span", {}, `reward ${+one.reward.toFixed(4)}`),
+    ...Object.entries(one.parts).map(([name, value]) => make("span", { title: "part of the reward" }, `${name} ${+value.toFixed(4)}`)),
+    typeof one.advantage === "number" ? make("span", {}, `advantage ${+one.advantage.toFixed(3)}`) : "");
   const card = make("article", { className: `card completion ${one.outcome}` }, meta, make("div", { className: "body" }));
   card.fill = () => fillCard(card, one, view);
   return card;

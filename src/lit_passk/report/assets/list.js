@@ -15,14 +15,17 @@ const SORT = {
   easiest: ["Solve rate, high first", cell => -(cell.rate ?? -1)],
   longest: ["Longest answers first", cell => -cell.tokens],
   diverse: ["Most different answers", cell => -cell.answers],
+  improved: ["Pass rate rose most", cell => -(improvement(cell) ?? -9)],
+  worsened: ["Pass rate fell most", cell => improvement(cell) ?? 9],
   apart: ["Runs furthest apart", (cell, problem) => -problem.spread],
 };
 
 function readCell(values) {
   if (values === null) return null;
-  const [total, correct, unscored, truncated, tokens, answers] = values;
+  const [total, correct, unscored, truncated, tokens, answers, visits] = values;
   const scored = total - unscored;
-  return { total, correct, unscored, truncated, tokens, answers, scored, rate: scored ? correct / scored : null };
+  return { total, correct, unscored, truncated, tokens, answers, scored, rate: scored ? correct / scored : null,
+    visits: visits ? visits.map(readVisit) : null };
 }
 
 function prepareProblems(index) {
@@ -49,8 +52,8 @@ function chooseProblems(problems, view) {
 }
 
 function rateBar(cell, other, title) {
-  const bar = make("div", { className: "bar" });
-  if (cell.total) {
+  const bar = cell.visits ? miniStrip(cell.visits) : make("div", { className: "bar" });
+  if (cell.total && !cell.visits) {
     bar.append(make("i", { style: `width:${100 * cell.correct / cell.total}%` }));
     bar.append(make("i", { className: "unscored", style: `width:${100 * cell.unscored / cell.total}%` }));
   }

@@ -14,7 +14,7 @@ async function inflate(id) {
 }
 
 const START = { tab: "overview", problem: -1, run: 0, benchmark: -1, show: "all", sort: "file", search: "", filter: "all",
-  answer: null, source: false };
+  answer: null, step: 0, source: false };
 const LIST_KEYS = ["run", "benchmark", "show", "sort", "search"];
 const byId = id => document.getElementById(id);
 let index, problems, chosen = [], view = { ...START }, opened = null;
@@ -84,13 +84,22 @@ async function showDetail() {
 function go(step) {
   const at = chosen.findIndex(problem => problem.number === view.problem);
   const next = chosen[Math.min(Math.max(at + step, 0), chosen.length - 1)];
-  if (next) update({ problem: next.number, answer: null, filter: "all" });
+  if (next) update({ problem: next.number, answer: null, filter: "all", step: 0 });
+}
+
+// To the visit before or after the shown one, of a prompt with a history.
+function goStep(by) {
+  const visits = problems[view.problem]?.cells[view.run]?.visits;
+  if (!visits) return;
+  const at = visits.findIndex(visit => visit.step === view.step);
+  const next = at === -1 ? (by > 0 ? 0 : visits.length - 1) : Math.min(Math.max(at + by, 0), visits.length - 1);
+  update({ step: visits[next].step, answer: null });
 }
 
 function fillSelect(id, options, read) {
   const select = byId(id);
   select.replaceChildren(...options.map(([value, label]) => make("option", { value }, label)));
-  select.onchange = () => update({ ...together(id, read(select.value)), answer: null });
+  select.onchange = () => update({ ...together(id, read(select.value)), answer: null, step: 0 });
 }
 
 // A run need not have every benchmark: choosing one where they do not meet moves the other.
@@ -111,6 +120,8 @@ function onKey(event) {
   if (view.tab === "problems" && step && !inDetail) {
     event.preventDefault();
     go(step);
+  } else if (view.tab === "problems" && (event.key === "[" || event.key === "]")) {
+    goStep(event.key === "]" ? 1 : -1);
   } else if (event.key === "/") {
     event.preventDefault();
     if (view.tab !== "problems") update({ tab: "problems", run: view.run });
@@ -127,7 +138,9 @@ async function start() {
   fillSelect("benchmark", [[-1, "All"], ...index.benchmarks.map((name, number) => [number, name])], Number);
   fillSelect("run", index.runs.map((run, number) => [number, run.label]), Number);
   fillSelect("show", Object.entries(SHOW).map(([name, [label]]) => [name, label]), String);
-  fillSelect("sort", Object.entries(SORT).filter(([name]) => several || name !== "apart").map(([name, [label]]) => [name, label]), String);
+  const histories = problems.some(problem => problem.cells.some(cell => cell?.visits));
+  const sorts = { apart: several, improved: histories, worsened: histories };
+  fillSelect("sort", Object.entries(SORT).filter(([name]) => sorts[name] ?? true).map(([name, [label]]) => [name, label]), String);
   byId("search").value = view.search;
   byId("benchmark-label").hidden = index.benchmarks.length < 2;
   byId("run-label").hidden = !several;
@@ -135,7 +148,7 @@ async function start() {
   byId("controls").onsubmit = event => event.preventDefault();
   byId("list").onclick = event => {
     const item = event.target.closest("li");
-    if (item) update({ problem: Number(item.dataset.number), answer: null, filter: "all" });
+    if (item) update({ problem: Number(item.dataset.number), answer: null, filter: "all", step: 0 });
   };
   for (const tab of ["overview", "problems"]) byId(`tab-${tab}`).onclick = () => update({ tab, run: view.run });
   document.addEventListener("keydown", onKey);
