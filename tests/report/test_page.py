@@ -1,32 +1,17 @@
-import base64
-import json
 import re
-import shutil
-import subprocess
-import zlib
 
 import pytest
+from helpers.pages import CHROMIUM, dump_dom, unpack
 
 from lit_passk.commands.report import main
 from lit_passk.report.page import _clip, write_page
 from lit_passk.results import load_results
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--virtual-time-budget=10000", "--dump-dom"),
-]
 
 
 @pytest.fixture
 def page(two_runs, tmp_path):
     assert main([*map(str, two_runs), "--out", str(tmp_path / "out"), "--compare"]) == 0
     return tmp_path / "out" / "report.html"
-
-
-def unpack(text, name):
-    packed = re.search(f'<script type="text/plain" id="{name}">([^<]*)</script>', text)[1]
-    return json.loads(zlib.decompress(base64.b64decode(packed), wbits=-15))
 
 
 def test_everything_of_the_files_is_in_the_page(page, two_runs):
@@ -71,11 +56,6 @@ def test_long_completions_lose_their_middle_and_the_page_says_so(two_runs, tmp_p
     assert completion[9] == len("It is $\\frac{21}{1}$: \\boxed{21}") - 10
     assert "<td>&lt;b&gt;base&lt;/b&gt;<small>1 – 2</small></td>" in text
     assert "n &amp; m" in text
-
-
-def dump_dom(page, state, folder):
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder}", f"file://{page}#{state}"]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (`apt-get install chromium`)")

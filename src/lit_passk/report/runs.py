@@ -48,7 +48,7 @@ def open_runs(texts: Sequence[str]) -> tuple[list[Run], list[Training]]:
     """
     chosen = [_choice(text) for text in texts]
     unnamed = [path for label, paths in chosen for path in paths if label is None]
-    names = dict(zip(unnamed, run_labels(unnamed), strict=True))
+    names = dict(zip(unnamed, run_labels([_called(path) for path in unnamed]), strict=True))
     labels = ["+".join(names[path] for path in paths) if label is None else label for label, paths in chosen]
     if repeated := [label for label, count in Counter(labels).items() if count > 1]:
         raise Refusal(f"Two runs are called {repeated[0]!r}. Name one of them: `other={repeated[0]}.jsonl`.")
@@ -73,3 +73,8 @@ def _choice(text: str) -> tuple[str | None, list[Path]]:
         f"There is no file {text!r}. A run is a result file, a folder of rollouts, or several seeds of a run as "
         "`label=a.jsonl+b.jsonl`."
     )
+
+
+def _called(path: Path) -> Path:
+    """What a run is called after: the folder of the run, where ``rollout.save`` wrote into its own."""
+    return path.absolute().parent if path.is_dir() and path.name == "rollouts" else path

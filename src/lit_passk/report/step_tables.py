@@ -11,14 +11,14 @@ from lit_passk.report.steps import History, Point
 from lit_passk.report.summary import Interval
 from lit_passk.report.tables import Table, percent_interval
 
-_ROWS, _POINTS = 12, 100
+_ROWS, _POINTS = 12, 50
 
 
 def step_table(history: History, ks: Sequence[int] | None, confidence: float) -> tuple[str, Table, list[str]]:
     """Heading, table and notes: a dozen rows over the training."""
     points = history.points(_ROWS, ks, confidence)
     columns = shown_ks(points)
-    header = ["steps", "prompts", "reward", *(f"pass@{k}" for k in columns), "truncated", "unscored", "mean_length"]
+    header = ["RL steps", "prompts", "reward", *(f"pass@{k}" for k in columns), "truncated", "unscored", "mean_length"]
     rows = [
         [
             _steps(point),
@@ -42,7 +42,7 @@ def step_table(history: History, ks: Sequence[int] | None, confidence: float) ->
         notes.append(
             f"The page holds the first {history.kept} completions of {every} to a prompt; every visit is counted."
         )
-    return history.label, [header, *rows], notes
+    return f"{history.label} by RL step", [header, *rows], notes
 
 
 def step_panels(
