@@ -97,7 +97,7 @@ def read_problems(
             id=str(rows[at][0]) if columns.id is None else record.text(columns.id, "the id"),
             prompt=with_instruction(prompt, follows, record.where),
             answer=reference(record, prompt),
-            source=_source(record, columns.source),
+            source=source_of(record, columns.source),
             metadata=_metadata(record, columns, kept),
         )
         if problem.id in seen:
@@ -153,7 +153,8 @@ def _characters(value: Any) -> float:
         return inf
 
 
-def _source(record: Record, columns: Names | None) -> str | None:
+def source_of(record: Record, columns: Names | None = None) -> str | None:
+    """Which data set a row is from: what these columns hold, or ``data_source`` where there is one."""
     if columns is not None:
         return record.text(columns, "the source")
     source = record.fields.get("data_source")

@@ -22,11 +22,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lit_passk.errors import Refusal
-from lit_passk.tasks.code import live_code_bench
+from lit_passk.tasks.chats import read_prompt, with_instruction
+from lit_passk.tasks.code import live_code_bench, verl
 from lit_passk.tasks.code.syntax import names_in
 from lit_passk.tasks.columns import is_missing, shown, surrogate
 from lit_passk.tasks.records import Record
-from lit_passk.types import Problem
+from lit_passk.tasks.rows import source_of
+from lit_passk.types import Problem, Prompt
 
 STDIO_INSTRUCTION = (
     "Write a Python program that reads from standard input and writes to standard output. "
@@ -77,12 +79,13 @@ def code_problem(record: Record, index: int, instruction: str | None = None) -> 
         return None
     instruction = default if instruction is None else instruction
     found = (fields.get(name) for name in _IDS)
-    prompt = f"{question}\n\n{instruction}" if instruction else question
+    kept = {name: fields[name] for name in ("data_source", "extra_info") if name in fields}
     problem = Problem(
         id=str(next((value for value in found if not is_missing(value)), index)),
-        prompt=prompt,
+        prompt=with_instruction(question, f"\n{instruction}" if instruction else "", record.where),
         answer=json.dumps(tests),
-        metadata={"style": tests["style"], "difficulty": fields.get("difficulty")},
+        source=source_of(record),
+        metadata={**kept, "style": tests["style"], "difficulty": fields.get("difficulty")},
     )
     return problem, solutions[0] if solutions else None
 
@@ -97,7 +100,7 @@ def _check_tokenizable(record: Record) -> None:
             )
 
 
-_Row = tuple[str, str, dict[str, Any] | None, list[str]]
+_Row = tuple[Prompt, str, dict[str, Any] | None, list[str]]
 """Question, default instruction, tests (None: cannot be scored), reference solutions in Python."""
 
 
@@ -193,7 +196,20 @@ def _live_code_bench(record: Record) -> _Row:
     return question, instruction, normal if tests else None, []
 
 
+def _verl(record: Record) -> _Row:
+    """A chat says itself how to answer; the tests are those of a data set that publishes them in the same form."""
+    question = read_prompt(record, "prompt")
+    if record.lacks("reward_model.ground_truth", "the tests"):
+        return question, "", None, []
+    _, truth = record.find("reward_model.ground_truth", "the tests")
+    fields = verl.published(truth)
+    reader = next(reader for columns, _, reader in _READERS if all(column in fields for column in columns))
+    _, instruction, tests, _ = reader(Record(record.where, fields))
+    return question, instruction if isinstance(question, str) else "", tests, []
+
+
 _READERS: tuple[tuple[tuple[str, ...], str | None, Callable[[Record], _Row]], ...] = (
+    (("prompt", "reward_model"), None, _verl),
     (("tests", "problem"), "tests", _neutral),
     (("test_list",), "test_list", _mbpp),
     (("prompt", "test", "entry_point"), "test", _humaneval),

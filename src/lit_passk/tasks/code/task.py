@@ -45,7 +45,8 @@ class CodeTask(Task):
     The columns of the published data sets are known: ``prompt``, ``test``, ``entry_point`` (HumanEval); ``text`` or
     ``prompt``, ``test_list`` (MBPP); ``question``, ``input_output`` (APPS); ``description``, ``public_tests``, ...
     (CodeContests); ``question_content``, ``public_test_cases``, ``private_test_cases``, ... (LiveCodeBench, with the
-    prompt of its own runner); and ``problem``, ``tests``, ``reference_solutions``.
+    prompt of its own runner); ``problem``, ``tests``, ``reference_solutions``; and verl's ``prompt``, ``reward_model``,
+    whose ground truth holds tests in one of these forms (``verl.py``).
 
     Args:
         path: A ``.jsonl`` or ``.parquet`` file, a folder of them, or ``owner/name`` on the Hugging Face hub.
@@ -54,7 +55,7 @@ class CodeTask(Task):
         difficulty: Keep the problems of this ``difficulty``, for example ``introductory`` of APPS.
         start_date: Keep the problems whose ``contest_date`` is this day or later, as ``2025-02-01``.
         end_date: Keep those of this day or earlier.
-        columns: Other names of columns, as ``{known name: name in this data set}``.
+        columns: Other names of columns, as ``{known name: name in this data set}``; a dotted name leads into an object.
         instruction: Follows the question; empty for none, None for one that asks for a ```python block where the
             question does not end in code to be continued.
         expected_rows: Published number of problems that are kept, or several of them; another count warns.
@@ -155,9 +156,7 @@ class CodeTask(Task):
 
 
 def _renamed(record: Record, columns: Mapping[str, str]) -> Record:
-    if missing := [column for column in columns.values() if column not in record.fields]:
-        raise Refusal(f"{record.where} has no column {missing[0]!r}; its columns are {sorted(record.fields)}.")
-    renamed = {known: record.fields[column] for known, column in columns.items()}
+    renamed = {known: record.find(column, f"`columns` ({known})")[1] for known, column in columns.items()}
     return Record(record.where, {**record.fields, **renamed})
 
 
