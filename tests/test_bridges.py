@@ -18,6 +18,8 @@ from lit_passk.types import BatchStats, GroupContext
 ARGUMENTS = {
     "Surrogate": {"derivative": torch.reciprocal},
     "Schedule": {"strategies": [PassKAnalytic(2), GRPO()], "boundaries": [2]},
+    "Blend": {"first": PassKAnalytic(2), "second": GRPO(), "start": 2, "end": 8},
+    "Switch": {"first": PassKAnalytic(2), "second": GRPO(), "metric": "train/entropy", "below": 0.3},
 }
 NAMES = [
     name

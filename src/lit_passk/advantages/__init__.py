@@ -20,7 +20,7 @@ The Pass@1 family looks at *rewards*, whatever their scale:
 - ``RLOO`` (``rloo.py``): minus the mean of the other completions.
 - ``ReinforcePlusPlus`` (``reinforce_plus_plus.py``): centred and divided over the whole batch.
 
-Relatives that weigh prompts, all of them GRPO times a weight on rewards of 0 and 1:
+Relatives that weigh prompts, GRPO times a weight on rewards of 0 and 1 (where one of them is 1):
 
 - ``MaxRL`` (``max_rl.py``): maximum likelihood of being correct, truncated if wanted.
 - ``RSGRPO`` (``rs_grpo.py``): the exponential utility of the rewards.

@@ -21,6 +21,9 @@ class AdaptiveEntropy(PassKStrategy):
     of all ranks. Outside a training run, where
     ``context.batch`` is None, the prompts at hand are the batch.
 
+    Use it when prompts differ in how much the policy still explores on them, and only those where it does not are to be
+    held open.
+
     Args:
         k: Completions per group, from 1 to ``rollout.group_size``.
         quantile: Share of the prompts that get Pass@k advantages, in ``[0, 1]``; the paper takes half.

@@ -30,7 +30,12 @@ class BayesianBoundary(AdvantageStrategy):
     Use it when pass@k matters at a k far above what can be sampled for training: k may exceed ``rollout.group_size``,
     which no unbiased estimator can. At the default k of 16 a prompt solved 3 times of 8 has a weight below 0.1.
 
-    Advantages are for a mean over the completions. Groups with a correct completion sum to zero, others to ``-G w(0)``.
+    Scale: for a mean over completions, as GRPO's.
+
+    Edge cases: groups with a correct completion sum to zero, others to ``-G w(0)``; all-correct ones get zeros.
+
+    References:
+        - arXiv 2606.15455, eqs. 8 and 9; k of 16, threshold of 0.01.
 
     Args:
         k: Attempts of the pass@k that matters, at least 1; above ``rollout.group_size`` as well.

@@ -17,6 +17,9 @@ class Combination(PassKStrategy):
     that of ``PassKAnalytic`` and ``A_Pass@1`` that of ``GRPO`` on rewards of 0 and 1, both with the population standard
     deviation. A group sums to zero.
 
+    Use it when hard prompts should be learned as in Pass@1 training while prompts that are solved often no longer
+    sharpen the policy.
+
     Args:
         k: Completions per group, from 1 to ``rollout.group_size``.
 

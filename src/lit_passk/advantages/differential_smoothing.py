@@ -27,8 +27,12 @@ class DifferentialSmoothing(AdvantageStrategy):
 
     Use it when entropy falls and an entropy bonus, which also spreads wrong answers, costs pass@1.
 
-    Advantages are for a mean over the completions. A group does not sum to zero: one that is never solved is pushed
-    down, one that is always solved pushed up.
+    Scale: for a mean over completions, as GRPO's.
+
+    Edge cases: a group does not sum to zero. One that is never solved is pushed down, one that is always solved up.
+
+    References:
+        - DS-GRPO, arXiv 2511.19942.
 
     Args:
         correct_coef: Weight of the bonus on correct completions, at least 0.

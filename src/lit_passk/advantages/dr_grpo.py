@@ -15,6 +15,9 @@ class DrGRPO(AdvantageStrategy):
 
     The other half of Dr. GRPO, a constant loss denominator, is ``aggregation: constant`` of the loss.
 
+    Use it when prompts that are hardly ever or nearly always solved should not be weighed up, as dividing by their
+    small standard deviation does.
+
     Example:
         >>> DrGRPO()(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
         tensor([[ 0.7500, -0.2500, -0.2500, -0.2500]])

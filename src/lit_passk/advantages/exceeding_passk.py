@@ -20,6 +20,9 @@ class ExceedingPassK(PassKStrategy):
     Eq. 17, with c correct completions: ``A' = f(c) * A_Pass@k``, ``f(c) = 4 / (10 log(c + 0.5))``, so that a prompt
     solved once counts most. A group sums to zero; a prompt without a correct completion gets zeros.
 
+    Use it when a prompt that was solved once should count far more than any other, more than ``PassKAnalytic`` makes
+    it.
+
     Args:
         k: Completions per group, from 1 to ``rollout.group_size``.
         log_base: Base of the logarithm, ``e`` or a number above 1. The paper does not state it; 10 in place of e scales

@@ -24,8 +24,12 @@ class FGRPO(AdvantageStrategy):
     Training is wanted: the weight is never zero while a completion is wrong. ``gamma = 1`` keeps more of pass@256 at
     some cost of pass@1 than 0.5, and 2 costs more still (the paper's findings).
 
-    Advantages are for a mean over the completions. A group sums to zero; a group that is all correct gets zeros, even
-    where its rewards differ.
+    Scale: for a mean over completions, as GRPO's.
+
+    Edge cases: a group sums to zero. A group that is all correct gets zeros, even where its rewards differ.
+
+    References:
+        - F-GRPO, arXiv 2602.06717; 8 completions, gamma of 0.5 and 1.
 
     Args:
         gamma: How fast the weight falls, at least 0; 0 is ``GRPO``. The paper uses 0.5 and 1.

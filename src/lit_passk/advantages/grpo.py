@@ -15,6 +15,9 @@ class GRPO(AdvantageStrategy):
 
     A prompt whose rewards are all equal gets zeros. ``PassKAnalytic(k=1)`` is the same for rewards of 0 and 1.
 
+    Use it when single answers matter: the baseline that everything here is compared with, and the second stage after
+    Pass@k training.
+
     Args:
         std: ``population`` divides by N inside the root (the Pass@k paper), ``bessel`` by N - 1 (most libraries),
             ``none`` leaves the centred reward (``DrGRPO``).

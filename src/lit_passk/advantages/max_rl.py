@@ -32,8 +32,12 @@ class MaxRL(AdvantageStrategy):
     solved once of G weighs most. Advantages reach ``G - 1``: lower the learning rate, or clip gradients as the source
     does (0.3).
 
-    Advantages are for a mean over the completions, as the losses here take it. A group sums to zero; equal rewards
-    give zeros.
+    Scale: for a mean over completions, as GRPO's.
+
+    Edge cases: a group sums to zero; equal rewards give zeros, so does a mean of 0. A negative reward is refused.
+
+    References:
+        - MaxRL, arXiv 2602.02710: the objective and the first line (there with 1e-6 added to r).
 
     Args:
         truncation: T, from 1 to ``rollout.group_size - 1``, counted on who is correct; None is the released form, on

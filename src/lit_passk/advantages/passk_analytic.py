@@ -22,6 +22,10 @@ class PassKAnalytic(PassKStrategy):
     No randomness; a group sums to zero; ``k = 1`` is GRPO with the population standard deviation. All advantages of a
     prompt are zero when none is correct or fewer than k are wrong.
 
+    Use it when pass@k of the trained policy matters, or as the first stage before Pass@1 training: it is the paper's
+    method without the noise of drawing groups. A larger k moves the weight to harder prompts and makes advantages
+    smaller; the learning rate may rise with it.
+
     Args:
         k: Completions per group, from 1 to ``rollout.group_size``.
         std: Divide by the standard deviation over the groups with 1/M (``population``, the paper), with 1/(M - 1)

@@ -20,6 +20,9 @@ class PassKBootstrap(PassKStrategy):
 
     Groups are drawn from (seed, RL step, prompt id); without a context the step is 0 and a row's number is its id.
 
+    Use it when the paper's bootstrap is to be reproduced as it stands, or to see what the noise of drawing groups
+    costs; else take ``PassKAnalytic``.
+
     Args:
         k: Completions per group, from 1 to ``rollout.group_size``.
         num_groups: Groups drawn for each prompt; None draws as many as there are completions (the paper).

@@ -17,6 +17,9 @@ class PassKFullSampling(PassKStrategy):
     standard deviation). Completions left over by G mod k get 0. The result depends on the order of the completions.
     A prompt whose groups are all correct or all wrong gets zeros, which is frequent when there are few groups.
 
+    Use it when the paper's first variant is to be reproduced; few groups make most prompts silent, so else take
+    ``PassKAnalytic``.
+
     Args:
         k: Completions per group; 2k or more completions are needed for an advantage other than 0.
 

@@ -16,6 +16,9 @@ class ReinforcePlusPlus(AdvantageStrategy):
     whatever its length. Without it, outside a training run, the rewards at hand are the batch. A group does not sum to
     zero: a prompt that is always solved is rewarded. All zeros when every reward of the batch is the same.
 
+    Use it when groups are small, or prompts are to be compared with each other: a prompt that is always solved is still
+    reinforced.
+
     Example:
         >>> ReinforcePlusPlus()(torch.tensor([[1.0, 1.0], [0.0, 0.0]])).round(decimals=4)
         tensor([[ 1.,  1.],

@@ -16,6 +16,8 @@ class RLOO(AdvantageStrategy):
 
     Needs two completions per prompt, or there is no baseline.
 
+    Use it when the gradient of the expected reward itself is wanted, without bias, at any group size.
+
     Example:
         >>> RLOO()(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
         tensor([[ 1.0000, -0.3333, -0.3333, -0.3333]])

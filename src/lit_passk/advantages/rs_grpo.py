@@ -26,8 +26,12 @@ class RSGRPO(AdvantageStrategy):
     Use it when rewards are graded and the best of many answers should be pulled up, not the average one; on rewards of
     0 and 1 it is GRPO with more weight on prompts that are hardly solved.
 
-    Advantages are for a mean over the completions. A group sums to zero; equal rewards give zeros. The scale of the
-    rewards matters: beta is per unit of reward.
+    Scale: for a mean over completions, as GRPO's. Twice the rewards want half the beta.
+
+    Edge cases: a group sums to zero; equal rewards give zeros. No beta overflows.
+
+    References:
+        - RS-GRPO, arXiv 2509.24261; beta of 2.
 
     Args:
         beta: Appetite for risk, per unit of reward; 0 is ``DrGRPO``, negative is risk-averse. The paper recommends 2.

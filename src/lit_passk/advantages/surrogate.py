@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,7 +30,12 @@ class Surrogate(AdvantageStrategy):
 
         advantage: {class_path: Surrogate, init_args: {derivative: torch.reciprocal}}
 
-    Advantages are for a mean over the completions. A group sums to zero.
+    Scale: for a mean over completions, as GRPO's.
+
+    Edge cases: a group sums to zero; the derivative is not asked at solve rates of 0 and 1.
+
+    References:
+        - Thrampoulidis, Mahdavi and Deng, arXiv 2510.23049: advantages as objectives in the solve rate, and back.
 
     Args:
         derivative: ``F'``: takes solve rates strictly between 0 and 1, shape ``(G - 1,)``, float64, and returns the
@@ -44,7 +50,7 @@ class Surrogate(AdvantageStrategy):
 
     """
 
-    def __init__(self, derivative: Callable[[Tensor], Tensor | float]) -> None:
+    def __init__(self, derivative: Callable[..., Any]) -> None:
         if not callable(derivative):
             raise Refusal(f"Surrogate needs a function as `derivative`, but got {derivative!r}.")
         self.derivative = derivative

@@ -26,7 +26,12 @@ class UCPO(AdvantageStrategy):
 
     Use it when several ways of solving a prompt should survive, and the total push per prompt should stay GRPO's.
 
-    Advantages are for a mean over the completions. Groups that are all correct or all wrong get zeros, as in GRPO.
+    Scale: for a mean over completions, as GRPO's.
+
+    Edge cases: groups whose rewards are all equal get zeros, as in GRPO.
+
+    References:
+        - UCPO, arXiv 2605.00365; tau of 0.2, 8 completions.
 
     Args:
         tau: Share of the credit that goes by rarity, from 0 (``GRPO``) to 1.

@@ -20,13 +20,16 @@ class Unlikeliness(AdvantageStrategy):
         r'_i = r_i * (1 - beta * rank_i / G)
         A_i  = (r'_i - mean) / std                            over the G values of r'
 
-    Equal log-probabilities share the mean of their ranks; in the source their order is left to the sort. A group whose
-    completions are all correct still teaches, the rarest most.
-
     Use it when rare correct answers are lost although they are rewarded: GRPO raises most what is already likely. The
     source takes two epochs over each step's completions with it, and a KL penalty of 0.1.
 
-    Advantages are for a mean over the completions. A group sums to zero.
+    Scale: for a mean over completions, as GRPO's.
+
+    Edge cases: a group sums to zero. One that is all correct still teaches, the rarest most. Equal log-probabilities
+    share the mean of their ranks; in the source their order is left to the sort.
+
+    References:
+        - arXiv 2506.02355; beta of 0.25, 32 completions.
 
     Args:
         beta: Share of its reward that the likeliest of many completions loses, from 0 (``GRPO``) to 1.

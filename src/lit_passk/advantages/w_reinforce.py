@@ -25,9 +25,13 @@ class WReinforce(AdvantageStrategy):
     Use it when pass@k at large k must not fall: pushing wrong answers down moves their probability to whatever else the
     policy holds likely, while pushing correct ones up concentrates it on those that were sampled.
 
-    Advantages are for a mean over the completions. Nothing is centred: prompts that are never or always solved are
-    trained on, too. Where PSR or NSR gives a zero advantage, the source drops the completion from the batch and so
-    divides by fewer; here it keeps counting in the denominator of the loss.
+    Scale: for a mean over completions. Where PSR or NSR gives a zero advantage, the source drops the completion from
+    the batch and so divides by fewer; here it keeps counting in the denominator of the loss.
+
+    Edge cases: nothing is centred, so prompts that are never or always solved are trained on, too.
+
+    References:
+        - arXiv 2506.01347: PSR, NSR and W-REINFORCE with 0.1.
 
     Args:
         positive_weight: Advantage of a correct completion, at least 0.

@@ -1,0 +1,1 @@
+"""What `scripts/make_strategy_pages.py` is made of."""
