@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def page(cls: type[AdvantageStrategy], facts: dict[str, str]) -> str:
-    """The page of one strategy; ``facts`` is empty for one made of other strategies: it has no plot and no line of its own."""
+    """The page of one strategy; one without ``facts`` is made of other strategies, and has no plot and no line."""
     summary, body, sections = read_docstring(cls)
     source = Path(inspect.getsourcefile(cls) or "").resolve().relative_to(ROOT.resolve()).as_posix()
     parts = [f"# {cls.__name__}", summary]
