@@ -25,6 +25,7 @@ OTHERS = {  # each is `main(options)` of the module of its name in `commands`
     "export": "write a Hugging Face folder from a checkpoint",
     "plan": "memory, time and traffic that a configuration needs, by arithmetic",
     "benchmarks": "the benchmarks that come with a configuration, and what each needs",
+    "contamination": "whether problems of a benchmark occur in a training set",
     "doctor": "what is installed, what will run, and whether engine and policy agree",
 }
 

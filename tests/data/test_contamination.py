@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from lit_passk.data.contamination import ContaminationWarning, Overlap, find_overlaps, warn_about_overlaps
+from lit_passk.data import contamination
+from lit_passk.data.contamination import (
+    ContaminationWarning,
+    Overlap,
+    find_overlaps,
+    prompts_of,
+    warn_about_overlaps,
+    warn_of_contamination,
+)
+from lit_passk.tasks.base import Task
+from lit_passk.types import Problem
 
 WORDS = [f"word{i}" for i in range(400)]
 DATA = Path(__file__).parents[2] / "../shared/data/math"
@@ -101,3 +111,37 @@ def test_gsm8k_has_a_few_near_copies_and_no_copy():
     assert 1 <= len(near) <= 10
     for overlap in near:
         assert overlap.example.split()[0] in train[overlap.train_index].lower()
+
+
+class Questions(Task):
+    """Prompts with an instruction of their own."""
+
+    def __init__(self, questions, instruction):
+        self.prompts = [f"{question}\n{instruction}" for question in questions]
+
+    def __len__(self):
+        return len(self.prompts)
+
+    def __getitem__(self, index):
+        return Problem(id=str(index), prompt=self.prompts[index], answer="")
+
+    def score(self, problem, completion):
+        raise NotImplementedError
+
+
+def test_instructions_of_two_tasks_do_not_hide_that_they_ask_the_same():
+    train = Questions([f"What is {i} + {i}?" for i in range(40)], "Put the answer in a box.")
+    val = Questions([f"What is {i} + {i}?" for i in range(38, 44)], "Answer with a letter.")
+    with pytest.warns(ContaminationWarning, match="2 of 6 prompts of `data.val` 'sums' occur in .* \\(2 whole"):
+        warn_of_contamination(train, {"sums": val})
+    assert prompts_of(val)[0] == "What is 38 + 38?"
+    assert prompts_of(Questions(["Same?"] * 3, "Yes or no.")) == ["Same?\nYes or no."] * 3  # nothing else would be left
+
+
+def test_a_large_training_set_is_not_compared_at_every_start(monkeypatch, caplog):
+    train, val = Questions(["What is it?", "And this?"], "Say."), Questions(["What is it?", "Or that?"], "Say.")
+    monkeypatch.setattr(contamination, "MOST_CHARACTERS", 10)
+    with warnings.catch_warnings(), caplog.at_level("INFO"):
+        warnings.simplefilter("error")
+        warn_of_contamination(train, {"val": val})
+    assert "Training has 2 prompts, too many to be compared" in caplog.text

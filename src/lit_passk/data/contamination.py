@@ -1,15 +1,26 @@
-"""Does the validation set occur in the training set? Compared by normalised text and by shared n-grams of words."""
+"""Does the validation set occur in the training set? Compared by normalised text and by shared n-grams of words.
+
+A training compares its tasks as it starts, if they are small (``warn_of_contamination``); ``lit-passk contamination``
+compares any.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lightning.pytorch.utilities import rank_zero_info
+
 from lit_passk.errors import Refusal
+from lit_passk.tasks.base import Task
+
+MOST_CHARACTERS = 5_000_000
+"""Of training prompts that are compared at the start of a training, which takes about a second for each validation
+task."""
 
 _ALNUM = re.compile(r"\w")
 _SENTENCE_END = re.compile(r"(?<=[\w$)}\]])[.,;:?!]$")
@@ -81,6 +92,34 @@ def find_overlaps(train: Sequence[str], val: Sequence[str], n: int = 13, max_pro
             share = count / len(set(_ngrams(words, n)))
             overlaps.append(Overlap(val_index=index, train_index=best, identical=False, share=share, example=example))
     return overlaps
+
+
+def prompts_of(task: Task) -> list[str]:
+    """The prompts of a task as text, without the lines that more than half of them share.
+
+    These are the instructions: two tasks that ask for answers in different words would else share no whole prompt.
+    """
+    prompts = [task[index].text for index in range(len(task))]
+    holders = Counter(line for prompt in prompts for line in set(prompt.splitlines()))
+    shared = {line for line, count in holders.items() if 2 * count > len(prompts) > 1}
+    bare = ("\n".join(line for line in prompt.splitlines() if line not in shared) for prompt in prompts)
+    return [question or prompt for question, prompt in zip(bare, prompts, strict=True)]
+
+
+def warn_of_contamination(train: Task, val: Mapping[str, Task]) -> None:
+    """Warn of every validation task that occurs in the training task; a large one is not looked at, which is said."""
+    if not val:
+        return
+    prompts = prompts_of(train)
+    if sum(map(len, prompts)) > MOST_CHARACTERS:
+        rank_zero_info(
+            f"Training has {len(prompts)} prompts, too many to be compared with `data.val` at every start: "
+            "`lit-passk contamination` does it once."
+        )
+        return
+    for name, task in val.items():
+        questions = prompts_of(task)
+        warn_about_overlaps(find_overlaps(prompts, questions), len(questions), f"`data.val` {name!r}")
 
 
 def warn_about_overlaps(

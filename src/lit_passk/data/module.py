@@ -13,7 +13,7 @@ from torch import device
 from torch.utils.data import DataLoader
 
 from lit_passk.data.breakdown import Breakdown, breakdown_of
-from lit_passk.data.contamination import find_overlaps, warn_about_overlaps
+from lit_passk.data.contamination import warn_of_contamination
 from lit_passk.data.loader import PromptLoader
 from lit_passk.data.parts import parts_of
 from lit_passk.data.rendering import PromptRenderer
@@ -126,10 +126,7 @@ class PromptDataModule(L.LightningDataModule):
         task = self._train_task()  # before a policy is loaded that nothing would train
         parts_of(task, [index for index, _ in self._prompts(task, "train")], self.prompts_per_step)
         if self.trainer is None or self.trainer.is_global_zero:
-            train = [task[i].text for i in range(len(task))]
-            for name, val in self.val.items():
-                prompts = [val[i].text for i in range(len(val))]
-                warn_about_overlaps(find_overlaps(train, prompts), len(prompts), f"`data.val` {name!r}")
+            warn_of_contamination(task, self.val)
 
     def longest_prompt(self, name: str) -> int:
         """Tokens of a task's longest prompt; ``name`` as in ``tasks``."""
