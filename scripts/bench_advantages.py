@@ -65,7 +65,8 @@ def main(num_prompts: int = 4096, group_size: int = 1024) -> None:
         ("GroupAdvantage(top:3, 8, all)", GroupAdvantage("top:3", 8), rewards, None),
         ("GroupAdvantage(max, 8, disjoint)", GroupAdvantage("max", 8, "disjoint"), rewards, None),
         ("first 32 completions: PassKBootstrap(8)", PassKBootstrap(8), rewards[:, :32], few),
-        ("first 32 completions: VoteAtK(8)", VoteAtK(8), rewards[:, :32], few),
+        ("VoteAtK(4)", VoteAtK(4), rewards, context),
+        ("VoteAtK(8)", VoteAtK(8), rewards, context),
     ):
         begin = time.process_time()
         strategy(given, known)

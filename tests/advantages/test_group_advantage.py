@@ -1,3 +1,4 @@
+import json
 import math
 from fractions import Fraction
 
@@ -157,6 +158,7 @@ def test_a_reward_that_is_not_one_number_per_group_is_refused():
         ({"reduction": "max"}, "sum or mean, but got 'max'"),
         ({"std": "sample"}, "population, bessel, none, but got 'sample'"),
         ({"f": "best"}, "is max, min, mean"),
+        ({"f": "my_project.groups.Missing"}, "no GroupReward at 'my_project.groups.Missing'"),
         ({"f": [1.0, 2.0]}, "needs 4 finite weights"),
         ({"num_groups": 0}, "num_groups >= 1 .* got 0"),
         ({"seed": -1}, "seed >= 0, but got -1"),
@@ -174,6 +176,7 @@ def configure(advantage: AdvantageStrategy) -> AdvantageStrategy:
 @pytest.mark.parametrize(
     ("f", "expected"),
     [
+        ("max", (0.0, 0.0, 1.0)),
         ("cvar:0.5", (0.5, 0.5, 0.0)),
         ([0, 0.5, 1], (0.0, 0.5, 1.0)),
         ({"class_path": f"{__name__}.AtLeast", "init_args": {"wanted": 3}}, None),
@@ -181,8 +184,6 @@ def configure(advantage: AdvantageStrategy) -> AdvantageStrategy:
     ids=str,
 )
 def test_f_is_a_name_weights_or_a_class_in_yaml(f, expected):
-    import json
-
     parser = ArgumentParser(exit_on_error=False)
     parser.add_function_arguments(configure)
     settings = json.dumps({"class_path": "GroupAdvantage", "init_args": {"f": f, "k": 3, "std": "none"}})
@@ -190,6 +191,19 @@ def test_f_is_a_name_weights_or_a_class_in_yaml(f, expected):
     assert (strategy.k, strategy.std, strategy.weights) == (3, "none", expected)
     if expected is None:
         assert strategy.f.wanted == 3
+
+
+def test_f_on_the_command_line():
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_function_arguments(configure)
+    path = f"{__name__}.AtLeast"
+    options = ["--advantage", "GroupAdvantage", "--advantage.f", path, "--advantage.f.wanted", "3"]
+    assert parser.instantiate_classes(parser.parse_args(options)).advantage.f.wanted == 3
+
+
+def test_f_is_any_function_in_python():
+    rewards = torch.tensor([[0.1, 0.4, 0.5, 0.9, 0.2]])
+    torch.testing.assert_close(GroupAdvantage(lambda r: r.amax(dim=-1), 3)(rewards), GroupAdvantage("max", 3)(rewards))
 
 
 class DiverseSets(AdvantageStrategy):

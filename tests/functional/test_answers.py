@@ -2,7 +2,7 @@ from itertools import combinations
 
 import pytest
 
-from lit_passk.functional.answers import answer_diversity, distinct_at_k, normalize_answer
+from lit_passk.functional.answers import answer_diversity, distinct_at_k, normalize_answer, number_answers
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,10 @@ def test_diversity_is_the_chance_that_two_differ():
     assert answer_diversity([3, 2, 1, 1]) == pytest.approx(sum(a != b for a, b in pairs) / len(pairs), abs=1e-14)
     with pytest.raises(ValueError, match="n >= 2"):
         answer_diversity([1])
+
+
+def test_answers_are_numbered_by_what_they_say():
+    assert number_answers(["b", r"\dfrac{1}{2}", None, "(B)", ".5", "c"]) == [0, 1, -1, 0, 1, 2]
+    assert number_answers([]) == []
+    program = "print(1)\n" * 200
+    assert number_answers([program, program + " ", program]) == [0, 1, 0], "too long to be a final answer"

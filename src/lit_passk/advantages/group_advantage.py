@@ -82,7 +82,8 @@ class GroupAdvantage(GroupsOfK):
 
     Args:
         f: What a group is paid: ``max``, ``min``, ``mean``, ``median``, ``top:m``, ``bottom:m``, ``cvar:q`` or k
-            weights of the rewards, worst first, as in ``OrderStatistic``; or a ``GroupReward`` of yours.
+            weights of the rewards, worst first, as in ``OrderStatistic``; or a ``GroupReward`` of yours (in Python any
+            function like it).
         k: Completions per group, from 1 to ``rollout.group_size``.
         groups: ``disjoint`` takes every k completions in a row, ``bootstrap`` draws at random, ``all`` takes each of
             the C(G, k) groups once.
@@ -101,7 +102,7 @@ class GroupAdvantage(GroupsOfK):
 
     def __init__(
         self,
-        f: str | list[float] | GroupReward = "max",
+        f: GroupReward | list[float] | str = "max",
         k: int = 4,
         groups: Groups = "all",
         reduction: Reduction = "mean",
@@ -110,6 +111,8 @@ class GroupAdvantage(GroupsOfK):
         seed: int = 0,
     ) -> None:
         super().__init__(k)
+        if isinstance(f, str) and "." in f.partition(":")[0]:
+            raise Refusal(f"There is no GroupReward at {f!r}. Give the path of a class that can be imported.")
         if groups not in get_args(Groups):
             raise Refusal(f"`groups` must be one of {', '.join(get_args(Groups))}, but got {groups!r}.")
         check_reduction(reduction)
@@ -119,7 +122,7 @@ class GroupAdvantage(GroupsOfK):
         if seed < 0:
             raise Refusal(f"Drawing groups needs seed >= 0, but got {seed}.")
         self.f = f
-        self.weights = None if isinstance(f, GroupReward) else read_weights(f, k)
+        self.weights = None if callable(f) else read_weights(f, k)
         self.groups: Groups = groups
         self.reduction: Reduction = reduction
         self.std: Std = std
@@ -168,7 +171,7 @@ class GroupAdvantage(GroupsOfK):
 
     def _pay(self, rewards: Tensor) -> Tensor:
         """What groups are paid, shape ``(..., k)`` to ``(...)``."""
-        if not isinstance(self.f, GroupReward):
+        if not callable(self.f):
             return rewards.sort(dim=-1).values @ torch.tensor(self.weights, dtype=torch.float64)
         paid = self.f(rewards).double()
         if paid.shape != rewards.shape[:-1]:

@@ -32,8 +32,8 @@ class VoteAtK(GroupsOfK):
     (where equal answers are scored alike). A group sums to zero. ``k = 1`` is ``RLOO`` on rewards of 0 and 1. Zeros
     where none are correct, or all are and all have an answer. k = G is refused: no group of k leaves a completion out.
 
-    Cost: each prompt's votes are counted once for every answer that is given differently often, about 1 ms for 32
-    completions with a dozen answers; counts that were seen before cost nothing.
+    Cost: ``O(D k^3 log k)`` per prompt of D different answers, whatever the group size: 0.2 ms with k = 8 and a dozen
+    answers on one core.
 
     Args:
         k: Completions that vote, from 1 to ``rollout.group_size`` - 1.

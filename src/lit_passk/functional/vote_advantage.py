@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import lru_cache
+import itertools
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from lit_passk.functional.majority import Votes, maj_at_k
-
-_Answer = tuple[int, float]
-"""How often an answer was given, and which share of those completions is correct."""
+_MOST_NUMBERS = 1 << 21  # in the states of the prompts that are counted at once
 
 
 def vote_advantage(answers: Tensor, correct: Tensor, k: int) -> Tensor:
     """Mean vote over the groups of k with a completion, minus that over the groups of k without it.
 
-    Completions with one answer have one advantage, ``G / k`` times what the mean vote of all groups is above that of
-    the G - 1 others; so each prompt needs ``maj_at_k`` once for itself and once for every answer that is left out.
+    A completion's advantage is ``G / k`` times what the mean vote of all groups is above that of the G - 1 others. The
+    votes of all prompts are counted together, answer by answer: for each number of votes that the winner may have, the
+    answers are multiplied into the chances of the groups in which none has more. An answer without one of its
+    completions is such a product too, of the answers before it, the answers behind it and itself with one fewer.
 
     Args:
         answers: Equal numbers for equal answers, -1 for none, shape ``(P, G)``, int64.
@@ -26,7 +26,7 @@ def vote_advantage(answers: Tensor, correct: Tensor, k: int) -> Tensor:
         k: Completions that vote, at most G - 1.
 
     Returns:
-        Shape ``(P, G)``, float64.
+        Shape ``(P, G)``, float64. For D different answers ``O(D k^3 log k)`` per prompt.
 
     Example:
         >>> answers, correct = torch.tensor([[7, 7, 5, 4]]), torch.tensor([[True, True, False, False]])
@@ -34,37 +34,122 @@ def vote_advantage(answers: Tensor, correct: Tensor, k: int) -> Tensor:
         tensor([[ 0.4444,  0.4444, -0.4444, -0.4444]], dtype=torch.float64)
 
     """
-    advantages = torch.zeros(answers.shape, dtype=torch.float64)
-    for row, (given, credited) in enumerate(zip(answers.tolist(), correct.tolist(), strict=True)):
-        counts = Counter(given)
-        right = Counter(answer for answer, is_right in zip(given, credited, strict=True) if is_right)
-        num_silent = counts.pop(-1, 0)
-        credit = {answer: (count, right[answer] / count) for answer, count in counts.items()}
-        of = _advantages(tuple(sorted(credit.values())), num_silent, k)
-        advantages[row] = torch.tensor([of[credit.get(answer)] for answer in given], dtype=torch.float64)
-    return advantages
+    if answers.numel() == 0:
+        return torch.zeros(answers.shape, dtype=torch.float64)
+    tally, lots = _tally(answers, correct), _lots(k)
+    size = max(1, _MOST_NUMBERS // (2 * tally.counts.shape[1] * len(lots.y) * (k + 1)))
+    parts = [_of_answers(part, answers.shape[1], k, lots) for part in zip(*(t.split(size) for t in tally), strict=True)]
+    by_answer = torch.cat(parts)  # (P, D + 1)
+    advantages = by_answer.gather(1, tally.answer_of)
+    return advantages.where(advantages.abs() > 1e-10, 0.0)  # what is left of two equal votes
 
 
-@lru_cache(maxsize=1 << 12)
-def _advantages(answers: tuple[_Answer, ...], num_silent: int, k: int) -> dict[_Answer | None, float]:
-    """The advantage of a completion that gave such an answer, or none."""
-    total = sum(count for count, _ in answers) + num_silent
-    mean = _mean_vote(answers, num_silent, k)
-    without: dict[_Answer | None, float] = {}
-    if num_silent:
-        without[None] = _mean_vote(answers, num_silent - 1, k)
-    for answer in set(answers):
-        count, credit = answer
-        others = list(answers)
-        others.remove(answer)
-        left = [(count - 1, credit)] if count > 1 else []
-        without[answer] = _mean_vote(tuple(sorted(others + left)), num_silent, k)
-    # Below 1e-12 is what is left of two equal votes.
-    differences = {answer: (mean - vote) * total / k for answer, vote in without.items()}
-    return {answer: value if abs(value) > 1e-12 else 0.0 for answer, value in differences.items()}
+class _Tally(NamedTuple):
+    """How P prompts voted. Answers are in descending order of their votes."""
+
+    counts: Tensor
+    """Completions that gave each of D answers, ``(P, D)``, int64; 0 where a prompt has fewer answers."""
+    credit: Tensor
+    """Share of them that is correct, ``(P, D)``, float64."""
+    num_silent: Tensor
+    """Completions without an answer, ``(P,)``, int64."""
+    answer_of: Tensor
+    """Which answer each completion gave, D for none, ``(P, G)``, int64."""
 
 
-@lru_cache(maxsize=1 << 14)
-def _mean_vote(answers: tuple[_Answer, ...], num_silent: int, k: int) -> float:
-    counts, credits = zip(*answers, strict=True) if answers else ((), ())
-    return maj_at_k(Votes(counts, credits, num_silent), k)
+class _Lots(NamedTuple):
+    """The lot among j answers that tie, 1 / j, is the mean of y^(j - 1) over y in (0, 1): exactly that of few y."""
+
+    first: list[int]
+    """Rows are the values of y for a winner of 1 vote, of 2, ..., of k votes: where those of 0 to k + 1 begin."""
+    y: Tensor
+    """``(R,)``, float64."""
+    weight: Tensor
+    """``(R,)``, float64; those of a number of votes add up to 1."""
+
+
+def _lots(k: int) -> _Lots:
+    nodes, weights = [], []
+    for votes in range(1, k + 1):  # at most k / votes answers tie, and n nodes integrate degrees below 2 n
+        y, weight = np.polynomial.legendre.leggauss(-(-(k // votes) // 2))
+        nodes.append((1 + y) / 2)
+        weights.append(weight / 2)
+    first = [0, *itertools.accumulate((len(y) for y in nodes), initial=0)]
+    return _Lots(first, *(torch.from_numpy(np.concatenate(part)) for part in (nodes, weights)))
+
+
+def _tally(answers: Tensor, correct: Tensor) -> _Tally:
+    ranked, order = answers.sort(dim=1)
+    numbers = torch.zeros_like(ranked)
+    numbers[:, 1:] = (ranked.diff(dim=1) != 0).cumsum(dim=1)  # (P, G)
+    answer_of = torch.empty_like(numbers).scatter_(1, order, numbers)
+    silent = answers == -1
+    zeros = torch.zeros(len(answers), int(numbers.max()) + 1, dtype=torch.int64)  # (P, D)
+    counts, descending = zeros.scatter_add(1, answer_of, (~silent).long()).sort(dim=1, descending=True)
+    right = zeros.scatter_add(1, answer_of, (correct & ~silent).long()).gather(1, descending)
+    places = torch.empty_like(descending).scatter_(1, descending, torch.arange(zeros.shape[1]).expand_as(descending))
+    answer_of = places.gather(1, answer_of).where(~silent, zeros.shape[1])
+    return _Tally(counts, right.double() / counts.clamp(min=1), silent.sum(dim=1), answer_of)
+
+
+def _of_answers(part: tuple[Tensor, ...], group_size: int, k: int, lots: _Lots) -> Tensor:
+    """The advantage of a completion with each answer and, in the last column, of one without, ``(P, D + 1)``."""
+    counts, credit, num_silent, _ = part
+    # Numbers of ways, C(count, v), would overflow. Binomial chances, for any share, are such numbers up to one factor
+    # that depends on the size of the group alone; this share keeps them from underflowing too.
+    share = k / (group_size + 1)
+    votes, fewer = (_binomial((counts - less).clamp(min=0), share, k) for less in (0, 1))  # (P, D, k + 1)
+    silent, fewer_silent = (_binomial((num_silent - less).clamp(min=0), share, k) for less in (0, 1))  # (P, k + 1)
+    of_all, of_others = (float(_binomial(torch.tensor(group_size - less), share, k)[k]) for less in (0, 1))
+    num_answers = int((counts.amax(dim=0) > 0).sum())
+    before = [_start(silent, lots)]
+    for a in range(num_answers):
+        before.append(_times(before[a], votes[:, a], credit[:, a], lots))
+    mean = before[-1][1, :, :, k] @ lots.weight / of_all  # (P,)
+    behind = _start(torch.eye(k + 1, dtype=torch.float64)[:1].expand_as(silent), lots)
+    without = torch.zeros(len(counts), counts.shape[1] + 1, dtype=torch.float64)
+    for a in reversed(range(num_answers)):
+        rest = _times(behind, fewer[:, a], credit[:, a], lots)
+        without[:, a] = _last_of_product(before[a], rest, lots)
+        behind = _times(behind, votes[:, a], credit[:, a], lots)
+    without[:, -1] = _last_of_product(_start(fewer_silent, lots), behind, lots)
+    return (mean[:, None] - without / of_others) * (group_size / k)
+
+
+def _start(chances: Tensor, lots: _Lots) -> Tensor:
+    """State without an answer, ``(2, P, R, k + 1)``, of the chances ``(P, k + 1)`` that so many have none.
+
+    ``state[0, p, r, s]``: chance of s completions in which no answer has more than the winner's votes, each that has as
+    many counted y times; ``state[1]``: the same with one of these as the winner, counted by its credit.
+    """
+    state = chances.new_zeros(2, len(chances), len(lots.y), chances.shape[1])
+    state[0] = chances[:, None, :]
+    return state
+
+
+def _times(state: Tensor, votes: Tensor, credit: Tensor, lots: _Lots) -> Tensor:
+    """Add an answer that has v votes with chance ``votes[:, v]``, ``(P, k + 1)``, to a state."""
+    product = torch.zeros_like(state)
+    most = int((votes > 0).any(dim=0).nonzero().max())
+    for v in range(most + 1):
+        same, more = lots.first[v : v + 2]  # rows of winners with as many votes begin, and of those with more
+        chance, known = votes[:, v, None, None], state[..., : state.shape[-1] - v]
+        product[:, :, more:, v:] += chance * known[:, :, more:]
+        tied = chance * known[:, :, same:more]
+        product[:, :, same:more, v:] += lots.y[same:more, None] * tied
+        product[1, :, same:more, v:] += credit[:, None, None] * tied[0]
+    return product
+
+
+def _last_of_product(left: Tensor, right: Tensor, lots: _Lots) -> Tensor:
+    """Joint chance of k completions and of a correct winner where two states come together, ``(P,)``."""
+    right = right.flip(-1)
+    return ((left[0] * right[1] + left[1] * right[0]).sum(dim=-1) * lots.weight).sum(dim=-1)
+
+
+def _binomial(count: Tensor, share: float, k: int) -> Tensor:
+    """Chances of 0 to k successes in ``count`` trials, shape ``(..., k + 1)``."""
+    j = torch.arange(1, k + 1, dtype=torch.float64)
+    ratio = (count[..., None] - j + 1).clamp(min=0) / j * (share / (1 - share))
+    first = (1 - share) ** count[..., None].double()
+    return torch.cat([first, ratio], dim=-1).cumprod(dim=-1)
