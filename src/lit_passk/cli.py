@@ -20,6 +20,7 @@ LIGHTNING = {
 OTHERS = {  # each is `main(options)` of the module of its name in `commands`
     "sft": "cold-start a small policy on a task's demonstrations",
     "report": "tables, curves and a page to look through, from result files",
+    "signal": "what scored completions say about k, group size and sampling budget",
     "rescore": "score the completions of a result file again, without sampling",
     "filter": "keep the rows of a data set that a result file found neither too easy nor too hard",
     "export": "write a Hugging Face folder from a checkpoint",

@@ -15,9 +15,9 @@ Curve = Mapping[int, tuple[float, float, float]]
 
 # Okabe & Ito's palette without its yellow, which is too light for a line on white; told apart by all common kinds of
 # colour blindness. Past seven curves the dashes change.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
-_INK = "#333333"
+INK = "#333333"
 
 
 def plot_pass_at_k(curves: Mapping[str, Curve], title: str | None = None) -> Figure:
@@ -76,7 +76,7 @@ def _panels(panels: Mapping[str, Mapping[str, Curve]], scale: Callable[[Axes, st
     height = max(3.9, 0.9 + 0.21 * most)
     figure = Figure(figsize=(6.4 * columns, height * rows), dpi=144, layout="constrained")
     FigureCanvasAgg(figure)
-    styles = {label: (_COLORS[i % 7], _DASHES[i // 7 % 4]) for i, label in enumerate(labels)}
+    styles = {label: (COLORS[i % 7], _DASHES[i // 7 % 4]) for i, label in enumerate(labels)}
     for index, (title, curves) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns, index + 1)
         known = {
@@ -87,7 +87,7 @@ def _panels(panels: Mapping[str, Mapping[str, Curve]], scale: Callable[[Axes, st
         scale(axes, title, sorted({x for curve in curves.values() for x in curve}))
         _style(axes)
         _label_ends(axes, known, styles, height)
-        axes.set_title(_printable(title), loc="left", fontsize=11, fontweight="bold", color=_INK, parse_math=False)
+        axes.set_title(printable(title), loc="left", fontsize=11, fontweight="bold", color=INK, parse_math=False)
     return figure
 
 
@@ -120,14 +120,14 @@ def _scale_k(axes: Axes, title: str, ks: list[int]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(powers))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:.0f}"))
-    axes.set_xlabel("k", color=_INK)
-    axes.set_ylabel("pass@k", color=_INK)
+    axes.set_xlabel("k", color=INK)
+    axes.set_ylabel("pass@k", color=INK)
     _percent(axes)
 
 
 def _scale_steps(axes: Axes, title: str, steps: list[int]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    axes.set_xlabel("RL step", color=_INK)
+    axes.set_xlabel("RL step", color=INK)
     if title.startswith("pass@"):
         _percent(axes)
 
@@ -145,7 +145,7 @@ def _style(axes: Axes) -> None:
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#999999")
-    axes.tick_params(colors=_INK, labelsize=9)
+    axes.tick_params(colors=INK, labelsize=9)
 
 
 def _label_ends(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tuple], inches: float) -> None:
@@ -157,7 +157,7 @@ def _label_ends(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tu
     heights = _spread([ends[label][1] for label in order], gap, low, high)
     for label, height in zip(order, heights, strict=True):
         axes.annotate(
-            _printable(label),
+            printable(label),
             parse_math=False,  # names of files and tasks: `$` and `^` are letters in them
             xy=ends[label],
             xytext=(1.03, (height - low) / (high - low)),
@@ -177,7 +177,7 @@ def _label_ends(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, tu
         )
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text without what cannot be drawn, such as half a surrogate pair in the name of a file."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
