@@ -253,6 +253,7 @@ class RolloutCallback(L.Callback):
         settings = RunSettings(
             samples_beside_training=self.engine.samples_beside_training,
             engine=type(self.engine).__name__,
+            group_size=self.group_size,
             corrected=pl_module.objective.correction != "off",
             first_step=pl_module.rl_step,
             max_steps=pl_module.max_rl_steps,

@@ -20,8 +20,9 @@ from lit_passk.types import CompletionText, Problem, Score
 class FunctionReward(RewardPart):
     """The value that a function returns. It runs in worker processes, under the time limit of scoring.
 
-    How it is called follows from the names of its parameters, of which it may leave out any but the first one here that
-    names completions; ``**kwargs`` takes the rest. docs/rewards.md has an example of each.
+    How it is called follows from the names of its parameters: one of ``completion``, ``completions``, ``solution_str``,
+    ``sample`` and so on tells, the others may be left out, ``**kwargs`` takes what is left. docs/rewards.md has an
+    example of each.
 
     - ``f(problem, completion, score)``: a ``Problem``, a ``CompletionText``, the task's ``Score``; returns a number.
       Other parameters are ``prompt``, ``answer`` and columns of the problem's row.

@@ -25,7 +25,7 @@ class Signature:
     fits: Callable[[frozenset[str]], bool]
     """Whether a function with parameters of these names is called this way."""
     offer: Callable[[Problem, Texts, Verdicts], dict[str, Any]]
-    """What it is called with, as far as it takes it; nothing is sampled where there are no completions."""
+    """What it is called with, as far as it takes it; without completions only the names count."""
     of_group: bool = False
     """Called once for a group, and returns a list."""
     with_columns: bool = False

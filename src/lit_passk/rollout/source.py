@@ -24,6 +24,8 @@ class RunSettings:
     """Whether the engine can sample in a thread of its own while the policy trains."""
     engine: str
     """Name of the engine's class, for messages."""
+    group_size: int
+    """Completions per prompt."""
     corrected: bool
     """Whether importance weights correct for completions of older weights."""
     first_step: int
