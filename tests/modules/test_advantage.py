@@ -17,6 +17,7 @@ from lit_passk.advantages import (
     DrGRPO,
     ExceedingPassK,
     GroupAdvantage,
+    GroupReward,
     MaxAtK,
     PassKAnalytic,
     PassKBootstrap,
@@ -25,7 +26,7 @@ from lit_passk.advantages import (
     Schedule,
 )
 from lit_passk.modules import compute_advantages
-from lit_passk.modules.advantage import check_learns
+from lit_passk.modules.advantage import check_learns, warn_of_unused_rewards
 
 
 def test_a_group_that_shrank_gets_no_advice_about_the_configured_size():
@@ -59,6 +60,18 @@ def test_groups_that_never_teach_anything_are_refused(strategy, too_small, enoug
     with pytest.raises(ValueError, match=f"`rollout.group_size` = {too_small}, whichever are correct"):
         check_learns(strategy, too_small)
     check_learns(strategy, enough)
+
+
+def test_a_strategy_that_refuses_graded_rewards_may_train_on_zeros_and_ones():
+    """Groups of one's own reward are counted where rewards are 0 and 1, and enumerated where they are not."""
+
+    class Spread(GroupReward):
+        def __call__(self, rewards):
+            return rewards.amax(dim=-1) - rewards.amin(dim=-1)
+
+    check_learns(GroupAdvantage(Spread(), k=10), 40)
+    with pytest.raises(ValueError, match="enumerate 847,660,528 groups"):
+        warn_of_unused_rewards(GroupAdvantage(Spread(), k=10), 40)
 
 
 def test_a_strategy_that_compares_no_group_may_have_one_completion():

@@ -60,7 +60,9 @@ class GroupAdvantage(GroupsOfK):
     Instances: with ``f: max`` on rewards of 0 and 1 ``groups: disjoint`` is ``PassKFullSampling``, ``bootstrap`` with
     ``reduction: sum`` is ``PassKBootstrap``, ``all`` is ``PassKAnalytic``; on any rewards ``all`` is ``MaxAtK``. At k =
     1 ``disjoint`` and ``all`` are ``GRPO``. Sets of completions that other papers pay together (arXiv 2509.25424,
-    2604.17654) are ``all`` with ``reduction: sum`` and an f of their own.
+    2604.17654) are ``all`` with ``reduction: sum`` and an f of their own. Where a group is paid by more than rewards
+    (its different answers, its lengths), ``all_groups`` and ``share_among_members`` of ``functional.groups`` make a
+    strategy of a few lines.
 
     Use it when a group of k should be paid for something else than its best answer: at least two correct, a high
     median, a spread. It looks at rewards alone; to count who is correct, let the task pay 0 and 1. In YAML::

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 
 import torch
@@ -131,8 +132,11 @@ def _ever_differs(strategy: AdvantageStrategy, size: int) -> bool:
     return any(bool(advantages.any()) for advantages in _probe(strategy, size))
 
 
-def _probe(strategy: AdvantageStrategy, size: int) -> list[Tensor]:
-    """Advantages in groups of 0 to all correct: paid for being correct, and paid differently; ``(size + 1, size)``."""
+def _probe(strategy: AdvantageStrategy, size: int) -> Iterator[Tensor]:
+    """Advantages in groups of 0 to all correct: paid for being correct, and paid differently; ``(size + 1, size)``.
+
+    One after the other: a strategy may refuse rewards that are not 0 or 1, and who pays no others need not ask.
+    """
     correct = torch.ones(size + 1, size).tril(-1).bool()  # (size + 1, size)
     entropy = torch.arange(size + 1, dtype=torch.float32)  # (size + 1,)
     of_each = entropy[:, None].expand(correct.shape)  # (size + 1, size)
@@ -148,8 +152,10 @@ def _probe(strategy: AdvantageStrategy, size: int) -> list[Tensor]:
         batch=BatchStats(reward_mean=0.5, reward_std=0.5, prompt_entropy=entropy),
     )
     different = torch.linspace(0, 1, size).expand(correct.shape)  # (size + 1, size)
-    with no_size_warnings():  # of copies: a strategy may remember what it saw
-        return [deepcopy(strategy)(rewards, context) for rewards in (correct.float(), different)]
+    for rewards in (correct.float(), different):
+        with no_size_warnings():
+            advantages = deepcopy(strategy)(rewards, context)  # of a copy: it may remember what it saw
+        yield advantages
 
 
 def _answers(rollouts: RolloutBatch) -> Tensor | None:
