@@ -76,6 +76,8 @@ def test_other_keys_of_a_turn_stay():
         ([{"role": "user", "content": "\ud83d?"}], r"turn 1 of the chat holds half of a surrogate pair \(.ud83d"),
         ([{"role": "user", "content": " "}], "no turn of the chat holds any text"),
         ({"turns": 3}, r"needs the question in column 'prompt', but got \{'turns': 3\}"),
+        (str(CHAT), r"begins as a chat and is not the JSON of one: .* Write it with json.dumps"),
+        (json.dumps(CHAT)[:-9], "begins as a chat and is not the JSON of one"),
         ([], r"needs the question in column 'prompt', but got \[\]"),
         (None, "needs the question in column 'prompt', but got None"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from lit_passk.tasks.columns import from_json, is_missing, plain_value, shown, s
 from lit_passk.tasks.records import Record
 from lit_passk.types import Prompt
 
+_BEGUN_CHAT = re.compile(r"""\s*\[\s*\{\s*['"](?:role|content)['"]\s*:""")
 MEDIA_COLUMNS = ("images", "image", "videos", "video", "audios", "audio")
 
 
@@ -43,6 +45,11 @@ def read_prompt(record: Record, columns: str | Sequence[str]) -> Prompt:
             )
     turns = _turns(value)
     if turns is None:
+        if isinstance(value, str) and _BEGUN_CHAT.match(value):
+            raise Refusal(
+                f"{record.where} has a text in column {name!r} that begins as a chat and is not the JSON of one: "
+                f"{shown(value)}. Write it with json.dumps."
+            )
         return record.text(name, "the question")
     here = f"{record.where}, column {name!r}: "
     chat = [_turn(turn, f"{here}turn {number} of the chat") for number, turn in enumerate(turns, start=1)]

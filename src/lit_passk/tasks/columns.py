@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+_PLAIN = frozenset({str, int, float, bool, list, dict, type(None)})
+
 
 class NoColumnError(LookupError):
     """A dotted name that ends before it is through.
@@ -96,9 +98,11 @@ def from_json(text: str) -> Any:
 
 def plain_value(value: Any) -> Any:
     """Arrays and scalars of numpy and pyarrow as plain lists and values, tuples as lists."""
+    if type(value) in _PLAIN:  # millions of rows come by here
+        return value
     if isinstance(value, tuple):
         return list(value)
-    if isinstance(value, str | int | float | list | Mapping) or value is None:
+    if isinstance(value, str | int | float | list | Mapping):
         return value
     convert = getattr(value, "tolist", None) or getattr(value, "as_py", None)
     return convert() if callable(convert) else value
@@ -106,8 +110,10 @@ def plain_value(value: Any) -> Any:
 
 def is_missing(value: Any) -> bool:
     """Whether a column holds nothing: null, NaN, or an empty text or list."""
-    if isinstance(value, str | list | tuple):
-        return not (value.strip() if isinstance(value, str) else value)
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, list | tuple):
+        return not value
     return value is None or (isinstance(value, float | Decimal) and math.isnan(value))
 
 
