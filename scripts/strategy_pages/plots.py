@@ -98,7 +98,7 @@ def _totals(cls: type[AdvantageStrategy], correct: Tensor) -> Panel:
     if cls is not GRPO:
         reference = _total(GRPO(), correct)
         peak = max(max(line.values) for line in panel.lines)
-        factor = 1.0 if 0.2 < peak / max(reference) < 5 else peak / max(reference)
+        factor = 1.0 if 0.3 < peak / max(reference) < 5 else peak / max(reference)
         label = "GRPO" if factor == 1.0 else f"GRPO \N{MULTIPLICATION SIGN} {factor:.2g}"
         panel.lines.append(Line(label, [factor * value for value in reference], REFERENCE, dashed=True))
     return panel

@@ -103,7 +103,7 @@ def _legend_rows(lines: list[Line], width: float) -> list[list[Line]]:
 
 
 def _length(line: Line) -> float:
-    return 18 + 6.9 * len(line.label)
+    return 18 + sum(8.8 if letter.isupper() else 6.3 for letter in line.label)
 
 
 def _legend(lines: list[Line], x0: float, x1: float) -> list[str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from lit_passk import cli
 
+DOCS = Path(__file__).parents[2] / "docs"
 FILES = {
     "my_loss.py": '''
 from lit_passk import PolicyLoss
@@ -126,6 +130,28 @@ def test_every_piece_of_a_users_own(folder):
     (metrics,) = folder.glob("lightning_logs/*/metrics.csv")
     header = metrics.read_text().splitlines()[0].split(",")
     assert {"train/loss/far", "train/loss/kl", "val/letters/pass@1", "val/letters/max@2"} <= set(header)
+
+
+@pytest.mark.parametrize(
+    ("options", "logged"),
+    [
+        (["--model.advantage", "my_project.halving.HalvingK", "--model.advantage.k", "4"], "train/with_advantage"),
+        (["--model.advantage", "Surrogate", "--model.advantage.derivative", "my_project.slope.slope"], "train/reward"),
+        (["--model.loss", "my_project.hinge.Hinge", "--model.loss.low", "-3"], "train/loss/decided"),
+    ],
+    ids=["a schedule over k", "the derivative of an objective", "a loss"],
+)
+def test_what_the_docs_tell_to_write(folder, options, logged):
+    """The schedule and the loss of docs/write_a_strategy.md, and a function for `Surrogate`."""
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "write_a_strategy.md").read_text(), flags=re.S)
+    for text in [*blocks, "# my_project/slope.py\ndef slope(p):\n    return 4 * (1 - p) ** 3\n"]:
+        path = folder / text.splitlines()[0].removeprefix("# ")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    cli.main(["fit", "--config", "config.yaml", *options])
+    (metrics,) = folder.glob("lightning_logs/*/metrics.csv")
+    rows = list(csv.DictReader(metrics.read_text().splitlines()))
+    assert len([row for row in rows if row[logged]]) == 3
 
 
 def test_what_a_users_source_refuses_is_said_before_anything_is_sampled(folder):
