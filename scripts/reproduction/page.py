@@ -31,7 +31,7 @@ def section(experiment: Experiment, runs: Runs, seeds: Sequence[int], last: int)
         return "\n".join([*lines, "Not measured yet.", ""])
     measured = {arm: [scores(runs[arm, seed, last], experiment.ks) for seed in seeds] for arm in complete}
     names = list(measured[experiment.baseline][0])
-    lines += [f"Mean over {len(seeds)} seeds (cold start and training), 512 unseen mazes, 64 samples each:", ""]
+    lines += [f"Mean over {len(seeds)} seed(s) (cold start and training), 512 unseen mazes, 64 samples each:", ""]
     lines += ["| training | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for arm in complete:
         cells = [f"{over_seeds([one[name] for one in measured[arm]]).mean:.3f}" for name in names]
@@ -69,7 +69,9 @@ def differences(experiment: Experiment, measured: dict[str, list[dict[str, float
 
 
 def shown(estimate: Estimate, corrected: float) -> str:
-    """One cell of a table of differences."""
+    """One cell of a table of differences; of one seed the difference alone."""
+    if estimate.seeds < 2:
+        return f"{estimate.mean:+.3f}"
     interval = f"{estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
     return f"{interval} p = {estimate.p:.3g} ({corrected:.3g})"
 
