@@ -51,9 +51,11 @@ class AnswerMetric(EvaluationMetric):
     def _votes(self) -> list[Votes]:
         """The votes of every problem, in an order that does not depend on ranks and updates."""
         rows = self._all_rows()
+        rows = rows[rows[:, 0].argsort(stable=True)]
+        sizes = rows[:, 0].unique_consecutive(return_counts=True)[1].tolist()  # (P,)
         votes = []
-        for problem_id in rows[:, 0].unique():
-            group = sorted(map(tuple, rows[rows[:, 0] == problem_id][:, 1:].tolist()))
+        for part in rows[:, 1:].split(sizes):
+            group = sorted(map(tuple, part.tolist()))
             answers = [None if answer == _NO_ANSWER else answer for answer, _ in group]
             votes.append(count_votes(answers, [bool(correct) for _, correct in group]))
         return votes

@@ -237,7 +237,7 @@ def _table_cell(text: str) -> str:
 
 def _pack(value: Any) -> str:
     """JSON, deflated, in base64: what ``inflate`` in page.js undoes."""
-    packer = zlib.compressobj(level=6, wbits=-15)
+    packer = zlib.compressobj(level=3, wbits=-15)  # level 6: 7 % smaller, half as much time again
     # Half a surrogate pair, which byte-level decoding may leave behind, stays an escape.
     data = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
     return base64.b64encode(packer.compress(data) + packer.flush()).decode()

@@ -56,6 +56,7 @@ class CompletionRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """What the training weighed its log-probability with; None where it was not trained on, or in an evaluation."""
 
 
+_RECORD = msgspec.json.Decoder(CompletionRecord)
 _OPTIONAL = ("parts", "step", "trained", "advantage")
 
 
@@ -198,6 +199,10 @@ def encode_record(record: CompletionRecord) -> bytes:
 
 def decode_record(line: bytes, where: str) -> CompletionRecord:
     """Read a record's line; ``where`` ("file:line") opens the message of every error."""
+    try:
+        return _RECORD.decode(line)
+    except msgspec.DecodeError:  # wrong, or half a surrogate pair, which this parser refuses
+        pass
     try:
         return msgspec.convert(_decode_json(line, where), CompletionRecord)
     except msgspec.ValidationError as error:
