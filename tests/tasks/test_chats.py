@@ -108,7 +108,9 @@ def test_an_instruction_follows_the_last_user_turn():
 
 
 def test_the_text_of_a_completion():
-    assert message_text(" blue.") == " blue."
-    assert message_text([{"role": "assistant", "content": "It is blue."}]) == "It is blue."
-    assert message_text(json.dumps([{"role": "assistant", "content": "It is blue."}])) == "It is blue."
-    assert [message_text(value) for value in (None, 3, ["1", "2"], [])] == [None] * 4
+    turn = {"role": "assistant", "content": "It is blue."}
+    assert message_text(" blue.", "here") == " blue."
+    assert message_text([turn], "here") == message_text(json.dumps([turn]), "here") == "It is blue."
+    assert [message_text(value, "here") for value in (None, 3, ["1", "2"], [], [{"text": "?"}])] == [None] * 5
+    with pytest.raises(ValueError, match="here: the last turn needs text as its content, but holds None"):
+        message_text([{"role": "assistant", "content": None}], "here")

@@ -175,7 +175,7 @@ def test_a_completion_is_a_demonstration(tmp_path):
     pairs = [
         {"prompt": "2+2?", "completion": " \\boxed{4}"},
         {"prompt": MESSAGES, "completion": [{"role": "assistant", "content": "It is \\boxed{4}."}]},
-        {"prompt": "2+2?", "answer": "4"},
+        {"prompt": "2+2?", "answer": "4", "completion": [{"text": "of another form"}]},
     ]
     task = MathTask(jsonl(tmp_path, pairs))
     assert [task.demonstration(index) for index in (0, 1)] == [" \\boxed{4}", "It is \\boxed{4}."]

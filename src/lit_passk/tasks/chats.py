@@ -75,12 +75,17 @@ def with_instruction(prompt: Prompt, instruction: str, where: str) -> Prompt:
     return [*prompt[:at], asked, *prompt[at + 1 :]]
 
 
-def message_text(value: Any) -> str | None:
-    """The text of a completion: itself, or the content of the last turn of a chat; None for anything else."""
+def message_text(value: Any, where: str) -> str | None:
+    """The text of a completion: itself, or the content of the last turn of a chat; None for anything else.
+
+    Raises:
+        Refusal: If that turn has no text; ``where`` opens the message.
+    """
     turns = _turns(value)
-    if turns is None or not isinstance(plain_value(turns[-1]), Mapping):
+    last = plain_value(turns[-1]) if turns else None
+    if not isinstance(last, Mapping) or "role" not in last:
         return value if isinstance(value, str) else None
-    return _turn(turns[-1], "the completion")["content"]
+    return str(_turn(last, f"{where}: the last turn")["content"])
 
 
 def _turns(value: Any) -> list[Any] | None:

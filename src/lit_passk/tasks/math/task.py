@@ -100,7 +100,11 @@ class MathTask(Task):
             expected_rows=expected_rows,
         )
         self.problems = [problem for problem, _ in rows]
-        self.demonstrations = [message_text(record.fields.get("completion")) for _, record in rows]
+        self.completions = {
+            index: (record.fields["completion"], record.where)
+            for index, (_, record) in enumerate(rows)
+            if "completion" in record.fields
+        }
 
     def __len__(self) -> int:
         return len(self.problems)
@@ -119,8 +123,8 @@ class MathTask(Task):
 
     def demonstration(self, index: int) -> str:
         """The row's ``completion``, which rows of prompt and completion have."""
-        demonstration = self.demonstrations[index]
-        if demonstration is None:
+        demonstration = message_text(*self.completions.get(index, (None, "")))
+        if not demonstration:
             raise Refusal(f"Problem {self.problems[index].id!r} has no text in a column 'completion' to imitate.")
         return demonstration
 
@@ -137,7 +141,7 @@ def reference_answer(record: Record, columns: Names) -> str:
 
     """
     name, value = record.find(columns, "the reference answer")
-    said = message_text(value)  # of the turns of a completion
+    said = message_text(value, record.where)  # of the turns of a completion
     text = said if said and said != value else record.text(name, "the reference answer")
     answers = from_json(text)  # ["\\frac{1}{2}"] is a list; [1, 2] without quotes may be an interval
     if isinstance(answers, list) and answers and all(isinstance(answer, str) for answer in answers):
