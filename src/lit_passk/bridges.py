@@ -102,7 +102,7 @@ def verl_estimator(
         ``(N,)``, that ignores what else verl passes. It returns advantages and returns, the same tensor twice, shape
         ``(N, T)``, as verl's estimators for outcome rewards do.
     """
-    names = {name: options.pop(name) for name in list(options) if name in _KNOWN}
+    known = {name: options.pop(name) for name in list(options) if name in _KNOWN}
     made = make_strategy(strategy, **options)
     steps = count(first_step)
 
@@ -113,7 +113,7 @@ def verl_estimator(
             raise Refusal("verl passed no `index`. Strategies compare the completions of a prompt: `uid` must be set.")
         scores = token_level_rewards.sum(dim=-1)  # (N, T) -> (N,)
         correct = None if correct_above is None else scores > correct_above
-        each = group_advantages(scores, index, made, correct=correct, **({"step": next(steps)} | names))
+        each = group_advantages(scores, index, made, correct=correct, **({"step": next(steps)} | known))
         result = each[:, None] * response_mask  # (N, T)
         return result, result
 
@@ -147,7 +147,7 @@ def trl_trainer(
                 f"{base.__name__} has no method {method}, through which a strategy gets into it. It was tested with "
                 "TRL 1.16; another version may have moved it."
             )
-    names = {name: options.pop(name) for name in list(options) if name in _KNOWN}
+    known = {name: options.pop(name) for name in list(options) if name in _KNOWN}
     made = make_strategy(strategy, **options)
 
     class WithStrategy(base):
@@ -166,7 +166,7 @@ def trl_trainer(
             result = torch.zeros(len(rewards), dtype=torch.float32, device=rewards.device)
             step = {"step": int(self.state.global_step), "max_steps": int(self.state.max_steps)}
             result[scored] = group_advantages(
-                rewards[scored], index[scored.cpu()], made, correct=correct, **(step | names)
+                rewards[scored], index[scored.cpu()], made, correct=correct, **(step | known)
             )
             mine = len(output["advantages"])
             start = self.accelerator.process_index * mine

@@ -21,8 +21,8 @@ class FGRPO(AdvantageStrategy):
         A_i = (1 - c / G)^gamma * (r_i - mean) / std
 
     Use it when prompts that are solved nearly always should stop moving the policy, but no sharp limit as in Pass@k
-    Training is wanted: the weight is never zero while a completion is wrong. ``gamma = 1`` keeps more of pass@256 at
-    some cost of pass@1 than 0.5, and 2 costs more still (the paper's findings).
+    Training is wanted: the weight is never zero while a completion is wrong. The paper takes gamma of 0.5 and 1; 2
+    gives up pass@1.
 
     Scale: for a mean over completions, as GRPO's.
 
