@@ -114,8 +114,8 @@ def test_max_rl_refuses_what_it_cannot_do(group):
         MaxRL(truncation=8).check_group_size(8)
     with pytest.raises(ValueError, match="group_size > 8"):
         MaxRL(truncation=8)(group(8, 1))
-    for truncation in (0, -1, True):
-        with pytest.raises(ValueError, match="truncation of at least 1"):
+    for truncation in (0, -1, True, 2.0):
+        with pytest.raises(ValueError, match="integer truncation of at least 1"):
             MaxRL(truncation)
 
 

@@ -53,8 +53,9 @@ class MaxRL(AdvantageStrategy):
     """
 
     def __init__(self, truncation: int | None = None) -> None:
-        if truncation is not None and (isinstance(truncation, bool) or not truncation >= 1):
-            raise Refusal(f"MaxRL needs a truncation of at least 1, or none, but got {truncation!r}.")
+        whole = isinstance(truncation, int) and not isinstance(truncation, bool)
+        if truncation is not None and not (whole and truncation >= 1):
+            raise Refusal(f"MaxRL needs an integer truncation of at least 1, or none, but got {truncation!r}.")
         self.truncation = truncation
 
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
@@ -67,7 +68,7 @@ class MaxRL(AdvantageStrategy):
         group_size = correct.shape[1]
         num_correct = correct.sum(dim=1, keepdim=True)  # (P, 1)
         positive = truncated_log_table(group_size, self.truncation)[num_correct.long()]  # (G + 1,) -> (P, 1)
-        negative = -num_correct * positive / (group_size - num_correct).clamp(min=1)
+        negative = 0.0 - num_correct * positive / (group_size - num_correct).clamp(min=1)
         return torch.where(correct > 0, positive, negative).to(rewards.device, torch.float32)
 
     def check_group_size(self, group_size: int) -> None:
