@@ -115,8 +115,9 @@ def _spread(ranked: Tensor, weights: tuple[float, ...]) -> Tensor:
 def _gap_covariance(weights: tuple[float, ...], group_size: int) -> Tensor:
     """Covariance, over all groups, of what the statistic gains by each gap of the sorted rewards, ``(G - 1, G - 1)``.
 
-    A gap of 1 above which c members of the group lie adds the c largest weights. From one gap to the next higher one,
-    the reward between them leaves: it is in the group with chance (k - c) / (m + 1) given c above it.
+    A gap of 1 above which c members of the group lie adds the c largest weights. Between two neighbouring gaps lies one
+    reward: given that c members lie above the higher gap, below which there are m rewards, it is one of the k - c
+    others with chance (k - c) / m, and then c + 1 members lie above the lower gap.
     """
     k = len(weights)
     gained = torch.tensor([0.0, *weights[::-1]], dtype=torch.float64).cumsum(0)  # (k + 1,) by members above
@@ -125,13 +126,11 @@ def _gap_covariance(weights: tuple[float, ...], group_size: int) -> Tensor:
     centred = gained - (chance @ gained)[:, None]  # (G - 1, k + 1)
     covariance = torch.zeros(group_size - 1, group_size - 1, dtype=torch.float64)
     members_below = torch.arange(k, -1, -1, dtype=torch.float64)  # (k + 1,) given c above
-    expected = (
-        centred.clone()
-    )  # row l: centred gain of gap l, expected from the number of members above the current gap
+    expected = centred.clone()  # (G - 1, k + 1); row l: the gain of gap l, given the members above the current gap
     for gap in range(group_size - 1):
         if gap > 0:
-            leaves = (members_below / (gap + 1)).clamp(max=1)
-            expected[:gap] = leaves * expected[:gap].roll(-1, dims=1) + (1 - leaves) * expected[:gap]
+            between = (members_below / (gap + 1)).clamp(max=1)
+            expected[:gap] = between * expected[:gap].roll(-1, dims=1) + (1 - between) * expected[:gap]
         both = expected[: gap + 1] @ (chance[gap] * centred[gap])  # (gap + 1,)
         covariance[: gap + 1, gap] = covariance[gap, : gap + 1] = both
     return covariance
