@@ -136,7 +136,7 @@ def test_extraction_of_other_evaluations(extraction, completion, answer, tmp_pat
         ({"question": "?", "answer": "A"}, "needs its options in options or choices"),
         ({**LABELLED, "answer": "C"}, "must name one of its 2 options in column 'answer', but has 'C'"),
         ({**MMLU, "answer": 4}, "must name one of its 4 options"),
-        ({**LABELLED, "answer": None}, "needs the answer in one of the columns"),
+        ({key: value for key, value in LABELLED.items() if key != "answer"}, "has no column 'Correct Answer' or "),
         ({**LABELLED, "options": {"A": "3"}, "answer": "A"}, "needs 2 to 26 options, but has 1"),
         ({**LABELLED, "options": 7}, "needs a list or labelled options in column 'options', but has 7"),
         ({**LABELLED, "options": {"A": "3", "B": ""}}, "names an option in column 'answer' that has no text"),
@@ -145,6 +145,15 @@ def test_extraction_of_other_evaluations(extraction, completion, answer, tmp_pat
 def test_rows_that_are_no_question_are_refused(row, reason, tmp_path):
     with pytest.raises(Refusal, match=f"rows.jsonl line 1 {reason}"):
         task_of(tmp_path, row)
+
+
+def test_a_row_without_a_right_answer_is_left_out_and_counted(tmp_path):
+    lost = [{**LABELLED, "id": "lost", "answer": None}, {**GPQA, "Correct Answer": ""}]
+    with pytest.warns(UserWarning, match="2 of 3 rows of .* have no reference answer and are left out"):
+        task = task_of(tmp_path, *lost, LABELLED)
+    assert len(task) == 1
+    with pytest.raises(Refusal, match=r"No row of .* has a reference answer"):
+        task_of(tmp_path, *lost)
 
 
 def test_other_refusals(tmp_path):

@@ -16,6 +16,8 @@ _IDS = ("id", "question_id", "Record ID", "unique_id")
 _RIGHT, _WRONG = "Correct Answer", ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 _OPTIONS = ("options", "choices")
 _ANSWERS = ("answerKey", "answer_letter", "answer_index", "answer")
+ANSWERS = (_RIGHT, *_ANSWERS)
+"""Columns that may hold the right answer."""
 _SUBJECTS = ("category", "subject", "Subdomain")
 
 
@@ -54,14 +56,11 @@ def choice_of(record: Record, index: int) -> Choice:
         options = [record.text(name, "an option").strip() for name in (_RIGHT, *_WRONG) if name in fields]
         return _checked(record, Choice(str(found), question, options, 0, subject, right_first=True))
     labels, texts = _options(record)
-    name = next((name for name in _ANSWERS if not is_missing(fields.get(name))), None)
-    if name is None:
-        raise Refusal(f"{record.where} needs the answer in one of the columns {', '.join(_ANSWERS)}.")
-    right = _position(fields[name], labels, texts)
+    name, answer = record.find(_ANSWERS, "the reference answer")
+    right = _position(answer, labels, texts)
     if right is None:
         raise Refusal(
-            f"{record.where} must name one of its {len(texts)} options in column {name!r}, but has "
-            f"{shown(fields[name])}."
+            f"{record.where} must name one of its {len(texts)} options in column {name!r}, but has {shown(answer)}."
         )
     kept = [at for at, text in enumerate(texts) if text and (at == right or text.upper() != "N/A")]
     if right not in kept:

@@ -9,8 +9,8 @@ from typing import Literal
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.choice.letters import chosen_letters
-from lit_passk.tasks.choice.rows import LETTERS, Choice, choice_of, shuffled
-from lit_passk.tasks.records import load_records
+from lit_passk.tasks.choice.rows import ANSWERS, LETTERS, Choice, choice_of, shuffled
+from lit_passk.tasks.records import answered, load_records
 from lit_passk.types import Problem, Score
 
 _BOXED = "{question}\n\n{options}\n\nPlease reason step by step, and put the letter of your answer within \\boxed{{}}."
@@ -33,7 +33,8 @@ class MultipleChoice(Task):
     """Questions with options, of which one is right, answered by a letter.
 
     The layouts of GPQA, MMLU-Pro, MMLU and ARC are known (``rows.py``). Options are always shown with letters, also
-    where the data set has numbers, and the reference answer is the letter as shown.
+    where the data set has numbers, and the reference answer is the letter as shown. A row without a right answer (null,
+    NaN, empty) is left out, and a warning counts such rows.
 
     Args:
         path: A ``.jsonl`` or ``.parquet`` file, a folder of them, or ``owner/name`` on the Hugging Face hub.
@@ -80,7 +81,7 @@ class MultipleChoice(Task):
         self.extraction = extraction
         self.problems: list[Problem] = []
         seen: set[str] = set()
-        for index, record in enumerate(load_records(path, split, subset, expected_rows)):
+        for index, record in answered(load_records(path, split, subset, expected_rows), ANSWERS, path):
             choice = choice_of(record, index)
             if choice.id in seen:
                 raise Refusal(f"{record.where} has the id {choice.id!r}, which an earlier row has as well.")
