@@ -86,7 +86,8 @@ def test_a_table_is_printed_alone_and_lies_in_the_folder(two_runs, tmp_path, cap
         (["x=absent.jsonl"], "There is no file 'x=absent.jsonl'"),
         (["base={0}"], "Two runs are called 'base'"),
         (["--suite", "math=aime24"], "No run has all benchmarks"),
-        (["--suite", "absent.yaml"], "there is no file 'absent.yaml'"),
+        (["--suite", "absent.yaml"], "There is no configuration 'absent.yaml'"),
+        (["--suite", "benchmarks/math_suite"], "No run has all benchmarks of the suite 'math_suite'"),
     ],
 )
 def test_wrong_options(two_runs, capsys, options, message):

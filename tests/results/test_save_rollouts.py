@@ -101,6 +101,8 @@ def test_a_resumed_run_goes_on_and_another_is_refused(tmp_path):
     )
     again = SaveRollouts()
     again.starts_anew = True  # no checkpoint was left
+    with pytest.raises(Refusal, match="another run"):
+        again.start(tmp_path, {**SETTINGS, "seed": 4}, step=0)
     again.start(tmp_path, SETTINGS, step=0)
     assert names(tmp_path / "rollouts") == []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from lit_passk.commands.configurations import find
 from lit_passk.errors import Refusal
 from lit_passk.report.compare import Comparison, compare_all
 from lit_passk.report.page import write_page
@@ -44,7 +45,7 @@ def main(args: Sequence[str] | None = None) -> int:
             options.runs,
             out=options.out,
             ks=options.k,
-            suites=read_suites(options.suite),
+            suites=read_suites(options.suite, find),
             baseline=options.baseline,
             with_comparison=options.compare,
             table=options.table,
@@ -146,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=BENCHMARK,...",
-        help="report the unweighted mean of these benchmarks; or a configuration file, for those of its `data.val`",
+        help="report the unweighted mean of these benchmarks; or a configuration, for those of its `data.val`",
     )
     parser.add_argument("--compare", action="store_true", help="paired differences to the first run")
     parser.add_argument("--baseline", metavar="LABEL", help="paired differences to this run")

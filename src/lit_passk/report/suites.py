@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -14,11 +14,12 @@ from lit_passk.functional.bootstrap import mean_pass_at_k_interval
 from lit_passk.report.summary import Summary
 
 
-def read_suites(texts: Sequence[str]) -> dict[str, list[str]]:
+def read_suites(texts: Sequence[str], find: Callable[[str], Path] = Path) -> dict[str, list[str]]:
     """Suites as the command line names them.
 
     Args:
-        texts: ``name=benchmark,benchmark``, or a configuration file: its name, and the tasks of its ``data.val``.
+        texts: ``name=benchmark,benchmark``, or a configuration: its name, and the tasks of its ``data.val``.
+        find: Finds the file of a configuration.
 
     Example:
         >>> read_suites(["math=aime24,aime25"])
@@ -30,7 +31,7 @@ def read_suites(texts: Sequence[str]) -> dict[str, list[str]]:
         name, equals, rest = (part.strip() for part in text.partition("="))
         benchmarks = [part.strip() for part in rest.split(",") if part.strip()] if equals else []
         if not equals:
-            name, benchmarks = _configured(Path(text).expanduser())
+            name, benchmarks = _configured(find(text))
         if not name or not benchmarks or len(set(benchmarks)) < len(benchmarks):
             raise Refusal(f"A suite is `name=benchmark,benchmark,...`, each benchmark once, but got {text!r}.")
         if name in suites:
@@ -42,7 +43,7 @@ def read_suites(texts: Sequence[str]) -> dict[str, list[str]]:
 def _configured(path: Path) -> tuple[str, list[str]]:
     if not path.is_file():
         raise Refusal(
-            f"A suite is `name=benchmark,benchmark,...` or a configuration file with `data.val`, but there is no file "
+            f"A suite is `name=benchmark,benchmark,...` or a configuration with `data.val`, but there is no file "
             f"{str(path)!r}."
         )
     config = yaml.safe_load(path.read_text("utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import secrets
 import shutil
 from collections import defaultdict
@@ -25,6 +26,7 @@ from lit_passk.results.record import (
     encode_record,
     group_records,
     installed_versions,
+    settings_differences,
 )
 from lit_passk.results.step_files import header_of, step_files, step_path
 from lit_passk.types import RolloutBatch, ScoredGroup
@@ -58,7 +60,8 @@ class SaveRollouts:
         self.max_mib = max_mib
         self.folder = folder
         self.starts_anew = False
-        """Whether rollouts of a run that left no checkpoint may be removed: ``--ckpt_path last`` found none."""
+        """Whether rollouts of a start with these settings that left no checkpoint may be removed: ``--ckpt_path last``
+        found none."""
         self.run = ""
         """Name of the run, by which it knows its own files after it was resumed."""
         self._settings: Mapping[str, Any] = {}
@@ -125,14 +128,14 @@ class SaveRollouts:
         for partial in self._path.glob(".step_*"):
             partial.unlink()
         files = step_files(self._path)
-        if files and not self.starts_anew and header_of(files[max(files)]).settings.get("run") != self.run:
+        if files and not self._is_own(header_of(files[max(files)]).settings):
             raise Refusal(
                 f"it holds the rollouts of another run (RL steps {min(files)} to {max(files)}), which this run would "
                 "replace. Go on with that run by `--ckpt_path last`, or set `trainer.default_root_dir` or "
                 "`rollout.save.folder` to a new folder."
             )
         self.run = self.run or secrets.token_hex(8)
-        for later in [number for number in files if number > step or self.starts_anew]:
+        for later in [number for number in files if number > step]:
             files.pop(later).unlink()  # this run is about to make them again
         write_atomically(self._path / ".step_test", [b"0"])
         (self._path / ".step_test").unlink()
@@ -143,6 +146,14 @@ class SaveRollouts:
                 f"`rollout.save.max_mib` is {self.max_mib:g}, but the disk of {str(self._path)!r} has {free:.0f} MiB "
                 "left. The training goes on when it is full, without rollouts of further steps."
             )
+
+    def _is_own(self, settings: Mapping[str, Any]) -> bool:
+        """Whether the files of these settings are this run's, or of an earlier start of it that left no checkpoint."""
+        theirs, run = {name: value for name, value in settings.items() if name != "run"}, settings.get("run")
+        if run == self.run:
+            return True
+        # Decoded as those of the file: a tuple equals the list that it became there.
+        return self.starts_anew and not settings_differences(theirs, json.loads(json.dumps(self._settings)))
 
     def _write(self, step: int, version: int, members: list[bytes]) -> None:
         header = {
