@@ -13,6 +13,8 @@ from lit_passk.advantages import DrGRPO
 from lit_passk.callbacks import RolloutCallback
 from lit_passk.data import PromptDataModule, ReplayDataModule
 from lit_passk.modules import PassKRLModule
+from lit_passk.results.save_rollouts import SaveRollouts
+from lit_passk.results.step_files import StepFolder
 from lit_passk.rollout.parity import ParityCheck
 from lit_passk.rollout.source import RolloutSource
 from lit_passk.types import PromptBatch, RolloutBatch, Sampling
@@ -108,15 +110,22 @@ def test_every_validation_has_the_same_problems_however_it_is_cut(maze_policy):
     assert validations == [([0], [1])] * 3
 
 
-def test_a_batch_with_rollouts_is_left_alone(maze_policy):
+def test_a_batch_with_rollouts_is_left_alone_and_saved(maze_policy, tmp_path):
     recorded = [scripted_rollouts([[1, 0, 0, 1]]), scripted_rollouts([[0, 1, 1, 1]], seed=1)]
     watch, engine = Watch(), ScriptedEngine(script)
-    trainer = make_trainer(RolloutCallback(engine, group_size=4), watch, max_steps=2)
+    rollout = RolloutCallback(engine, group_size=4, save=SaveRollouts())
+    trainer = make_trainer(rollout, watch, max_steps=2, default_root_dir=tmp_path)
     data = ReplayDataModule(recorded, val={"again": recorded})
     trainer.fit(PassKRLModule(maze_policy, DrGRPO(), ks=[1, 2]), datamodule=data)
     assert all(found is given for found, given in zip(watch.trained, recorded, strict=True))
     assert engine.requests == []
     assert float(trainer.callback_metrics["val/again/pass@1"]) == pytest.approx(5 / 8)
+    saved = dict(StepFolder.open(tmp_path / "rollouts").steps())
+    assert {step: [record.correct for record in records] for step, records in saved.items()} == {
+        1: [True, False, False, True],
+        2: [False, True, True, True],
+    }
+    assert [record.advantage for record in saved[1]] == pytest.approx([0.5, -0.5, -0.5, 0.5])
 
 
 class EveryOther(RolloutSource):
