@@ -4,7 +4,7 @@ Pass@4 Training on a fixed set of mazes, once for each way and seed, from a cold
 with the step in which it has sampled so many completion tokens. Judged on 512 mazes that no training has seen, 64
 samples each:
 
-    python scripts/reproduce_sampler.py --seeds 5                   # about 5 minutes a training on one core
+    python scripts/reproduce_sampler.py --seeds 5                   # some minutes a training on one core
     python scripts/reproduce_sampler.py --seeds 5 --arms uniform    # a part of it; the same folder collects the rest
     python scripts/reproduce_sampler.py --tokens 20000 --problems 64 --seeds 1 --test 16 --out runs/look  # does it run?
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from fractions import Fraction
 from itertools import accumulate
@@ -145,6 +146,24 @@ def test_slots_of_odd_weights(weights):
     for i, part in enumerate(parts):
         had = accumulate(int(slot == i) for slot in slots)
         assert all(abs(h - (n + 1) * part.weight) <= bound for n, h in enumerate(had))
+
+
+@pytest.mark.parametrize(("num", "per_step"), [(11, 4), (3, 5), (8, 4)])
+def test_a_task_alone_has_the_order_that_its_seed_always_gave(num, per_step):
+    """Epochs one after another, each in the order of its own shuffle; checkpoints without parts go on, too."""
+    source = PromptLoader(Letters(num), "train", [(i, [1]) for i in range(num)], per_step, seed=7)
+    expected = []
+    for epoch in range(4):
+        order = list(range(num))
+        random.Random(f"order-7-{epoch}").shuffle(order)
+        expected += [order[at : at + per_step] for at in range(0, num, per_step)]
+    assert steps(source, len(expected)) == expected
+    source.load_state_dict({"epoch": 1, "position": 0})
+    assert steps(source, 1) == [expected[len(source)]]
+    draw = random.Random("others-7-5")
+    rows = [draw.randrange(num) for _ in range(1000)]
+    assert list(source.draw_extra(5, [0])) == [row for row in dict.fromkeys(rows) if row != 0]
+    assert source.state_dict().keys() == {"epoch", "position"}
 
 
 def test_validation_keeps_the_order_of_a_mixture():

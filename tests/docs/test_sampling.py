@@ -57,7 +57,9 @@ def test_the_configuration_is_built_as_it_stands(maze_policy, tmp_path, monkeypa
     assert (names.count("maze"), names.count("math")) == (16, 48)
     begins = {(name, data.decode(ids)[0]) for ids, name in zip(batch.prompt_ids, names, strict=True)}
     assert begins == {("maze", "U"), ("math", "S")}, "a system turn before those of one task"
-    score = data.train.score(data.train[5000], CompletionText("1 is \\boxed{1}", num_tokens=9))
+    score = data.train.score(
+        data.train[data.train.spans["math"].start], CompletionText("1 is \\boxed{1}", num_tokens=9)
+    )
     assert set(score.parts) == {"verdict", "short"}
 
 

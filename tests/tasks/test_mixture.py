@@ -118,6 +118,7 @@ def test_scored_in_workers():
     ("tasks", "message"),
     [
         ({}, "at least one task"),
+        ({"a": Echo()}, r"needs MixtureTask\(task"),
         ({"a/b": MixtureTask(Echo())}, "'/' or '.'"),
         ({"a.b": MixtureTask(Echo())}, "'/' or '.'"),
         ({"": MixtureTask(Echo())}, "empty"),

@@ -78,6 +78,8 @@ class Mixture(Task):
     def __init__(self, tasks: dict[str, MixtureTask]) -> None:
         check_names(tasks)
         for name, part in tasks.items():
+            if not isinstance(part, MixtureTask):
+                raise Refusal(f"Mixture needs MixtureTask(task, weight, ...) by name, but {name!r} is {part!r}.")
             if not math.isfinite(part.weight) or part.weight < 0:
                 raise Refusal(f"Mixture needs weights of 0 or more, but {name!r} has {part.weight}.")
             if isinstance(part.task, Mixture):
