@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -62,6 +63,9 @@ BLOCKS = {
 }
 
 
+GROWING = (Path(__file__).parents[2] / "docs" / "schedules.md").read_text().split("```python")[1].split("```")[0]
+
+
 @pytest.fixture
 def fit(tmp_path, monkeypatch, maze_policy):
     """Trains for some RL steps in a folder of its own; returns its last checkpoint."""
@@ -106,6 +110,18 @@ def test_trains_and_goes_on_to_the_bit(fit, block, caplog):
     if "Switch" in block:
         assert whole["advantage"][0] == {"class": "Switch", "state": {"switched": True, "in_a_row": 0}}
         assert "train/tokens is" in caplog.text
+
+
+@pytest.mark.seconds
+def test_one_of_a_users_own_remembers_what_it_saw(fit, tmp_path):
+    (tmp_path / "my_schedules.py").write_text(GROWING)
+    block = "{class_path: my_schedules.GrowingK, init_args: {most: 3, solved: -1.0}}"
+    whole = fit(block, "whole", 3)
+    assert whole["advantage"] == [{"class": "GrowingK", "state": {"k": 3}}]
+    assert fit(block, "parts", 1)["advantage"] == [{"class": "GrowingK", "state": {"k": 2}}]
+    resumed = fit(block, "parts", 3, "--ckpt_path", "last")
+    assert resumed["advantage"] == whole["advantage"]
+    assert all(torch.equal(value, resumed["state_dict"][name]) for name, value in whole["state_dict"].items())
 
 
 def test_a_quantity_that_nobody_logs_stops_the_run(fit, capsys):

@@ -79,15 +79,24 @@ def test_a_tied_head_goes_only_where_there_is_a_place_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quantization", "cache", "expected"),
+    ("quantization", "cache", "dtype", "expected"),
     [
-        (None, "auto", False),
-        (None, "bfloat16", False),
-        (None, "fp8", True),
-        (None, "fp8_e5m2", True),
-        ("fp8", "auto", True),
-        ("awq", "auto", True),
+        (None, "auto", "float32", False),
+        (None, "auto", "bfloat16", False),
+        (None, "bfloat16", "bfloat16", False),
+        (None, "torch.float16", "bfloat16", False),
+        (None, "float32", "bfloat16", False),
+        (None, "bfloat16", "float32", True),
+        (None, "torch.float16", "float32", True),
+        (None, "fp8", "bfloat16", True),
+        (None, "fp8_e5m2", "float32", True),
+        (None, "nvfp4", "bfloat16", True),
+        ("fp8", "auto", "float32", True),
+        ("awq", "auto", "bfloat16", True),
+        ("bitsandbytes", "auto", "bfloat16", True),
     ],
 )
-def test_fewer_bits_than_the_dtype_are_quantisation(quantization: str | None, cache: str, expected: bool) -> None:
-    assert is_quantized(quantization, cache) == expected
+def test_fewer_bits_than_the_dtype_are_quantisation(
+    quantization: str | None, cache: str, dtype: str, expected: bool
+) -> None:
+    assert is_quantized(quantization, cache, getattr(torch, dtype)) == expected

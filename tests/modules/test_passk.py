@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -273,6 +275,15 @@ def test_a_loss_that_looks_at_the_whole_update(maze_policy, loss, kernels):
     after = dict(module.policy.model.named_parameters())
     for name, p in model.named_parameters():
         torch.testing.assert_close(after[name].double(), p, atol=5e-6, rtol=1e-4, msg=name)
+
+
+def test_a_quantised_policy_is_refused_before_it_is_loaded(maze_policy, tmp_path):
+    shutil.copytree(maze_policy, tmp_path / "policy")
+    config = tmp_path / "policy" / "config.json"
+    quantization = {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    config.write_text(json.dumps(json.loads(config.read_text()) | quantization))
+    with pytest.raises(ValueError, match=r"is quantised \(bitsandbytes\), and such weights cannot be trained"):
+        train(make(str(tmp_path / "policy")), scripted_rollouts(REWARDS))
 
 
 def test_gradients_are_clipped_to_the_norm(maze_policy):

@@ -49,6 +49,17 @@ def test_tolerance_depends_on_the_dtype(dtype: torch.dtype, error: float, health
             ParityCheck().check(*args)
 
 
+def test_a_quantised_engine_has_a_tolerance_of_its_own() -> None:
+    args = rollouts([-1.0, -2.0]), [torch.tensor([-1.2, -2.2])], torch.bfloat16
+    with pytest.raises(RuntimeError, match="disagree"):
+        ParityCheck().check(*args)
+    assert ParityCheck().check(*args, quantized=True)["parity/worst"] == pytest.approx(0.2)
+    with pytest.raises(RuntimeError, match=r"0.1 is allowed in torch.bfloat16, quantised"):
+        ParityCheck(tolerance=0.1).check(*args, quantized=True)
+    with pytest.raises(RuntimeError, match="disagree"):  # other weights are noticed all the same
+        ParityCheck().check(args[0], [torch.tensor([-3.0, -4.0])], torch.bfloat16, quantized=True)
+
+
 def test_one_unlikely_token_is_no_fault_in_bfloat16() -> None:
     ours = torch.full((50,), -1.0)
     ours[7] = -1.6

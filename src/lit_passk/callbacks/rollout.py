@@ -114,7 +114,9 @@ class RolloutCallback(L.Callback):
         probe = self.source.probe(step, rollouts, self._sampler) if self.parity.is_due(step.number) else None
         self.source.finish(step, self._sampler)
         if probe is not None:
-            metrics |= self.parity.check(probe, pl_module.completion_logprobs(probe), self._coarser_dtype(pl_module))
+            metrics |= self.parity.check(
+                probe, pl_module.completion_logprobs(probe), self._coarser_dtype(pl_module), self.engine.quantized
+            )
         pl_module.log_dict(metrics | {"time/rollout": time.perf_counter() - begin})
         batch.rollouts = rollouts
 
@@ -192,10 +194,8 @@ class RolloutCallback(L.Callback):
         )
 
     def _coarser_dtype(self, pl_module: PassKRLModule) -> torch.dtype:
-        """The coarser of the precisions in which the engine and the policy compute; bfloat16 if one is quantised."""
-        if pl_module.compute_dtype != torch.float32:
-            return pl_module.compute_dtype
-        return torch.bfloat16 if self.engine.quantized else self.engine.dtype
+        """The coarser of the precisions in which the engine and the policy compute."""
+        return pl_module.compute_dtype if pl_module.compute_dtype != torch.float32 else self.engine.dtype
 
     # --- before and after --------------------------------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ class TransformersEngine(RolloutEngine):
         self._eos_token_ids = list(eos_token_ids)
         self.version = -1  # a copy has no weights before `load_weights`
         self.dtype = policy.dtype
+        self.quantized = bool(getattr(policy, "is_quantized", False))  # by its own checkpoint, in an evaluation
         self._owns_model = any(isinstance(p, DTensor) for p in policy.parameters())
         self._model = _unsharded_copy(policy) if self._owns_model else policy
 

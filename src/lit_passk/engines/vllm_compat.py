@@ -37,7 +37,7 @@ MIN_BATCHED_TOKENS = 4096
 
 
 WHOLE_DTYPES = ("float32", "bfloat16", "float16")
-"""Types of a KV cache that are no quantisation."""
+"""Types of a KV cache that are no quantisation of weights of as many bits."""
 
 
 def import_vllm() -> Any:
@@ -257,15 +257,26 @@ def reload_weights(
         )
 
 
-def is_quantized(quantization: str | None, cache_dtype: str) -> bool:
-    """Whether weights or KV cache are stored in fewer bits than the model's dtype, by vLLM's own settings."""
-    return quantization is not None or cache_dtype.removeprefix("torch.") not in ("auto", *WHOLE_DTYPES)
+def is_quantized(quantization: str | None, cache_dtype: str, dtype: torch.dtype) -> bool:
+    """Whether weights or KV cache are stored in fewer bits than the model's dtype, by vLLM's own settings.
+
+    Args:
+        quantization: vLLM's method, from its arguments or from the checkpoint's configuration; None for none.
+        cache_dtype: Of keys and values; ``auto`` is the model's.
+        dtype: The model's.
+    """
+    cache = cache_dtype.removeprefix("torch.")
+    if quantization is not None or cache not in ("auto", *WHOLE_DTYPES):
+        return True
+    return cache != "auto" and getattr(torch, cache).itemsize < dtype.itemsize
 
 
 def quantized(engine: LLMEngine) -> bool:
     """The same of a running engine."""
     config = engine.vllm_config
-    return is_quantized(config.model_config.quantization, str(config.cache_config.cache_dtype))
+    model = config.model_config
+    assert isinstance(model.dtype, torch.dtype)  # a name in its arguments alone
+    return is_quantized(model.quantization, str(config.cache_config.cache_dtype), model.dtype)
 
 
 def max_model_len(engine: LLMEngine) -> int:

@@ -98,8 +98,12 @@ class VLLMServerEngine(RolloutEngine):
         facts = [self._wait_for(server) for server in self.servers]
         self._max_model_len = min(fact["max_model_len"] for fact in facts)
         self._eos_token_ids = [int(token) for token in eos_token_ids]
-        self.dtype = min((getattr(torch, fact["dtype"]) for fact in facts), key=lambda dtype: torch.finfo(dtype).bits)
-        self.quantized = any(is_quantized(fact["quantization"], fact["cache_dtype"]) for fact in facts)
+        dtypes = [getattr(torch, fact["dtype"]) for fact in facts]
+        self.dtype = min(dtypes, key=lambda dtype: torch.finfo(dtype).bits)
+        self.quantized = any(
+            is_quantized(fact["quantization"], fact["cache_dtype"], dtype)
+            for fact, dtype in zip(facts, dtypes, strict=True)
+        )
         self._names = CheckpointNames(policy if policy is not None else skeleton(policy_path))
         self._looked_closely = False
         trained = {fact["version"] for fact in facts} - {vllm_protocol.UNNAMED_VERSION, "0"}

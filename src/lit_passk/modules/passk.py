@@ -42,6 +42,7 @@ from lit_passk.modules.run_state import (
 )
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.selection import select_tokens
+from lit_passk.modules.signal import signal_metrics
 from lit_passk.modules.step_metrics import step_metrics
 from lit_passk.modules.trainer_checks import check_trainer, refuse_spawn
 from lit_passk.modules.training_batch import TrainingBatch, collect
@@ -50,6 +51,7 @@ from lit_passk.policy.lora import LoRA
 from lit_passk.policy.model import CausalPolicy
 from lit_passk.policy.packing import PackedBatch
 from lit_passk.policy.sharding import gradient_sync
+from lit_passk.policy.source import refuse_quantized, resolve_policy
 from lit_passk.types import PromptBatch, RolloutBatch
 
 
@@ -144,6 +146,8 @@ class PassKRLModule(L.LightningModule):
         """Refuse a strategy that does not fit the length of the run, where that is known before the data is."""
         guard(self.trainer)
         check_trainer(self.trainer)
+        if stage == "fit":
+            refuse_quantized(resolve_policy(self.policy_path))
         if stage == "fit" and (self.max_rl_steps > 0 or self.trainer.max_epochs in (None, -1)):
             self.advantage.check_run(self.max_rl_steps)
 
@@ -257,6 +261,7 @@ class PassKRLModule(L.LightningModule):
         breakdown = getattr(self.trainer.datamodule, "breakdown", None)  # type: ignore[attr-defined]
         sampled = [*rollouts.groups, *rollouts.not_trained]
         logged = step_metrics(rollouts, advantages, sums, breakdown) | part_metrics(sampled, breakdown)
+        logged |= signal_metrics(rollouts, advantages)
         metrics = {f"train/{name}": value for name, value in logged.items()}
         for part in with_parts(self.advantage):
             part.observe(metrics)

@@ -49,6 +49,24 @@ def policy_config(path: str) -> PreTrainedConfig:
     return config
 
 
+def refuse_quantized(path: str) -> None:
+    """Refuse to train a policy whose checkpoint is quantised: its weights are codes, which have no gradient.
+
+    Raises:
+        Refusal: With what to give instead.
+    """
+    from transformers import AutoConfig
+
+    found = getattr(AutoConfig.from_pretrained(path), "quantization_config", None)
+    if found:
+        method = found.get("quant_method") if isinstance(found, dict) else getattr(found, "quant_method", None)
+        raise Refusal(
+            f"The policy {path!r} is quantised ({method or 'see its config.json'}), and such weights cannot be trained."
+            " Give the checkpoint it was made from; the engine may quantise: `rollout.engine` VLLMEngine with "
+            "engine_args: {quantization: fp8}."
+        )
+
+
 def end_token_ids(path: str) -> set[int]:
     """What ends a text of the model, as transformers knows it: by its generation config, else by its configuration."""
     from transformers import AutoConfig, GenerationConfig

@@ -15,6 +15,9 @@ from lit_passk.types import RolloutBatch
 TOLERANCES = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 8e-2}
 """Largest mean absolute log-probability difference of one completion, nats; what healthy pairs show: see the class."""
 
+QUANTIZED_TOLERANCE = 0.5
+"""The same for an engine with quantised weights or cache, in whatever dtype it computes: see the class."""
+
 CAUSES = (
     "The usual causes: a tied output head fed by `named_parameters()` instead of `state_dict()`; a prefix cache that "
     "was not dropped after the weights came; another temperature than the one sampled at; a layer that was not sent; "
@@ -33,10 +36,14 @@ class ParityCheck:
     a forward pass of transformers, worst of 64 completions of up to 96 tokens: float32 9e-6 (one token: 1e-4), vLLM in
     bfloat16 against the same weights in float32 5e-2 (one token: .35).
 
+    Quantised weights differ by more, and by how much depends on method and model: the tolerance is chosen so that other
+    weights are still noticed, not measured on an engine. Set one once a run's ``parity/worst`` is known.
+
     Args:
         every: RL steps from one check to the next, beside the first two steps of a run: weights are sent for the second
             if not for the first. 0 never checks.
-        tolerance: Largest mean difference of a completion, nats; None depends on the dtype.
+        tolerance: Largest mean difference of a completion, nats; None depends on the dtype and on whether the engine is
+            quantised.
 
     Example:
         >>> ParityCheck(every=50).is_due(100)
@@ -58,7 +65,11 @@ class ParityCheck:
         return self.every > 0 and (self._num_checked < 2 or step % self.every == 0)
 
     def check(
-        self, rollouts: RolloutBatch, policy_logprobs: Sequence[Tensor], dtype: torch.dtype = torch.float32
+        self,
+        rollouts: RolloutBatch,
+        policy_logprobs: Sequence[Tensor],
+        dtype: torch.dtype = torch.float32,
+        quantized: bool = False,
     ) -> dict[str, float]:
         """Compare; every rank must call this at the same step.
 
@@ -67,6 +78,7 @@ class ParityCheck:
             policy_logprobs: The policy's at the temperature of the sampling, one tensor per completion with a value per
                 trained token.
             dtype: The coarser of the precisions that the two compute in; decides the tolerance.
+            quantized: Whether weights or cache of the engine are quantised; then that does.
 
         Returns:
             ``parity/mean`` and ``parity/max`` over tokens and ``parity/worst`` (the largest mean of a completion), over
@@ -80,15 +92,16 @@ class ParityCheck:
         self._num_checked += 1
         total, count = all_sum(stats[:2]).tolist()
         largest, worst = all_max(stats[2:]).tolist()
-        tolerance = TOLERANCES[dtype] if self.tolerance is None else self.tolerance
+        of_engine = QUANTIZED_TOLERANCE if quantized else TOLERANCES[dtype]
+        tolerance = of_engine if self.tolerance is None else self.tolerance
         values = {"parity/mean": total / max(count, 1.0), "parity/max": largest, "parity/worst": worst}
         # NaN is past every tolerance; of several ranks, only the sum is sure to carry one over.
         if not worst <= tolerance or math.isnan(total):
             raise CannotRun(
                 "The engine and the policy disagree on the log-probabilities of the same tokens (weights version "
                 f"{rollouts.version}): by {worst:.2g} nats on average in the worst completion, where {tolerance:.2g} "
-                f"is allowed in {dtype}; mean {values['parity/mean']:.2g}, largest {largest:.2g} ({count:.0f} tokens)."
-                f" {CAUSES}"
+                f"is allowed in {dtype}{', quantised' if quantized else ''}; mean {values['parity/mean']:.2g}, largest "
+                f"{largest:.2g} ({count:.0f} tokens). {CAUSES}"
             )
         return values
 
