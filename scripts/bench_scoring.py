@@ -4,6 +4,7 @@
     python scripts/bench_scoring.py math DATA.jsonl --completions 10000 --hanging 0.01
     python scripts/bench_scoring.py equations                             # of college courses, changed
     python scripts/bench_scoring.py code DATA.jsonl RECORDED.jsonl        # rows with `id`, `completions`, `correct`
+    python scripts/bench_scoring.py programs DATA.jsonl                   # processor time of reference solutions
 
 Prints completions per second and their processor time, how many were correct, how many have no score and why, and the
 longest time in which no score came.
@@ -15,6 +16,7 @@ import argparse
 import json
 import re
 import resource
+import statistics
 import tempfile
 import time
 from collections import Counter
@@ -87,10 +89,25 @@ def code_work(args: argparse.Namespace) -> tuple[Task, Work]:
     return task, work[: args.completions]
 
 
+def programs(path: str) -> None:
+    """Score each problem's own solution in this process, and print the processor time that its sandbox took."""
+    task = CodeTask(path)
+    seconds, passed = [], 0
+    for index in tqdm([index for index, solution in enumerate(task.solutions) if solution], unit="programs"):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        passed += task.score(task[index], task.demonstration(index)).correct
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    print(
+        f"{len(seconds)} programs, {passed} correct: median {statistics.median(seconds):.3f} s of processor time with "
+        f"all tests, mean {statistics.mean(seconds):.3f} s, {sum(s > 0.5 for s in seconds)} above 0.5 s"
+    )
+
+
 def main() -> None:
     """Score everything, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["math", "equations", "code"])
+    parser.add_argument("what", choices=["math", "equations", "code", "programs"])
     parser.add_argument("data", nargs="?", help="JSON Lines file of problems")
     parser.add_argument("recorded", nargs="?", help="JSON Lines file of completions, for `code`")
     parser.add_argument("--completions", type=int, help="how many; default: all there are")
@@ -98,6 +115,9 @@ def main() -> None:
     parser.add_argument("--num-workers", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds a completion may take")
     args = parser.parse_args()
+    if args.what == "programs":
+        programs(args.data)
+        return
     works = {"math": math_work, "equations": equation_work, "code": code_work}
     task, work = works[args.what](args)
     with Scorer({"task": task}, num_workers=args.num_workers, timeout=args.timeout) as scorer:

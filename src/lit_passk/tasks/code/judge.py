@@ -21,10 +21,17 @@ from typing import Any, NamedTuple
 from lit_passk.errors import CannotRun
 from lit_passk.tasks.code.sandbox.processes import asleep
 from lit_passk.tasks.code.sandbox.sandbox import Limits, Sandbox, SandboxError
+from lit_passk.tasks.code.syntax import modules_in
 
 Unit = tuple[str, str]
 """Name and text of a piece of source; a program's units are executed one after the other in one namespace."""
 
+_LOADED_ONCE = {
+    "array", "bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "io",
+    "itertools", "json", "math", "operator", "os", "queue", "random", "re", "statistics", "string", "sys", "time",
+    "typing",
+}  # fmt: skip
+"""Modules that do nothing when they are imported: loaded before a program is started for each of its tests."""
 _OUT_OF_CPU_TIME = f"exit {-signal.SIGXCPU}"
 
 
@@ -83,6 +90,7 @@ def judge_stdio(
         "units": list(units),
         "limits": limits.for_process(),
         "stdout": output_write.fileno(),
+        "modules": sorted(_LOADED_ONCE & modules_in(source for _, source in units)),
     }
     sandbox = stack.enter_context(Sandbox(limits, ("confine", "stdio"), [output_write.fileno()], unsafe))
     sandbox.start(job)

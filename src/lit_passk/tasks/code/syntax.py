@@ -38,6 +38,20 @@ def names_in(trees: ast.AST | Iterable[ast.AST], context: type[ast.expr_context]
     return found
 
 
+def modules_in(sources: Iterable[str]) -> set[str]:
+    r"""The modules that sources import, anywhere in them: ``os`` for ``os.path``.
+
+    Example:
+        >>> sorted(modules_in(["import os.path as path\ndef f():\n    from math import pi", "no Python"]))
+        ['math', 'os']
+
+    """
+    nodes = [node for source in sources for tree in parse(source) or [] for node in ast.walk(tree)]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in names}
+
+
 def runs_of_code(text: str) -> list[str]:
     r"""The longest runs of whole statements in a text that is Python in parts.
 

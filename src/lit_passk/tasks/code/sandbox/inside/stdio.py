@@ -6,6 +6,7 @@ of its PID namespace it can be neither killed nor stopped from inside.
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 import sys
@@ -22,6 +23,9 @@ def main(job: dict[str, Any], control: BinaryIO) -> None:
     import resource  # noqa: F401 - every child needs it
 
     isolated = job["isolated"] and os.getpid() == 1  # never when pids are the host's: kill(-1) reaches all of them
+    for module in job["modules"]:  # once here instead of once in every child
+        __import__(module)
+    gc.freeze()  # what is here already is no garbage: children need not look through it as they end
     os.write(1, b"ready\n")
     while True:
         try:
