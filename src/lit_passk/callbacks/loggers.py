@@ -85,7 +85,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> st
     r"""A Markdown table of any texts: markup in them is shown, not obeyed.
 
     Example:
-        >>> print(markdown_table(["text", "reward"], [["a < b\n|x|", 0.5]]))
+        >>> print(markdown_table(["text", "reward"], [["a < b\n|x|", 0.5]]))  # exact: as given
         | text | reward |
         |---|---|
         | a &lt; b<br>&#124;x&#124; | 0.5 |

@@ -107,7 +107,8 @@ def histogram(rates: Sequence[Fraction]) -> list[str]:
     r"""How many rows have which pass rate: none, all, and tenths between.
 
     Example:
-        >>> print("\n".join(line for line in histogram([Fraction(0), Fraction(1, 8), Fraction(1)]) if "#" in line))
+        >>> rates = [Fraction(0), Fraction(1, 8), Fraction(1)]
+        >>> print("\n".join(line for line in histogram(rates) if "#" in line))  # exact: labels, not results
                  0       1 ########################################
         0.1 to 0.2       1 ########################################
                  1       1 ########################################
