@@ -46,7 +46,7 @@ class Columns:
     metadata: Sequence[str] | None = None
     """What else is kept; None keeps all columns that are small, see ``small_columns``."""
     max_characters: float = 4096
-    """What is small."""
+    """Most characters of a small column, as a mean over rows."""
     only: Mapping[str, Any] | None = None
     """Rows that are read: those that hold this value, or one of these, in each of these columns."""
 
@@ -70,7 +70,7 @@ def read_problems(
         reference: Reads the reference answer of a row that has one; gets its prompt, too.
         instruction: Follows the prompt; None for ``default_instruction`` after a text, and nothing after a chat, which
             says itself what is asked for.
-        default_instruction: See ``instruction``.
+        default_instruction: Follows a text where ``instruction`` is None.
         split: As ``load_records`` takes it.
         subset: As ``load_records`` takes it.
         expected_rows: Published number of rows (of those that ``only`` leaves), or several; another count warns.
