@@ -45,12 +45,12 @@ class ResumeCheckpoint(Checkpoint):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Agree on the folder, lock it and clear away what a killed run was in the middle of writing."""
         self.folder = checkpoint_folder(trainer.strategy.broadcast(trainer.default_root_dir))
-        if stage == "fit" and not _is_trial(trainer):
+        if stage == "fit" and not is_trial(trainer):
             self._on_rank_0(trainer, self._take_folder)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Refuse to go on in the folder of another run; only now is it known what was restored."""
-        if not _is_trial(trainer):
+        if not is_trial(trainer):
             self._on_rank_0(trainer, lambda: check_own(self.folder.parent, trainer.ckpt_path))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any) -> None:  # type: ignore[override]
@@ -107,7 +107,7 @@ class ResumeCheckpoint(Checkpoint):
             self._lock = None
 
     def _save(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:
-        if _is_trial(trainer) or pl_module.rl_step == self._last_step:
+        if is_trial(trainer) or pl_module.rl_step == self._last_step:
             return
         self._last_step, self._due = pl_module.rl_step, False
         path = self.folder / f"step={pl_module.rl_step}.ckpt"
@@ -117,8 +117,9 @@ class ResumeCheckpoint(Checkpoint):
             trainer.strategy.remove_checkpoint(self._saved.pop(0))
 
 
-def _is_trial(trainer: L.Trainer) -> bool:
-    return bool(getattr(trainer, "fast_dev_run", False))  # it writes nothing
+def is_trial(trainer: L.Trainer) -> bool:
+    """Whether a run only tries its code out (``fast_dev_run``): it leaves nothing behind."""
+    return bool(getattr(trainer, "fast_dev_run", False))
 
 
 def _validation_follows(trainer: L.Trainer) -> bool:

@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from lit_passk.callbacks.resume import is_trial
 from lit_passk.callbacks.run_description import run_description
 from lit_passk.checkpointing.fingerprint import fingerprint
 from lit_passk.data.loader import PromptLoader
@@ -129,7 +130,7 @@ class RolloutCallback(L.Callback):
         batch_idx: int,
     ) -> None:
         """Keep the rollouts on disk, those of a replayed batch too."""
-        if self.save is not None and not _is_trial(trainer):
+        if self.save is not None and not is_trial(trainer):
             self.save.save(pl_module.rl_step, batch.name, batch.rollouts, outputs["advantages"])
 
     def on_validation_batch_start(
@@ -224,7 +225,7 @@ class RolloutCallback(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Check source and sampler again, now that the length of the run is known; open the folder of rollouts."""
         self._check(_data(trainer), pl_module)
-        if self.save is not None and not _is_trial(trainer):
+        if self.save is not None and not is_trial(trainer):
             self.save.start(
                 trainer.default_root_dir,
                 run_description(
@@ -299,10 +300,6 @@ class RolloutCallback(L.Callback):
         if self._results_file is not None:
             self._results_file.close()
             self._results_file = None
-
-
-def _is_trial(trainer: L.Trainer) -> bool:
-    return bool(getattr(trainer, "fast_dev_run", False))  # it writes nothing
 
 
 def _data(trainer: L.Trainer) -> Any:
