@@ -72,12 +72,12 @@ class ClipCovLoss(PolicyLoss):
         values = covariances(inputs)  # (T,), on the CPU as all below
         ratio = (inputs.logprobs.detach() - inputs.old_logprobs).exp()  # (T,)
         low, high = clip_fractions(ratio, inputs.advantages, self.clip_low, self.clip_high).values()
-        open_ = (values > self.cov_low) & (values < self.cov_high) & ~(low | high).cpu()  # (T,)
-        candidates = open_.nonzero()[:, 0]
+        eligible = (values > self.cov_low) & (values < self.cov_high) & ~(low | high).cpu()  # (T,)
+        candidates = eligible.nonzero()[:, 0]
         number = max(1, int(self.share * int(values.isfinite().sum())))
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "clip_cov", update))
         drawn = candidates[torch.randperm(len(candidates), generator=generator)[:number]]
-        return torch.zeros_like(open_).index_fill(0, drawn, True)
+        return torch.zeros_like(eligible).index_fill(0, drawn, True)
 
     def __call__(self, inputs: LossInputs) -> LossOutput:
         """Weighted sum of token losses.

@@ -85,7 +85,7 @@ def _panels(panels: Mapping[str, Mapping[str, Curve]], scale: Callable[[Axes, st
         known = {label: curve for label, curve in known.items() if curve}
         _draw(axes, known, styles, _is_power if scale is _scale_k else None)
         scale(axes, title, sorted({x for curve in curves.values() for x in curve}))
-        _style(axes)
+        style_axes(axes)
         _label_ends(axes, known, styles, height)
         axes.set_title(printable(title), loc="left", fontsize=11, fontweight="bold", color=INK, parse_math=False)
     return figure
@@ -138,7 +138,8 @@ def _percent(axes: Axes) -> None:
     axes.set_ylim(max(low, -0.02), min(high, 1.02))
 
 
-def _style(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
+    """Grey frame on two sides, a grid behind the data."""
     axes.grid(axis="y", color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

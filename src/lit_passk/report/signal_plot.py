@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from lit_passk.report.plot import COLORS, INK, printable
+from lit_passk.report.plot import COLORS, INK, printable, style_axes
 from lit_passk.report.signal import Signal, Suggestion
 
 
@@ -49,7 +49,7 @@ def _rates(axes: Axes, signal: Signal) -> None:
     axes.set_ylabel("problems", color=INK)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None))
     axes.legend(frameon=False, fontsize=9)
-    _plain(axes)
+    style_axes(axes)
 
 
 def _lines(axes: Axes, signal: Signal, chosen: object, over: str, value: str) -> None:
@@ -77,12 +77,4 @@ def _lines(axes: Axes, signal: Signal, chosen: object, over: str, value: str) ->
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.0f}"))
     axes.set_xlabel("k" if over == "k" else "completions per prompt, G", color=INK)
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
-    _plain(axes)
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(axis="y", color="#dddddd", linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(colors=INK, labelsize=9)
+    style_axes(axes)
