@@ -68,6 +68,7 @@ def test_the_page_says_what_the_data_says(tmp_path, monkeypatch):
     assert (tmp_path / "explores.png").stat().st_size > 5000
 
 
+@pytest.mark.seconds
 def test_every_arm_is_a_configuration_that_parses():
     from reproduction.arms import ARMS, COLD_STARTS, EXPERIMENTS
 
@@ -75,7 +76,8 @@ def test_every_arm_is_a_configuration_that_parses():
 
     assert {arm for experiment in EXPERIMENTS.values() for arm in experiment.arms} == set(ARMS)
     assert {arm.cold_start for arm in ARMS.values()} == set(COLD_STARTS)
-    for arm in ARMS.values():
+    for name in ["k16_lr5e-05", *(name for name in ARMS if not name.startswith("k"))]:
+        arm = ARMS[name]
         with pytest.raises(SystemExit) as end:
             main(["fit", "--config", str(ROOT / "configs/maze_cpu.yaml"), *arm.options, "--print_config"])
         assert end.value.code in (None, 0), arm.label
