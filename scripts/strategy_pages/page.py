@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def page(cls: type[AdvantageStrategy], facts: dict[str, str]) -> str:
     """The page of one strategy; one without ``facts`` is made of other strategies, and has no plot and no line."""
     summary, body, sections = read_docstring(cls)
-    source = Path(inspect.getsourcefile(cls) or "").resolve().relative_to(ROOT.resolve()).as_posix()
+    source = f"src/{cls.__module__.replace('.', '/')}.py"
     parts = [f"# {cls.__name__}", summary]
     if facts:
         parts.append(f"![advantage and total weight against the number of correct answers]({cls.__name__}.svg)")
