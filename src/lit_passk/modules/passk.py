@@ -258,14 +258,7 @@ class PassKRLModule(L.LightningModule):
             update = self._update(training, micro_batches, old_logprobs, mismatch, selected)
             sums = {name: sums.get(name, 0) + value for name, value in update.items()}
         self.rl_step += 1
-        breakdown = getattr(self.trainer.datamodule, "breakdown", None)  # type: ignore[attr-defined]
-        sampled = [*rollouts.groups, *rollouts.not_trained]
-        logged = step_metrics(rollouts, advantages, sums, breakdown) | part_metrics(sampled, breakdown)
-        logged |= signal_metrics(rollouts, advantages)
-        metrics = {f"train/{name}": value for name, value in logged.items()}
-        for part in with_parts(self.advantage):
-            part.observe(metrics)
-        self._log_step(metrics)
+        self._log_step(rollouts, advantages, sums)
         return {"advantages": advantages}
 
     def _micro_batches(self, training: TrainingBatch, number: int) -> list[PackedBatch]:
@@ -334,7 +327,15 @@ class PassKRLModule(L.LightningModule):
     def _trainable(self) -> list[nn.Parameter]:
         return [p for p in self.policy.parameters() if p.requires_grad]
 
-    def _log_step(self, metrics: dict[str, float]) -> None:
+    def _log_step(self, rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Tensor]) -> None:
+        """Log what the step was, and show it to strategies that go by it (``Switch``); every rank must call this."""
+        breakdown = getattr(self.trainer.datamodule, "breakdown", None)  # type: ignore[attr-defined]
+        described = step_metrics(rollouts, advantages, sums, breakdown)
+        described |= part_metrics([*rollouts.groups, *rollouts.not_trained], breakdown)
+        described |= signal_metrics(rollouts, advantages)
+        metrics = {f"train/{name}": value for name, value in described.items()}
+        for part in with_parts(self.advantage):
+            part.observe(metrics)
         self.log("step", float(self.rl_step))  # the axis of every logger, for what is logged beside it too
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every > 0 and self.rl_step % every == 0:  # Lightning takes long over numbers it will not write
