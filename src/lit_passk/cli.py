@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -58,6 +59,9 @@ def main(args: Sequence[str] | None = None) -> None:
         if any(option.startswith(("--config", "-c")) for option in options):
             options = import_module("lit_passk.commands.configurations").with_files(options)
         status: int | None = import_module(f"lit_passk.commands.{module}").main(options)
+    except BrokenPipeError:  # whoever read the output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
+        sys.exit(141)  # as a shell reports a process that ended so
     except Exception as error:
         refusal = _refusal(error)
         if refusal is None:

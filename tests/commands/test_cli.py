@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -638,3 +639,12 @@ def test_a_tilde_is_the_home_folder(user_code, maze_policy, monkeypatch):
     cli.main(["report", "~/answers.jsonl", "--out", "~/report"])
     assert (home / "report" / "report.md").exists()
     assert not (user_code / "~").exists()
+
+
+def test_output_that_nobody_reads_any_more_is_no_error(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lit_passk.cli", "benchmarks"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()  # before a line was written
+    assert process.stderr.read() == ""
+    assert process.wait() == 141

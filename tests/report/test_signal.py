@@ -76,6 +76,11 @@ def test_candidates_that_all_break_the_rule_give_the_smallest():
 
 def test_nothing_solved_is_no_suggestion():
     assert suggest(measure("x", torch.zeros(5, dtype=torch.int64), torch.full((5,), 8), [1, 2], [4, 8]), 10) is None
+    for correct in (
+        torch.zeros(5, dtype=torch.int64),
+        torch.full((5,), 8),
+    ):  # the fit would make up how often others differ
+        assert suggest(measure("x", correct, torch.full((5,), 8), [1, 2], [16, 64]), 10) is None
 
 
 def test_what_cannot_be_measured_is_refused():

@@ -86,7 +86,7 @@ def describe(signal: Signal, unscored: int, suggestion: Suggestion | None) -> li
         "",
     ]
     if suggestion is None:
-        return [*lines, "No suggestion: no group would have an advantage. Start from a policy that solves some."]
+        return [*lines, f"No suggestion: {_no_signal(correct, samples)}"]
     candidate = suggestion.candidate
     return [
         *lines,
@@ -94,6 +94,14 @@ def describe(signal: Signal, unscored: int, suggestion: Suggestion | None) -> li
         "A rule of thumb, not a result:",
         *(f"- {reason}" for reason in suggestion.reasons),
     ]
+
+
+def _no_signal(correct: Tensor, samples: Tensor) -> str:
+    if not correct.any():
+        return "no completion is correct. Sample more of each problem, or start from a policy that solves some."
+    if (correct == samples).all():
+        return "every completion is correct: these problems have nothing left to teach."
+    return "no group would have an advantage. Start from a policy that solves some."
 
 
 def _percent(mask: Tensor) -> str:

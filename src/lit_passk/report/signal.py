@@ -146,6 +146,8 @@ class Suggestion:
 def suggest(signal: Signal, num_groups: int) -> Suggestion | None:
     """Choose k and G by a rule of thumb, which it tells; None when no group would have an advantage.
 
+    None, too, when all completions are wrong, or all correct: how often others would differ is then not to be known.
+
     First the smallest G that brings a completion at least 90 % of the gradient weight that the best G brings it, in
     Pass@1 training: beyond it a larger group adds little but cost. Then the largest k of at most a quarter of G (the
     paper's runs have k of 4 and 8 with G of 32) that leaves at least 75 % of the groups an advantage that have one in
@@ -157,6 +159,8 @@ def suggest(signal: Signal, num_groups: int) -> Suggestion | None:
     """
     if num_groups < 1:
         raise Refusal(f"A step needs at least 1 group with an advantage, but {num_groups} are wanted.")
+    if not 0 < signal.num_correct.sum() < signal.num_samples.sum():
+        return None
     sizes = sorted({c.group_size for c in signal.candidates})
     brings = {size: signal.mean(gradient_weight(size, 1)) / size for size in sizes}
     most = max(brings.values())
