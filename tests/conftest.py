@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).with_name("processes") in item.path.parents:
             item.add_marker("processes")
+
+
+@pytest.fixture(autouse=True)
+def forget_user_code() -> Iterator[None]:
+    """A test's `my_project` is not the next test's, which writes another one."""
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "my_project"]:
+        del sys.modules[name]
 
 
 VOCABULARY = ["S", "E", "*", ".", "\n", "U", "D", "L", "R", "<answer>", "</answer>"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,7 @@ def folder(tmp_path, monkeypatch):
         path.write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    for name in [name for name in sys.modules if name.split(".")[0] == "my_project"]:
-        del sys.modules[name]
+    return tmp_path
 
 
 def test_the_strategy_and_its_tests(folder):

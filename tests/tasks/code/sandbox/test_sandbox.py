@@ -151,7 +151,7 @@ def test_a_sleeper_is_given_up():
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has anything to drop")
 def test_root_is_left_behind():
     with Sandbox(FAST, ("confine", "stdio")) as sandbox:
-        sandbox.start({"isolated": True, "units": [], "limits": FAST.for_process(), "stdout": 2})
+        sandbox.start({"isolated": True, "modules": [], "units": [], "limits": FAST.for_process(), "stdout": 2})
         sandbox.ready()
         inside = [int(pid) for pid in descendants(sandbox.process.pid)]
         assert inside
