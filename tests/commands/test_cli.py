@@ -648,3 +648,12 @@ def test_output_that_nobody_reads_any_more_is_no_error(tmp_path):
     process.stdout.close()  # before a line was written
     assert process.stderr.read() == ""
     assert process.wait() == 141
+
+
+def test_the_terminal_holds_nothing_that_says_nothing(user_code, maze_policy, caplog, capfd):
+    path = config(user_code, maze_policy)
+    with caplog.at_level("INFO"):
+        cli.main(["fit", "--config", path, "--trainer.max_steps", "1"])
+    said = caplog.text + "".join(capfd.readouterr())
+    assert "max_steps=1" in said
+    assert not [line for line in said.splitlines() if "litlogger" in line or "weights_only" in line or "TPU" in line]

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser
 
-from lit_passk.commands.train import LitPassKCLI, quieten
+from lit_passk.commands.quiet import quieten
+from lit_passk.commands.train import LitPassKCLI
 from lit_passk.data import PromptDataModule
 from lit_passk.data.contamination import Overlap, find_overlaps, prompts_of
 from lit_passk.errors import Refusal

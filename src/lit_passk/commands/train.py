@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +48,7 @@ from lit_passk.callbacks import (
 )
 from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.checkpointing.run_folder import check_own, last_checkpoint
+from lit_passk.commands.quiet import quieten
 from lit_passk.data import PromptDataModule
 from lit_passk.errors import Refusal
 from lit_passk.modules import PassKRLModule
@@ -193,17 +193,3 @@ def main(args: Sequence[str]) -> None:
         },
         args=list(args),
     )
-
-
-def quieten() -> None:
-    """Silence what tells a user of this command nothing."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    warnings.filterwarnings("ignore", message="`weights_only` was not set")
-    warnings.filterwarnings("ignore", message="MLFlow only allows")  # its name for pass@8 is pass8: docs/logs.md
-    # What is logged is a number over all ranks already.
-    warnings.filterwarnings("ignore", message="It is recommended to use `self.log")

@@ -12,7 +12,8 @@ from transformers import AutoConfig
 
 from lit_passk.commands.plan.estimate import Estimate
 from lit_passk.commands.plan.sizes import Architecture, Machine, Setup
-from lit_passk.commands.train import LitPassKCLI, quieten
+from lit_passk.commands.quiet import quieten
+from lit_passk.commands.train import LitPassKCLI
 from lit_passk.data import PromptDataModule
 from lit_passk.errors import Refusal
 from lit_passk.modules import PassKRLModule
