@@ -92,34 +92,31 @@ def report(
     if out is not None and out.exists() and not out.is_dir():
         raise Refusal(f"--out needs a folder, but {out} is a file.")
     evaluations, trainings = open_runs([str(run) for run in runs])
+    with_comparison = with_comparison or baseline is not None
     labels = [run.label for run in evaluations]
-    if baseline is not None and baseline not in labels:
-        raise Refusal(f"--baseline is {baseline!r}, but the runs are {', '.join(labels) or 'trainings alone'}.")
-    if (with_comparison or baseline is not None) and len(evaluations) < 2:
-        raise Refusal(f"A comparison needs two result files or more, the baseline first, but got {len(evaluations)}.")
-    if not evaluations and (table is not None or suites):
-        raise Refusal("--table and --suite are about result files, but only folders of rollouts were given.")
+    _check(labels, baseline, with_comparison, needs_results=table is not None or bool(suites))
     summaries = [entry for run in evaluations for entry in summarize(run.seeds, run.label, ks, confidence)]
     summaries, suite_notes = _with_suites(summaries, suites or {}, confidence)
     sections: list[Section] = []
     if summaries:
         sections.append(("Results", summary_table(summaries, ks), [*notes(summaries, confidence), *suite_notes]))
-    if with_comparison or baseline is not None:
+    if with_comparison:
         sections.append(_comparison(evaluations, summaries, baseline or labels[0], ks, confidence))
     share = _MOST_COMPLETIONS // max(len(trainings), 1)
     histories = [read_history(training, share) for training in trainings]
     sections += [step_table(history, ks, confidence) for history in histories]
-    if table is not None:
-        print(paper_table(summaries, table, ks))
+    paper = None if table is None else paper_table(summaries, table, ks)
+    if paper is not None:
+        print(paper)
     else:
         _print(sections)
     if out is None:
         return
     out.mkdir(parents=True, exist_ok=True)
     written = _write_numbers(out, summaries, histories, ks, confidence)
-    if table is not None:
+    if paper is not None:
         name = "table.tex" if table == "latex" else "table.md"
-        (out / name).write_text(paper_table(summaries, table, ks) + "\n", encoding="utf-8")
+        (out / name).write_text(paper + "\n", encoding="utf-8")
         written.append(name)
     figures = _figures(out, summaries, histories, ks, confidence)
     files = [pair for run in evaluations for pair in run.files()]
@@ -130,6 +127,16 @@ def report(
     write_page(out / "report.html", files, sections, svgs, max_chars, list(zip(trainings, histories, strict=True)))
     names = [*written, *figures, "report.md", "report.html"]
     print(f"\nwrote {', '.join(str(out / name) for name in names)}", file=sys.stdout if table is None else sys.stderr)
+
+
+def _check(labels: Sequence[str], baseline: str | None, with_comparison: bool, needs_results: bool) -> None:
+    """Refuse what the result files at hand, one label each, cannot give."""
+    if baseline is not None and baseline not in labels:
+        raise Refusal(f"--baseline is {baseline!r}, but the runs are {', '.join(labels) or 'trainings alone'}.")
+    if with_comparison and len(labels) < 2:
+        raise Refusal(f"A comparison needs two result files or more, the baseline first, but got {len(labels)}.")
+    if not labels and needs_results:
+        raise Refusal("--table and --suite are about result files, but only folders of rollouts were given.")
 
 
 def _parser() -> argparse.ArgumentParser:
