@@ -657,3 +657,14 @@ def test_the_terminal_holds_nothing_that_says_nothing(user_code, maze_policy, ca
     said = caplog.text + "".join(capfd.readouterr())
     assert "max_steps=1" in said
     assert not [line for line in said.splitlines() if "litlogger" in line or "weights_only" in line or "TPU" in line]
+
+
+@pytest.mark.parametrize(
+    "command", [["sft", "--config=configs/maze_sft_cpu.yaml", "--out=x"], ["fit", "--config=configs/maze_cpu.yaml"]]
+)
+def test_short_names_are_known_in_a_process_of_its_own(command):
+    """Here other tests have imported what a command must import by itself."""
+    asked = [sys.executable, "-m", "lit_passk.cli", *command, "--print_config"]
+    done = subprocess.run(asked, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "class_path: lit_passk.tasks.MazeTask" in done.stdout

@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lit_passk.checkpointing.files import check_replaceable
 from lit_passk.checkpointing.run_folder import FolderLock
+from lit_passk.commands import short_names  # noqa: F401 - see there
 from lit_passk.commands.quiet import quieten
 from lit_passk.data import DemonstrationDataModule
 from lit_passk.modules import SFTModule

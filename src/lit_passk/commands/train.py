@@ -15,30 +15,6 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_info
 
-# Imported so that their short names work in YAML files; none of them imports vLLM.
-import lit_passk.advantages
-import lit_passk.data.samplers
-import lit_passk.engines.transformers_engine
-import lit_passk.engines.vllm_engine
-import lit_passk.engines.vllm_server_engine
-import lit_passk.losses
-import lit_passk.rewards.format
-import lit_passk.rewards.function
-import lit_passk.rewards.function_task
-import lit_passk.rewards.length
-import lit_passk.rewards.repetition
-import lit_passk.rollout.dynamic_sampling
-import lit_passk.rollout.on_policy
-import lit_passk.rollout.one_step_off_policy
-import lit_passk.tasks.arithmetic
-import lit_passk.tasks.choice
-import lit_passk.tasks.code
-import lit_passk.tasks.math
-import lit_passk.tasks.maze
-import lit_passk.tasks.maze_rows
-import lit_passk.tasks.mixture
-import lit_passk.tasks.puzzles
-import lit_passk.tasks.reasoning_gym  # noqa: F401
 from lit_passk.callbacks import (
     CompletionsTable,
     PassAtKCurve,
@@ -48,6 +24,7 @@ from lit_passk.callbacks import (
 )
 from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.checkpointing.run_folder import check_own, last_checkpoint
+from lit_passk.commands import short_names  # noqa: F401 - see there
 from lit_passk.commands.quiet import quieten
 from lit_passk.data import PromptDataModule
 from lit_passk.errors import Refusal
