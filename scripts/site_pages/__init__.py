@@ -1,0 +1,1 @@
+"""What `mkdocs.yml` calls when the site is built."""
