@@ -27,6 +27,7 @@ from lit_passk.checkpointing.files import (
 )
 from lit_passk.checkpointing.run_folder import find_last
 from lit_passk.errors import Refusal
+from lit_passk.hub import not_given
 from lit_passk.policy.checkpoint_names import skeleton
 from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, peft_config
 from lit_passk.policy.sharding import full_tensors, parameters_on_meta
@@ -82,8 +83,10 @@ def export(
         source = resolve_policy(source)
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
+        local = isinstance(error, Refusal) or Path(source).is_dir()
+        reason = str(error if local else not_given(source, "model", error)).splitlines()[0]
         raise Refusal(
-            f"The run started from the policy {source!r}, which cannot be read: {str(error).splitlines()[0]} "
+            f"The run started from the policy {source!r}, which cannot be read: {reason} "
             "Say where it is now by `--policy`."
         ) from error
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,12 @@ WARNINGS = (
     "MLFlow only allows",  # its name for pass@8 is pass8: docs/logs.md
     "It is recommended to use `self.log",  # what is logged is a number over all ranks already
 )
-MESSAGES = ("`weights_only` was not set", "💡 Tip:", "TPU available: False")
-LOGGERS = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.trainer.connectors.checkpoint_connector")
+MESSAGES = ("`weights_only` was not set", "💡 Tip:", "TPU available: False", "Seed set to")
+LOGGERS = (
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.pytorch.trainer.connectors.checkpoint_connector",
+    "lightning.fabric.utilities.seed",
+)
 
 
 def quieten() -> None:

@@ -19,7 +19,8 @@ from lit_passk.data.parts import parts_of
 from lit_passk.data.rendering import PromptRenderer
 from lit_passk.data.samplers.base import PromptSampler
 from lit_passk.errors import Refusal
-from lit_passk.policy.source import no_policy, resolve_policy
+from lit_passk.hub import not_given
+from lit_passk.policy.source import resolve_policy
 from lit_passk.rewards.base import RewardPart
 from lit_passk.rewards.task import RewardedTask
 from lit_passk.tasks.base import Task
@@ -44,7 +45,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         if not Path(source).is_dir():
-            raise no_policy(path) from error
+            raise not_given(source, "model", error) from error
         reason = str(error).splitlines()[0]
         raise Refusal(f"`model.policy` is {path!r}, but no tokenizer could be loaded from there: {reason}") from error
 

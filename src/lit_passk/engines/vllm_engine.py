@@ -18,7 +18,6 @@ from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-    from vllm import LLMEngine
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class VLLMEngine(RolloutEngine):
         self.engine_args = dict(engine_args or {})
         self.dtype = torch.float32
         """Precision of the weights in use; known after ``start``."""
-        self._llm: LLMEngine | None = None
+        self._llm: vllm_compat.LLMEngine | None = None  # not imported here: the parser runs such imports, for seconds
         self._eos_token_ids: list[int] = []
         self._names: CheckpointNames | None = None
         self._looked_closely = False
@@ -216,7 +215,7 @@ class VLLMEngine(RolloutEngine):
             if start <= index < start + len(prompt_ids):
                 yield index - start, group
 
-    def _started(self) -> LLMEngine:
+    def _started(self) -> vllm_compat.LLMEngine:
         if self._llm is None:
             raise RuntimeError("VLLMEngine was not started, or was closed: call `start(...)` first.")
         return self._llm

@@ -15,11 +15,12 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lit_passk.errors import Refusal
+from lit_passk.hub import not_given
 from lit_passk.policy.attention import ATTENTION, PackedLayout
 from lit_passk.policy.logprobs import Chunk, logits_to_logprobs, token_logprobs
 from lit_passk.policy.packing import PackedBatch, TokenCosts
 from lit_passk.policy.plain import plain_token_logprobs
-from lit_passk.policy.source import no_policy, policy_config, resolve_policy
+from lit_passk.policy.source import policy_config, resolve_policy
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +180,7 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
     except OSError as error:
         if Path(source).is_dir():
             raise  # it lacks something: the message says what
-        raise no_policy(path) from error
+        raise not_given(source, "model", error) from error
     return CausalPolicy(without_noise(model)).train()
 
 

@@ -6,31 +6,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lit_passk.errors import Refusal
+from lit_passk.hub import not_given, use_hub
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 
 def resolve_policy(path: str | Path) -> str:
-    """A folder's path with ``~`` expanded, or a hub id as it is.
+    """A folder's path with ``~`` expanded, or a hub id as it is, after a look whether the hub answers.
 
     Raises:
-        Refusal: If it can only be a folder and there is none, without asking the hub, which takes a minute where there
-            is no network.
+        Refusal: If it can only be a folder and there is none.
     """
     folder = Path(path).expanduser()
-    looks_local = str(path).startswith((".", "~", "/")) or len(folder.parts) > 2
-    if looks_local and not folder.is_dir():
-        raise no_policy(path)
-    return str(folder) if folder.is_dir() else str(path)
+    if folder.is_dir():
+        return str(folder)
+    if str(path).startswith((".", "~", "/", "runs/")) or len(folder.parts) > 2:  # `runs` is where trainings write
+        raise Refusal(
+            f"No model at {str(path)!r}: there is no such folder. `lit-passk sft --config maze_sft_cpu --out {path}` "
+            "makes the shipped maze cold start."
+        )
+    use_hub()
+    return str(path)
 
 
-def no_policy(path: str | Path) -> Refusal:
-    """The refusal of a path at which there is no policy."""
-    return Refusal(
-        f"No model at {str(path)!r}: there is no such folder, and the hub gives no model of that name. `lit-passk sft "
-        f"--config configs/maze_sft_cpu.yaml --out {path}` makes the shipped maze cold start."
-    )
+def load_config(path: str) -> PreTrainedConfig:
+    """The configuration of a policy as it was published.
+
+    Raises:
+        Refusal: If the hub does not give it, or is not there.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(path)
+    except OSError as error:
+        if Path(path).is_dir():
+            raise  # it lacks something: the message says what
+        raise not_given(path, "model", error) from error
 
 
 def policy_config(path: str) -> PreTrainedConfig:
@@ -39,9 +52,7 @@ def policy_config(path: str) -> PreTrainedConfig:
     Dropout, jitter of a router and skipped layers add noise to the log-probabilities that training compares with the
     sampled ones; as TRL does, they are set to 0. What ``export`` writes has them as they were.
     """
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(path)
+    config = load_config(path)
     for part in [config, *(getattr(config, name, None) for name in config.sub_configs)]:
         for name, value in vars(part or object).items() if part is not None else ():
             if isinstance(value, float) and any(word in name for word in ("drop", "jitter")):
@@ -55,9 +66,7 @@ def refuse_quantized(path: str) -> None:
     Raises:
         Refusal: With what to give instead.
     """
-    from transformers import AutoConfig
-
-    found = getattr(AutoConfig.from_pretrained(path), "quantization_config", None)
+    found = getattr(load_config(path), "quantization_config", None)
     if found:
         method = found.get("quant_method") if isinstance(found, dict) else getattr(found, "quant_method", None)
         raise Refusal(
@@ -69,12 +78,12 @@ def refuse_quantized(path: str) -> None:
 
 def end_token_ids(path: str) -> set[int]:
     """What ends a text of the model, as transformers knows it: by its generation config, else by its configuration."""
-    from transformers import AutoConfig, GenerationConfig
+    from transformers import GenerationConfig
 
     try:
         generation = GenerationConfig.from_pretrained(path)
     except OSError:  # a folder without generation_config.json
-        generation = GenerationConfig.from_model_config(AutoConfig.from_pretrained(path))
+        generation = GenerationConfig.from_model_config(load_config(path))
     ids = generation.eos_token_id
     return {ids} if isinstance(ids, int) else set(ids or ())
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
+from lit_passk.hub import not_given, use_hub
 from lit_passk.tasks.columns import NoColumnError, is_missing, look_up, shown, surrogate
 from lit_passk.types import Problem
 
@@ -245,9 +246,12 @@ def _read_hub(path: str, split: str | None, subset: str | None) -> Iterator[Reco
         ) from None
     if split is None:
         raise Refusal(f"The hub data set {path!r} needs a split: set `split`, for example to 'test'.")
+    use_hub()
     try:
         rows = datasets.load_dataset(path, subset, split=split)
-    except Exception as error:  # the hub raises dozens of types: no network, no such data set, no such split, ...
+    except (FileNotFoundError, ConnectionError) as error:
+        raise not_given(path, "dataset", error) from error
+    except Exception as error:  # the hub raises dozens of types: no such split, no such subset, ...
         first_line = (str(error).splitlines() or [""])[0]
         raise Refusal(
             f"The hub data set {path!r} (subset={subset!r}, split={split!r}) could not be loaded: "

@@ -17,6 +17,7 @@ from lit_passk.commands.train import LitPassKCLI
 from lit_passk.data import PromptDataModule
 from lit_passk.errors import Refusal
 from lit_passk.modules import PassKRLModule
+from lit_passk.policy.source import load_config, resolve_policy
 
 SERVER = "VLLMServerEngine"
 
@@ -64,11 +65,11 @@ def read_architecture(config: Namespace) -> Architecture:
     if config.architecture is not None:
         return Architecture.of(AutoConfig.for_model(**config.architecture))
     try:
-        return Architecture.of(AutoConfig.from_pretrained(config.model.policy))
-    except OSError as error:
+        return Architecture.of(load_config(resolve_policy(config.model.policy)))
+    except (Refusal, OSError) as error:
         raise Refusal(
-            f"The configuration of {config.model.policy!r} cannot be read. Give its fields by `--architecture`, for "
-            'instance \'{"model_type": "llama", "hidden_size": 4096, ...}\'.'
+            f"{error} To plan without the model, give the fields of its config.json by `--architecture "
+            '\'{"model_type": "llama", "hidden_size": 4096, ...}\'`.'
         ) from error
 
 
