@@ -14,7 +14,25 @@ from lit_passk.data.samplers.base import Candidates, PromptSampler
 from lit_passk.data.samplers.uniform import Uniform
 from lit_passk.errors import Refusal
 from lit_passk.functional.random import derive_seed
+from lit_passk.logged import Logged
 from lit_passk.tasks.base import Task
+
+LOGGED = (
+    Logged(
+        "sampler/pass_rate sampler/pass_rate_std",
+        means="Estimated pass rate over all training prompts, and the mean uncertainty of the estimates (samplers "
+        "that count).",
+        healthy="The rate rises, the uncertainty falls.",
+        otherwise="The uncertainty stays at 0.29: hardly any prompt was seen yet. That is so for data sets of many "
+        "steps.",
+    ),
+    Logged(
+        "sampler/effective_prompts",
+        means="Number of equally likely prompts that would repeat as often as the sampler's.",
+        healthy="Many times `data.prompts_per_step`.",
+        otherwise="Near it: the same few prompts come again and again. Raise the sampler's `uniform`.",
+    ),
+)
 
 
 class Drawing:

@@ -11,6 +11,23 @@ from torch import Tensor
 
 from lit_passk.errors import Refusal
 from lit_passk.functional.kl import kl_estimate
+from lit_passk.logged import Logged
+
+LOGGED = (
+    Logged(
+        "train/loss/approx_kl",
+        means="How far the policy has moved since the rollout, nats per token (k3 estimate of KL(old || policy)).",
+        healthy="0 with one update a step (`num_minibatches` and `num_epochs` 1). With several, below about 0.01.",
+        otherwise="Larger: fewer updates a step, or a lower learning rate.",
+    ),
+    Logged(
+        "train/loss/clip_fraction_low train/loss/clip_fraction_high",
+        means="Share of the tokens that the lower and the upper bound of the ratio hold back.",
+        healthy="0 with one update a step, else below about 0.2.",
+        otherwise="Larger: the updates go further than the loss allows, and most of the batch is wasted. Fewer "
+        "updates a step, or a lower learning rate. 0 in spite of several updates is no fault: they are small.",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

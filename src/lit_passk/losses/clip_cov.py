@@ -8,7 +8,17 @@ from torch import Tensor
 from lit_passk.errors import Refusal
 from lit_passk.functional.policy_loss import clipped_surrogate
 from lit_passk.functional.random import derive_seed
+from lit_passk.logged import Logged
 from lit_passk.losses.base import LossInputs, LossOutput, PolicyLoss, check_clip, clip_fractions, covariances
+
+LOGGED = (
+    Logged(
+        "train/loss/left_out",
+        means="Share of the tokens whose gradient `ClipCovLoss` left out.",
+        healthy="About its `share`.",
+        otherwise="0: no token's covariance lies between `cov_low` and `cov_high`.",
+    ),
+)
 
 
 class ClipCovLoss(PolicyLoss):

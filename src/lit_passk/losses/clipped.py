@@ -6,7 +6,18 @@ import torch
 
 from lit_passk.errors import Refusal
 from lit_passk.functional.policy_loss import clipped_surrogate
+from lit_passk.logged import Logged
 from lit_passk.losses.base import LossInputs, LossOutput, PolicyLoss, check_clip, clip_fractions
+
+LOGGED = (
+    Logged(
+        "train/loss/clip_fraction_dual",
+        means="Share of the tokens of wrong completions whose ratio is past `dual_clip` (`ClippedLoss` with "
+        "`dual_clip`).",
+        healthy="Almost 0.",
+        otherwise="Larger: updates make wrong answers likelier. Lower the learning rate.",
+    ),
+)
 
 
 class ClippedLoss(PolicyLoss):

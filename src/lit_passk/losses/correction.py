@@ -11,10 +11,42 @@ from torch import Tensor
 
 from lit_passk.errors import Refusal
 from lit_passk.functional.policy_loss import completion_sum, is_first_token
+from lit_passk.logged import Logged
 from lit_passk.losses.base import LossInputs
 
 LARGEST_LOG_RATIO = 50.0
 """Log-ratios are cut here, far past every bound, so that squares of weights stay finite in float64."""
+
+
+LOGGED = (
+    Logged(
+        "train/rollout_correction/ess",
+        means="Effective sample size of the importance weights, as a share of the samples: 1 where engine and policy "
+        "agree.",
+        healthy="Above 0.95.",
+        otherwise="Lower: engine and policy disagree. See `parity/mean`; compute both in one precision, avoid "
+        "quantised weights, or sample with newer weights.",
+    ),
+    Logged(
+        "train/rollout_correction/mean",
+        means="Mean importance weight before it is bounded: 1 in expectation.",
+        healthy="0.98 to 1.02.",
+        otherwise="Far from 1: as for `train/rollout_correction/ess`.",
+    ),
+    Logged(
+        "train/rollout_correction/clipped",
+        means="Share of the importance weights that were bounded (`TIS` and other weights).",
+        healthy="Below 0.01.",
+        otherwise="As for `train/rollout_correction/ess`.",
+    ),
+    Logged(
+        "train/rollout_correction/dropped train/rollout_correction/dropped/<class>",
+        means="Share of the trained tokens that were left out, by all masks together and by each correction.",
+        healthy="Below 0.05.",
+        otherwise="Much of what was sampled is thrown away: mend the disagreement, or widen the bounds of the mask "
+        "named.",
+    ),
+)
 
 
 class RolloutCorrection(ABC):

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 
 from lit_passk.errors import Refusal
+from lit_passk.logged import Logged
 from lit_passk.losses.base import LossInputs, LossOutput, PolicyLoss, covariances
+
+LOGGED = (
+    Logged(
+        "train/loss/penalised",
+        means="Share of the tokens that `KLCovLoss` puts its penalty on.",
+        healthy="Its `share`.",
+    ),
+)
 
 
 class KLCovLoss(PolicyLoss):

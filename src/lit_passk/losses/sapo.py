@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 
 from lit_passk.errors import Refusal
+from lit_passk.logged import Logged
 from lit_passk.losses.base import LossInputs, LossOutput, PolicyLoss
+
+LOGGED = (
+    Logged(
+        "train/loss/gate",
+        means="Mean of `SAPOLoss`'s gate `4 p (1 - p)`: how much of the gradient it lets through.",
+        healthy="1 with one update a step, else above 0.9.",
+        otherwise="Lower: see `train/loss/clip_fraction_low`, for which it stands here.",
+    ),
+)
 
 
 class SAPOLoss(PolicyLoss):

@@ -10,9 +10,27 @@ from torch import Tensor
 
 from lit_passk.functional.answers import answer_diversity, distinct_at_k, normalize_answer
 from lit_passk.functional.majority import Votes, count_votes, maj_at_k
+from lit_passk.logged import Logged
 from lit_passk.metrics.base import EvaluationMetric, check_ks
 
 _NO_ANSWER = 0
+
+
+LOGGED = (
+    Logged(
+        "val/<task>/maj@<k> val/<task>/maj@n",
+        means="How often the most common answer of k, or of all, completions is correct (`MajorityAtK`).",
+        healthy="Above pass@1.",
+        otherwise="Below pass@1: one wrong answer is more common than the right ones. `VoteAtK` trains for it.",
+    ),
+    Logged(
+        "val/<task>/answer_diversity val/<task>/distinct@<k>",
+        means="Chance that two completions answer differently, and the number of different answers among k "
+        "(`AnswerDiversity`).",
+        healthy="Falls as the policy grows better.",
+        otherwise="Falls while pass@k does not rise: the policy settles on wrong answers.",
+    ),
+)
 
 
 class AnswerMetric(EvaluationMetric):

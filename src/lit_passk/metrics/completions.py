@@ -8,9 +8,26 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lit_passk.logged import Logged
 from lit_passk.metrics.base import EvaluationMetric
 
 _UNITS = 2.0**24  # log-probabilities are added up as multiples of 6e-8 nats: the same sum in any order
+
+
+LOGGED = (
+    Logged(
+        "val/<task>/truncated val/<task>/unscored",
+        means="Shares of the validation's completions that were cut off, and that could not be scored "
+        "(`CompletionStatistics`).",
+        healthy="Below 0.05, and 0.",
+        otherwise="Raise `rollout.val_sampling.max_tokens`; a benchmark that cuts answers off measures the limit.",
+    ),
+    Logged(
+        "val/<task>/mean_length val/<task>/entropy",
+        means="Mean length of a completion in tokens, and nats per token (`CompletionStatistics`).",
+        healthy="As `train/tokens` and `train/entropy`.",
+    ),
+)
 
 
 class CompletionStatistics(EvaluationMetric):

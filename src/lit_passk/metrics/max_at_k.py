@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from lit_passk.functional.pass_at_k import max_at_k
+from lit_passk.logged import Logged
 from lit_passk.metrics.base import EvaluationMetric, check_ks
+
+LOGGED = (
+    Logged(
+        "val/<task>/max@<k>",
+        means="Expected best reward of k completions, without bias (`MaxRewardAtK`); pass@k for rewards of 0 and 1.",
+        healthy="Rises.",
+    ),
+)
 
 
 class MaxRewardAtK(EvaluationMetric):

@@ -11,7 +11,26 @@ from torch import Tensor
 from torchmetrics.utilities import rank_zero_warn
 
 from lit_passk.functional.bootstrap import check_draws, pass_at_k_interval
+from lit_passk.logged import Logged
 from lit_passk.metrics.problem_counts import ProblemCountMetric
+
+LOGGED = (
+    Logged(
+        "val/<task>/pass@<k> val/<task>/pass@<k>/low val/<task>/pass@<k>/high",
+        means="Unbiased estimate of the chance that k completions hold a correct one, mean over the task's problems, "
+        "and the bounds of its 95 % bootstrap interval over problems and samples.",
+        healthy="Rises for the k you train for, and does not fall for larger k.",
+        otherwise="pass@1 rises while pass@k for large k falls: the policy grows narrow. Raise k, or stop earlier. "
+        "The interval is wider than the change: more problems help, more samples (`rollout.val_sampling.n`) help "
+        "less.",
+    ),
+    Logged(
+        "val/<task>/pass@<k>/left_out",
+        means="Problems with fewer than k scored completions, which have no estimate. Logged where there are any.",
+        healthy="Not logged.",
+        otherwise="Raise `rollout.val_sampling.n`, or see why completions could not be scored.",
+    ),
+)
 
 
 class PassAtK(ProblemCountMetric):

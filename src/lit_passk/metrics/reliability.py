@@ -9,7 +9,28 @@ from torch import Tensor
 from lit_passk.functional.g_pass_at_k import g_pass_at_k, mg_pass_at_k
 from lit_passk.functional.pass_hat_k import pass_hat_k
 from lit_passk.functional.solve_rate import coverage, mean_at_n, threshold_count
+from lit_passk.logged import Logged
 from lit_passk.metrics.problem_counts import ProblemCountMetric
+
+LOGGED = (
+    Logged(
+        "val/<task>/pass^<k>",
+        means="Chance that all of k completions are correct (`PassHatK`).",
+        healthy="Rises; never above pass@1.",
+    ),
+    Logged(
+        "val/<task>/g-pass@<k>/<tau> val/<task>/mg-pass@<k>",
+        means="Chance that at least a share tau of k completions is correct, and its mean over tau from 0.5 to 1 "
+        "(`GPassAtK`).",
+        healthy="Rises with pass@1.",
+        otherwise="Stays behind pass@1: answers are right by chance rather than reliably.",
+    ),
+    Logged(
+        "val/<task>/mean@n val/<task>/coverage@<tau>",
+        means="Mean solve rate of the problems, and the share of them with a solve rate of at least tau (`SolveRate`).",
+        healthy="Rises.",
+    ),
+)
 
 
 class PassHatK(ProblemCountMetric):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lit_passk.errors import Refusal
 from lit_passk.functional.kl import kl_estimate
+from lit_passk.logged import Logged
 from lit_passk.losses import TIS, LossInputs, PolicyLoss, RolloutCorrection
 from lit_passk.losses.correction import check_together, correct
 from lit_passk.modules.policies import reference_logprobs
@@ -18,6 +19,20 @@ from lit_passk.modules.step_metrics import CORRECTION
 from lit_passk.modules.training_batch import TrainingBatch
 from lit_passk.policy.model import CausalPolicy
 from lit_passk.policy.packing import PackedBatch
+
+LOGGED = (
+    Logged(
+        "train/loss/total",
+        means="What was minimised, mean over the step's updates.",
+        healthy="Near 0, of either sign. It need not fall: advantages are centred, so it says nothing about success.",
+    ),
+    Logged(
+        "train/loss/kl",
+        means="Distance to the initial policy, nats per token, by `model.kl_estimator`; with `model.kl_coef` above 0.",
+        healthy="Grows slowly.",
+        otherwise="Jumps: lower the learning rate. Stays at 0 while the reward does not rise: `kl_coef` is too large.",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,8 +8,25 @@ from dataclasses import dataclass
 
 from lit_passk.data.breakdown import Breakdown
 from lit_passk.distributed import all_objects
+from lit_passk.logged import Logged
 from lit_passk.rollout.collate import scored
 from lit_passk.types import ScoredGroup
+
+LOGGED = (
+    Logged(
+        "train/reward/<part>/mean train/reward/<part>/std",
+        means="Mean and population standard deviation of one part of `data.rewards`, before its weight, over the "
+        "completions that it applies to.",
+        healthy="Each part has a deviation above 0, and the verdict's mean rises with the sum.",
+        otherwise="A deviation of 0: the part tells no completion from another, and costs nothing to drop. Another "
+        "part rises while the verdict falls: lower its weight.",
+    ),
+    Logged(
+        "train/<task>/reward/<part>/mean train/<task>/reward/<part>/std train/source/<source>/reward/<part>/mean "
+        "train/source/<source>/reward/<part>/std",
+        means="The same for each task of a mixture and each source.",
+    ),
+)
 
 
 @dataclass

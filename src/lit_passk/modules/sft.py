@@ -18,11 +18,22 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 from lit_passk.checkpointing.files import check_replaceable, put_in_place
 from lit_passk.data.rendering import PromptRenderer
 from lit_passk.errors import Refusal
+from lit_passk.logged import Logged
 from lit_passk.modules.guards import guard
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.types import Prompt
 
 Demonstrations = Sequence[tuple[Prompt, str]]
+
+
+LOGGED = (
+    Logged(
+        "train/loss",
+        means="Negative log-likelihood of the demonstrations' completion tokens, nats per token (`lit-passk sft`).",
+        healthy="Falls, then levels off. A cold start needs no more than that some completions are correct.",
+        otherwise="Rises: lower the learning rate.",
+    ),
+)
 
 
 class SFTModule(L.LightningModule):

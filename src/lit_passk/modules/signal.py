@@ -6,8 +6,32 @@ import torch
 from torch import Tensor
 
 from lit_passk.distributed import all_max, all_sum
+from lit_passk.logged import Logged
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.types import RolloutBatch
+
+LOGGED = (
+    Logged(
+        "train/signal/correct",
+        means="Correct completions of a group, on average.",
+        healthy="Between 1 and about G / 2 for Pass@k Training.",
+        otherwise="See `train/signal/dead@k`.",
+    ),
+    Logged(
+        "train/signal/dead@<k>",
+        means="Share of the groups to which `PassKAnalytic(k)` would give no advantage: none correct, or fewer than k "
+        "wrong. k = 1 is GRPO. All powers of two below the group size are logged, whatever strategy is in use.",
+        healthy="Below 0.5 for the k in use.",
+        otherwise="Rises with k: prompts are too easy for it, so lower k. High for k = 1 too: too hard or too easy; "
+        "`train/pass@1` says which. `lit-passk signal` on a result file suggests a pair of k and group size.",
+    ),
+    Logged(
+        "train/signal/weight",
+        means="Sum of the sizes of a group's advantages by the strategy in use, mean over the trained groups.",
+        healthy="Of one size over the run.",
+        otherwise="Strategies of different scale differ here: compare them at equal weight, not at one learning rate.",
+    ),
+)
 
 
 def signal_metrics(rollouts: RolloutBatch, advantages: Tensor) -> dict[str, float]:

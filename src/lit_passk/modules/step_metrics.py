@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lit_passk.data.breakdown import Breakdown
 from lit_passk.distributed import all_sum
+from lit_passk.logged import Logged
 from lit_passk.losses.correction import correction_metrics
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.types import RolloutBatch
@@ -16,6 +17,103 @@ CORRECTION = "correction/"
 _OF_COMPLETIONS = ("completions", "tokens", "sampled_tokens", "entropy", "reward", "pass@1", "truncated")
 COLUMNS = (*_OF_COMPLETIONS, "prompts", "unscored", "solved", "trained_prompts", "with_advantage")
 """What is summed up for every prompt: first numbers of its completions, then of the prompt."""
+
+
+LOGGED = (
+    Logged(
+        "train/reward",
+        means="Mean reward of the step's completions, before any normalisation.",
+        healthy="Rises, fast at first; noisy from step to step, so look at it smoothed.",
+        otherwise="Flat from the start: see `train/with_advantage` and `train/grad_norm`. It rises while `val/pass@k` "
+        "does not: the policy learns the reward, not the task. Read completions, and compare with `train/pass@1`.",
+    ),
+    Logged(
+        "train/pass@1",
+        means="Share of the step's completions that are correct. Differs from the reward where rewards are composed.",
+        healthy="Rises more slowly under Pass@k Training than under GRPO: watch `val/pass@k` beside it.",
+        otherwise="0 for many steps: the prompts are too hard, or the verdict rejects the form of the answers. Read "
+        "completions first, then take easier prompts, a cold start (`lit-passk sft`) or a larger group.",
+    ),
+    Logged(
+        "train/solved",
+        means="Share of the prompts with at least one correct completion: pass@G of the training prompts.",
+        healthy="Rises, and stays above `train/pass@1`. The gap between the two is what Pass@k Training turns into "
+        "signal.",
+        otherwise="It falls towards `train/pass@1`: answers to a prompt become all alike. Raise k or the temperature.",
+    ),
+    Logged(
+        "train/with_advantage",
+        means="Share of the trained prompts that have a completion with an advantage other than 0. The others teach "
+        "nothing.",
+        healthy="0.3 to 0.9. It falls late in a run, when many prompts are solved.",
+        otherwise="Near 0: for this k all groups are all wrong, or have fewer than k wrong. `train/signal/dead@k` "
+        "says how it would be for other k; change k or the group size, take other prompts, or set `rollout.source: "
+        "DynamicSampling`.",
+    ),
+    Logged(
+        "train/tokens",
+        means="Mean length of a completion, in tokens, the end token counted.",
+        healthy="Changes slowly. Growing reasoning is usual with mathematics.",
+        otherwise="Grows towards `max_tokens` together with `train/truncated`: raise the limit, or pay for brevity "
+        "(`SoftOverlong`, `LengthPenalty`). Collapses to a few tokens: the reward can be had without reasoning.",
+    ),
+    Logged(
+        "train/truncated",
+        means="Share of the completions that `max_tokens` cut off.",
+        healthy="Below 0.05.",
+        otherwise="A cut answer is seldom correct, so long reasoning is punished. Raise "
+        "`rollout.sampling.max_tokens`, or add `SoftOverlong`.",
+    ),
+    Logged(
+        "train/unscored",
+        means="How many completions could not be scored, because the verdict failed or took too long. They are left "
+        "out of their groups.",
+        healthy="0.",
+        otherwise="The run names the first error. Raise `rollout.score_timeout` or `rollout.num_workers`, or mend the "
+        "reward.",
+    ),
+    Logged(
+        "train/entropy",
+        means="Mean of -log p over the sampled tokens, nats per token: an unbiased estimate of the policy's entropy.",
+        healthy="Falls, quickly at first, then slowly. Under Pass@k Training it stays higher than under GRPO.",
+        otherwise="Falls to almost 0 within tens of steps: the policy repeats itself and pass@k is lost. Lower the "
+        "learning rate, raise k, add `model.entropy_coef`, or take `ClipCovLoss`. Rises without end: the learning "
+        "rate is too high, or the entropy bonus too large.",
+    ),
+    Logged(
+        "train/grad_norm",
+        means="Norm of the gradient before clipping, mean over the step's updates.",
+        healthy="Of one size over the run. Clipping now and then (`model.max_grad_norm`) is no harm.",
+        otherwise="0: no prompt had an advantage. Larger by and by, or spikes: lower the learning rate, look at "
+        "`train/loss/approx_kl` and `train/rollout_correction/ess`.",
+    ),
+    Logged(
+        "train/lr",
+        means="Learning rate of the step's last update.",
+        healthy="What the schedule says.",
+    ),
+    Logged(
+        "step",
+        means="RL steps so far: the axis for all else. Lightning's own `trainer.global_step` counts optimizer steps, "
+        "which are `num_epochs * num_minibatches` times as many.",
+    ),
+    Logged(
+        "rl_step reward",
+        means="`step` and `train/reward` again, in the progress bar alone.",
+    ),
+    Logged(
+        "train/<task>/reward train/<task>/pass@1 train/<task>/solved train/<task>/with_advantage "
+        "train/<task>/truncated train/<task>/tokens",
+        means="As without the name, for each task of a `Mixture`; not logged in steps that had none of its prompts.",
+        healthy="No task near 0 or 1 for long.",
+        otherwise="Change the `weight` of a task that teaches nothing.",
+    ),
+    Logged(
+        "train/source/<source>/reward train/source/<source>/pass@1 train/source/<source>/solved "
+        "train/source/<source>/with_advantage train/source/<source>/truncated train/source/<source>/tokens",
+        means="The same for each source that the rows name (verl's `data_source`), up to 64 of them.",
+    ),
+)
 
 
 def step_metrics(

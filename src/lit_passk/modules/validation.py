@@ -8,12 +8,22 @@ from lightning.pytorch.utilities import rank_zero_info
 from torchmetrics import MetricCollection
 
 from lit_passk.errors import Refusal
+from lit_passk.logged import Logged
 from lit_passk.metrics import EvaluationMetric, PassAtK, metric_inputs
 from lit_passk.results import group_records
 from lit_passk.types import PromptBatch
 
 Curve = dict[int, tuple[float, float, float]]
 """For each k: pass@k and the bounds of its confidence interval."""
+
+
+LOGGED = (
+    Logged(
+        "val/pass@<k>",
+        means="Mean of `val/<task>/pass@k` over the tasks, each counting the same. Checkpoints may be chosen by it.",
+        healthy="As for `val/<task>/pass@<k>`.",
+    ),
+)
 
 
 class ValidationMetrics:

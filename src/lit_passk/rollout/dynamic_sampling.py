@@ -11,11 +11,44 @@ from torch import Tensor
 
 from lit_passk.distributed import all_cat, all_sum
 from lit_passk.errors import Refusal
+from lit_passk.logged import Logged
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.sampler import Sampler
 from lit_passk.rollout.source import RolloutSource
 from lit_passk.rollout.step import Step
 from lit_passk.types import PromptBatch, RolloutBatch, ScoredGroup
+
+LOGGED = (
+    Logged(
+        "dynamic_sampling/prompts dynamic_sampling/completions",
+        means="Prompts and completions that `DynamicSampling` sampled for the step, all rounds together.",
+        healthy="At most two or three times `data.prompts_per_step`.",
+        otherwise="More: most of the sampling teaches nothing. Change k, the group size or the prompts "
+        "(`data.sampler`).",
+    ),
+    Logged(
+        "dynamic_sampling/share",
+        means="Share of the sampled groups that have an advantage.",
+        healthy="Above 0.3.",
+        otherwise="As for `dynamic_sampling/prompts`.",
+    ),
+    Logged(
+        "dynamic_sampling/rounds",
+        means="Rounds of further prompts.",
+        healthy="0 or 1.",
+        otherwise="`max_rounds` in every step: the step is filled up with groups that teach nothing.",
+    ),
+    Logged(
+        "dynamic_sampling/surplus",
+        means="Groups with an advantage that the step had no room for.",
+        healthy="A few.",
+    ),
+    Logged(
+        "time/further_rollouts",
+        means="Seconds of the rounds of further prompts, part of `time/rollout`.",
+        healthy="Below half of `time/rollout`.",
+    ),
+)
 
 
 class DynamicSampling(RolloutSource):

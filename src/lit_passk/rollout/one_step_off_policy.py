@@ -9,12 +9,22 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lit_passk.distributed import all_max
 from lit_passk.errors import Refusal
+from lit_passk.logged import Logged
 from lit_passk.rollout.background import Background
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.sampler import Sampler
 from lit_passk.rollout.source import RolloutSource, RunSettings
 from lit_passk.rollout.step import Step
 from lit_passk.types import PromptBatch, RolloutBatch, ScoredGroup
+
+LOGGED = (
+    Logged(
+        "rollout/staleness",
+        means="RL steps by which the weights that sampled the step were older than those it trains "
+        "(`OneStepOffPolicy`).",
+        healthy="1; 0 in the first step and after a validation.",
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lit_passk.distributed import all_max, all_sum
 from lit_passk.errors import CannotRun, Refusal
+from lit_passk.logged import Logged
 from lit_passk.types import RolloutBatch
 
 TOLERANCES = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 8e-2}
@@ -22,6 +23,18 @@ CAUSES = (
     "The usual causes: a tied output head fed by `named_parameters()` instead of `state_dict()`; a prefix cache that "
     "was not dropped after the weights came; another temperature than the one sampled at; a layer that was not sent; "
     "an engine in a coarser dtype than the policy. Set `parity.tolerance` only if you know why they differ."
+)
+
+
+LOGGED = (
+    Logged(
+        "parity/mean parity/max parity/worst",
+        means="Differences between the engine's log-probabilities and the policy's for the same tokens, nats: mean "
+        "and largest of all tokens, and the mean of the worst completion. Logged when `rollout.parity` checks.",
+        healthy="About 1e-5 in float32, 1e-2 in bfloat16.",
+        otherwise="Past the tolerance the run stops and names the usual causes. Just below it: see "
+        "`train/rollout_correction/ess`.",
+    ),
 )
 
 

@@ -10,10 +10,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from lit_passk.logged import Logged
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.sampler import Sampler
 from lit_passk.rollout.step import Step
 from lit_passk.types import RolloutBatch
+
+LOGGED = (
+    Logged(
+        "time/rollout",
+        means="Seconds that the training waited for the step's rollouts: sampling, scoring, sending weights.",
+        healthy="The larger part of a step, and steady.",
+        otherwise="Grows: completions become longer (`train/tokens`). Large from the start: see the page on "
+        "performance; a slow reward needs more `rollout.num_workers`.",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

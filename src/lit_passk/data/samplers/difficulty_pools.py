@@ -13,8 +13,19 @@ from lit_passk.data.pass_rates import Counts
 from lit_passk.data.samplers.base import Candidates, PromptSampler
 from lit_passk.errors import Refusal
 from lit_passk.functional.random import uniform
+from lit_passk.logged import Logged
 
 POOLS = ("easy", "normal", "hard")
+
+
+LOGGED = (
+    Logged(
+        "sampler/easy sampler/normal sampler/hard",
+        means="Share of all prompts in each pool of `DifficultyPools`.",
+        healthy="None of them at 1.",
+        otherwise="All in one pool: move `easy_from` and `hard_to`.",
+    ),
+)
 
 
 class DifficultyPools(PromptSampler):
