@@ -82,3 +82,24 @@ class HangAt(RaiseAt):
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, *args: Any) -> None:
         if (pl_module.rl_step, trainer.global_rank) == (self.step, self.rank):
             time.sleep(3600)
+
+
+class NanAt(L.Callback):
+    """The policy's log-probabilities are NaN on one rank, in the training of some RL steps.
+
+    Args:
+        steps: RL steps done by then.
+        rank: Which rank.
+    """
+
+    def __init__(self, steps: list[int], rank: int) -> None:
+        self.steps = steps
+        self.rank = rank
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        def ruin(policy: Any, args: Any, out: Any) -> Any:
+            if torch.is_grad_enabled() and (pl_module.rl_step in self.steps and trainer.global_rank == self.rank):
+                return out[0] * float("nan"), out[1]
+            return None
+
+        pl_module.policy.register_forward_hook(ruin)

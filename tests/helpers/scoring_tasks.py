@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from lit_passk.tasks.base import Task
@@ -109,7 +110,8 @@ class Returning(Task):
         import numpy
         import torch
 
-        return eval(completion, {"Score": Score, "numpy": numpy, "torch": torch, "nan": math.nan, "inf": math.inf})
+        scope = {"Score": Score, "Decimal": Decimal, "numpy": numpy, "torch": torch, "nan": math.nan, "inf": math.inf}
+        return eval(completion, scope)
 
 
 class ReturningInline(Returning):

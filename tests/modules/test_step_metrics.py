@@ -11,7 +11,8 @@ from helpers.scripted import scripted_rollouts
 from lit_passk.data.breakdown import Breakdown
 from lit_passk.modules.step_metrics import step_metrics
 
-SUMS = {"num_updates": torch.ones(()), "grad_norm": torch.ones(()), "total": torch.tensor(2.0)}
+ONE = torch.ones(())
+SUMS = {"num_updates": ONE, "grad_norm": ONE, "skipped_updates": torch.zeros(()), "total": torch.tensor(2.0)}
 
 
 def test_dropped_groups_count_in_all_that_describes_completions():

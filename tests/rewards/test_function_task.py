@@ -121,7 +121,7 @@ def test_what_does_not_apply_is_no_zero(made):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("wrong", r"wrong must return a finite number, but returned 'good'"),
+        ("wrong", r"wrong must return a number, but returned 'good'"),
         ("too_few", "a list with one number for each"),
     ],
 )

@@ -167,13 +167,31 @@ def test_parts_that_cannot_be_added_up_are_refused(rewards, message):
         RewardedTask(Sums(), rewards)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "1", [1.0], {"score": 1.0}, 1j])
-def test_what_is_no_finite_number_stops_the_run(value):
+@pytest.mark.parametrize("value", ["1", [1.0], {"score": 1.0}, 1j])
+def test_what_is_no_number_stops_the_run(value):
     task = RewardedTask(Sums(), {"verdict": Verdict(), "odd": Fixed(value)})
-    with pytest.raises(
-        BadScore, match=r"Reward 'odd' \(Fixed\) must give a finite number for every completion, or None"
-    ):
+    with pytest.raises(BadScore, match=r"Reward 'odd' \(Fixed\) must give a number for every completion, or None"):
         scores_of(task, texts("2"))
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400])
+def test_a_value_that_is_not_finite_leaves_its_completion_without_a_score(value, weight):
+    odd = Fixed(value)
+    odd.weight = weight
+    (score,) = scores_of(RewardedTask(Sums(), {"verdict": Verdict(), "odd": odd}), texts("2"))
+    assert score.error is not None
+    assert f"the part 'odd' of its reward is {float('nan') if value != value else float('inf')}" in score.error
+
+
+def test_in_a_group_it_costs_its_completion_alone():
+    class Lengths(GroupRewardPart):
+        def group_values(self, problem, completions, scores):
+            return [float("nan") if completion == "7" else 0.5 for completion in completions]
+
+    scores = scores_of(RewardedTask(Sums(), {"verdict": Verdict(), "odd": Lengths()}), texts("2", "7", "3"))
+    assert [score.error is None for score in scores] == [True, False, True]
+    assert [score.reward for score in scores if score.error is None] == [1.5, 1.0]
 
 
 def test_what_a_part_raises_names_the_part():
@@ -212,7 +230,8 @@ def test_a_function_that_fails_costs_its_completion_alone(caplog):
     parts = {"verdict": Verdict(), "obey": FunctionReward("helpers.reward_functions:obey")}
     with Scorer({"sums": RewardedTask(Sums(), parts)}, num_workers=2, timeout=2.0) as scorer:
         found = ask(scorer, "2", "raise boom", "sleep 1000", "exit 3", "raise other", "return None", "return 2")
-        for bad in ("float('nan')", "'text'", "[1.0]"):
+        assert "the part 'obey' of its reward is nan" in str(ask(scorer, "return float('nan')")[0].error)
+        for bad in ("'text'", "[1.0]"):
             with pytest.raises(
                 BadScore, match=r"Reward 'obey' \(FunctionReward helpers.reward_functions:obey\) must give"
             ):

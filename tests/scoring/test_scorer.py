@@ -171,10 +171,8 @@ NO_SCORE = [
     ("(1.0, True)", "must return Score(reward=..., correct=...), but returned (1.0, True)"),
     ("torch.tensor(1.0)", "must return Score(reward=..., correct=...), but returned tensor(1.)"),
     ("Score", "must return Score(reward=..., correct=...), but returned <class"),
-    ("Score(reward=nan, correct=False)", "whose reward is a finite number, and Score(error=...) for a completion that"),
-    ("Score(reward=-inf, correct=False)", "but returned reward=-inf for problem 'the-problem'."),
-    ("Score(reward=10**400, correct=False)", "but returned reward=1000"),
-    ("Score(reward=numpy.float32('nan'), correct=False)", "whose reward is a finite number"),
+    ("Score(reward=1j, correct=False)", "whose reward is a number, and Score(error=...) for a completion that"),
+    ("Score(reward=nan, correct=None)", "whose correct is True or False, but returned correct=None"),
     ("Score(reward=torch.ones(2), correct=False)", "but returned reward=tensor([1., 1.])"),
     ("Score(reward='1', correct=False)", "but returned reward='1'"),
     ("Score(reward=None, correct=False)", "but returned reward=None"),
@@ -188,8 +186,8 @@ NO_SCORE = [
     ),
     ("Score(reward=1.0, correct=True, answer=torch.ones(3))", "but returned answer=tensor("),
     ("Score(reward=1.0, correct=True, answer=b'1')", "but returned answer=b'1'"),
-    ("Score(reward=1.0, correct=True, parts=None)", "whose parts is finite numbers by name, but returned parts=None"),
-    ("Score(reward=1.0, correct=True, parts={'a': nan})", "but returned parts={'a': nan}"),
+    ("Score(reward=1.0, correct=True, parts=None)", "whose parts is numbers by name, but returned parts=None"),
+    ("Score(reward=1.0, correct=True, parts={'a': '1'})", "but returned parts={'a': '1'}"),
     ("Score(reward=1.0, correct=True, parts={'a': 1.0, 2: 1.0})", "but returned parts={'a': 1.0, 2: 1.0}"),
 ]
 
@@ -205,12 +203,30 @@ def test_what_is_no_score_is_refused_with_the_task_named(returned, message):
 def test_what_is_no_score_stops_the_run_with_workers_and_without():
     tasks = {"workers": Returning(), "inline": ReturningInline()}
     with Scorer(tasks, num_workers=1, timeout=PATIENT) as scorer:
-        future = scorer.submit("workers", PROBLEM, "Score(reward=nan, correct=False)")
-        with pytest.raises(Refusal, match=r"`Returning.score` must return a Score whose reward is a finite number"):
+        future = scorer.submit("workers", PROBLEM, "Score(reward='1', correct=False)")
+        with pytest.raises(Refusal, match=r"`Returning.score` must return a Score whose reward is a number"):
             future.result()
         with pytest.raises(Refusal, match=r"`ReturningInline.score` must return .*but returned None"):
             scorer.submit("inline", PROBLEM, "None")
         assert ask(scorer, "Score(reward=1, correct=1)", name="workers") == [Score(reward=1.0, correct=True)]
+
+
+@pytest.mark.parametrize(
+    ("returned", "what"),
+    [
+        ("Score(reward=nan, correct=True, answer=7)", "its reward is nan"),
+        ("Score(reward=-inf, correct=True, answer=7)", "its reward is -inf"),
+        ("Score(reward=10**400, correct=True, answer=7)", "its reward is inf"),
+        ("Score(reward=-3.5e38, correct=True, answer=7)", "its reward is -inf"),
+        ("Score(reward=numpy.float32('nan'), correct=True, answer=7)", "its reward is nan"),
+        ("Score(reward=torch.tensor(inf), correct=True, answer=7)", "its reward is inf"),
+        ("Score(reward=Decimal('sNaN'), correct=True, answer=7)", "its reward is nan"),
+        ("Score(reward=1.0, correct=True, answer=7, parts={'a': 1, 'b': nan})", "the part 'b' of its reward is nan"),
+    ],
+)
+def test_a_reward_that_is_not_finite_leaves_its_completion_without_a_score(returned, what):
+    error = f"`Returning.score`: {what}, which is not finite in float32"
+    assert score_of(Returning(), PROBLEM, returned) == Score(reward=0.0, correct=False, answer="7", error=error)
 
 
 @pytest.mark.parametrize(

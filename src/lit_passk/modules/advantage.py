@@ -36,12 +36,10 @@ def compute_advantages(
         max_steps: RL steps of the run, -1 when unknown.
 
     Returns:
-        One advantage per completion, shape ``(N,)``, float32.
+        One advantage per completion, shape ``(N,)``, float32. Where the strategy returned NaN or infinity they are as
+        it returned them: the update that they make impossible is skipped.
     """
-    advantages = _apply(strategy, rollouts, step, max_steps, whole_step=True)
-    if not torch.isfinite(advantages).all():
-        raise Refusal(f"{type(strategy).__name__} returned NaN or infinite advantages.")
-    return advantages
+    return _apply(strategy, rollouts, step, max_steps, whole_step=True)
 
 
 def has_advantage(strategy: AdvantageStrategy, group: ScoredGroup, step: int = 0, max_steps: int = -1) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lit_passk.errors import Refusal
 from lit_passk.modules.schedules import check_scheduler
+from lit_passk.modules.skipped import fault_of
 from lit_passk.policy.sharding import clip_gradients
 
 
@@ -44,13 +45,32 @@ class Optimization:
         """Let a resumed run have the settings of its configuration; call it when the checkpoint's state is loaded."""
         apply_settings(optimizer, scheduler, self._settings)
 
-    def step(self, parameters: Sequence[nn.Parameter], optimizer: Any, scheduler: Any) -> Tensor:
-        """Clip, step, forget the gradients; returns their norm before clipping, scalar, float32, on the CPU."""
-        norm = clip_gradients(parameters, self.max_grad_norm)
+    def step(
+        self, parameters: Sequence[nn.Parameter], optimizer: Any, scheduler: Any, loss: Tensor, fault: str | None = None
+    ) -> tuple[Tensor, str | None]:
+        """Clip, step, forget the gradients; where there is a fault, forget them before: nothing is changed then.
+
+        A skipped step counts as a step, for ``trainer.max_steps`` and for the schedule: the learning rate goes by how
+        far the run is.
+
+        Args:
+            parameters: With their gradients.
+            optimizer: Theirs.
+            scheduler: The optimizer's.
+            loss: This rank's, scalar.
+            fault: Why the step is to be skipped, the same on every rank; None looks at loss and gradients.
+
+        Returns:
+            The norm of the gradients before clipping, scalar, float32, on the CPU, and why the step was skipped.
+        """
+        norm = clip_gradients(parameters, self.max_grad_norm).detach().cpu()
+        fault = fault or fault_of(loss, norm)
+        if fault is not None:
+            optimizer.zero_grad(set_to_none=True)  # optimizers pass over parameters without a gradient
         optimizer.step()
         optimizer.zero_grad()
         scheduler.step()
-        return norm.detach().cpu()
+        return norm, fault
 
 
 def group_settings(optimizer: Any) -> list[dict[str, Any]]:

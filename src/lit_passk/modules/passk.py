@@ -40,9 +40,11 @@ from lit_passk.modules.run_state import (
     restore_strategy,
     strategy_state,
 )
+from lit_passk.modules.saved_steps import stopped
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.selection import select_tokens
 from lit_passk.modules.signal import signal_metrics
+from lit_passk.modules.skipped import SkippedUpdates, check_weights, nothing_scored
 from lit_passk.modules.step_metrics import step_metrics
 from lit_passk.modules.trainer_checks import check_trainer, refuse_spawn
 from lit_passk.modules.training_batch import TrainingBatch, collect
@@ -80,6 +82,9 @@ class PassKRLModule(L.LightningModule):
         num_minibatches: Optimizer steps one pass over the rollouts is cut into, by prompts.
         num_epochs: Passes over the rollouts of a step.
         max_grad_norm: Gradients are scaled down to this norm; 0 switches it off.
+        max_skipped_steps: RL steps in a row of which updates may be skipped. One is, and counted in
+            ``train/skipped_updates``, where its loss or gradient is not finite or nothing could be scored. After more
+            steps the run stops, and leaves the last to ``lit-passk replay``.
         lora: Train low-rank adapters instead of the weights; the reference is then the policy without them.
         ks: Values of k that validation reports.
         val_metrics: What validation reports besides pass@k: ``MajorityAtK``, ``MaxRewardAtK``, ``GPassAtK``, ...
@@ -106,6 +111,7 @@ class PassKRLModule(L.LightningModule):
         num_minibatches: int = 1,
         num_epochs: int = 1,
         max_grad_norm: float = 1.0,
+        max_skipped_steps: int = 3,
         lora: LoRA | None = None,
         ks: Sequence[int] = (1, 2, 4, 8),
         val_metrics: Sequence[EvaluationMetric] = (),
@@ -126,6 +132,7 @@ class PassKRLModule(L.LightningModule):
             entropy_coef=entropy_coef,
         )
         self.optimization = Optimization(optimizer, lr_scheduler, max_grad_norm)
+        self.skipped = SkippedUpdates(max_skipped_steps)
         self.aggregation = aggregation
         self.num_minibatches = num_minibatches
         self.num_epochs = num_epochs
@@ -188,6 +195,8 @@ class PassKRLModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the number of RL steps, random numbers and what an export wants to know; a collective."""
+        if "optimizer_states" in checkpoint:  # to go on from; weights alone are written to look into
+            check_weights(self.policy, self.rl_step)
         add_run_state(
             checkpoint,
             rl_step=self.rl_step,
@@ -251,12 +260,16 @@ class PassKRLModule(L.LightningModule):
         minibatches = [self._micro_batches(training, number) for number in range(self.num_minibatches)]
         old = [self._old_logprobs(training, micro_batches) for micro_batches in minibatches]
         mismatch = mismatch_of(training, self.rl_step, self.compute_dtype)
-        sums = {"num_updates": torch.zeros((), dtype=torch.float32)}
+        sums = {name: torch.zeros(()) for name in ("num_updates", "skipped_updates", "grad_norm")}
+        faults, unscored = [], nothing_scored(rollouts)
         updates = list(zip(minibatches, old, strict=True)) * self.num_epochs
         for number, (micro_batches, old_logprobs) in enumerate(updates):
             selected = self._select(training, micro_batches, old_logprobs, number)
-            update = self._update(training, micro_batches, old_logprobs, mismatch, selected)
-            sums = {name: sums.get(name, 0) + value for name, value in update.items()}
+            update, fault = self._update(training, micro_batches, old_logprobs, mismatch, selected, unscored)
+            sums |= {name: sums.get(name, 0) + value for name, value in update.items()}
+            faults += [fault] if fault is not None else []
+        if self.skipped.count(self.rl_step + 1, faults):
+            raise stopped(self, rollouts, advantages, faults)
         self.rl_step += 1
         self._log_step(rollouts, advantages, sums)
         return {"advantages": advantages}
@@ -300,8 +313,9 @@ class PassKRLModule(L.LightningModule):
         old: list[Tensor] | None,
         mismatch: bool,
         selected: list[Tensor] | None,
-    ) -> dict[str, Tensor]:
-        """One optimizer step on this rank's micro-batches; returns sums to log."""
+        fault: str | None,
+    ) -> tuple[dict[str, Tensor], str | None]:
+        """One optimizer step on this rank's micro-batches; returns sums to log, and why it was skipped if it was."""
         sums: dict[str, Tensor] = {"num_updates": torch.ones((), dtype=torch.float32)}
         for number, micro in enumerate(micro_batches):
             micro = micro.to(self.device)
@@ -317,12 +331,14 @@ class PassKRLModule(L.LightningModule):
             for name, value in metrics.items():
                 sums[name] = sums.get(name, torch.zeros((), dtype=torch.float32, device=value.device)) + value
         sums = {name: value.cpu() for name, value in sums.items()}
-        sums["grad_norm"] = self._optimizer_step()
-        return sums
+        norm, fault = self._optimizer_step(sums.get("total", torch.zeros(())), fault)
+        if fault is not None:  # what it came to is no number
+            return {"skipped_updates": torch.ones(())}, fault
+        return sums | {"grad_norm": norm}, None
 
-    def _optimizer_step(self) -> Tensor:
-        """One optimizer step with the gradients as they are; returns their norm before clipping."""
-        return self.optimization.step(self._trainable(), self.optimizers(), self.lr_schedulers())
+    def _optimizer_step(self, loss: Tensor, fault: str | None) -> tuple[Tensor, str | None]:
+        """One optimizer step with the gradients as they are; see ``Optimization.step``."""
+        return self.optimization.step(self._trainable(), self.optimizers(), self.lr_schedulers(), loss, fault)
 
     def _trainable(self) -> list[nn.Parameter]:
         return [p for p in self.policy.parameters() if p.requires_grad]

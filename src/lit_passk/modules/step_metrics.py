@@ -124,7 +124,8 @@ def step_metrics(
     Args:
         rollouts: This rank's completions.
         advantages: Shape ``(N,)``.
-        sums: Metric sums of this rank's updates, with ``num_updates`` and ``grad_norm`` (the same on every rank).
+        sums: Metric sums of this rank's updates, with ``num_updates``, ``skipped_updates`` and ``grad_norm`` (the same
+            on every rank).
         breakdown: Groups of problems to describe apart as well.
 
     Returns:
@@ -133,7 +134,8 @@ def step_metrics(
           than 0.
         - ``tokens``: mean completion length; ``entropy``: mean of ``-rollout_logprobs``, nats per token, an
           unbiased estimate of the entropy over all completions, those without an advantage included.
-        - ``grad_norm`` and the loss's own metrics: means over the step's updates.
+        - ``grad_norm`` and the loss's own metrics: means over the step's updates, those that were skipped left out.
+        - ``skipped_updates``: updates that were not made, because a number in them was not finite.
         - ``<name>/reward``, ``pass@1``, ``solved``, ``with_advantage``, ``truncated`` and ``tokens`` for each name of
           the breakdown that the step has completions of.
 
@@ -153,7 +155,7 @@ def step_metrics(
             groups[1 + number] += row
     updates = max(float(sums["num_updates"]), 1.0)
     corrections = {name: float(value) for name, value in sums.items() if name.startswith(CORRECTION)}
-    apart = {*corrections, "num_updates", "grad_norm"}
+    apart = {*corrections, "num_updates", "skipped_updates", "grad_norm"}
     losses = {f"loss/{name}": float(value) / updates for name, value in sums.items() if name not in apart}
     mine = torch.tensor([*corrections.values(), *losses.values()], dtype=torch.float64)  # (numbers,)
     total = all_sum(torch.cat([groups.flatten(), mine]), "metrics")
@@ -167,6 +169,7 @@ def step_metrics(
         "unscored": whole["unscored"],
         "entropy": whole["entropy"] / max(whole["sampled_tokens"], 1.0),
         "grad_norm": float(sums["grad_norm"]) / updates,
+        "skipped_updates": float(sums["skipped_updates"]),
         **dict(zip(losses, others[len(corrections) :], strict=True)),
         **correction_metrics(dict(zip(names_of_sums, others, strict=False))),
         **{

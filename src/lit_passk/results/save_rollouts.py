@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import secrets
 import shutil
 from collections import defaultdict
@@ -226,8 +227,11 @@ def _groups(benchmark: str, rollouts: RolloutBatch, step: int, advantages: Tenso
 
 
 def _spread(group: ScoredGroup, advantages: list[float]) -> Sequence[float | None]:
-    """The advantages of a group's completions, None for those that training never sees (``collate_rollouts``)."""
-    rest = iter(advantages)
+    """The advantages of a group's completions, None for those that training never sees (``collate_rollouts``).
+
+    Those that are not finite are None too: JSON has no such numbers, and the updates with them were skipped.
+    """
+    rest = (advantage if math.isfinite(advantage) else None for advantage in advantages)
     return [
         next(rest) if score.error is None and len(completion.token_ids) > 0 else None
         for completion, score in zip(group.completions, group.scores, strict=True)

@@ -12,7 +12,7 @@ from lit_passk.tasks.base import Task
 from lit_passk.tasks.columns import NoColumnError, is_missing, look_up, shown
 from lit_passk.tasks.records import Record, plain_text
 from lit_passk.tasks.rows import ANSWER_COLUMNS, PROMPT_COLUMNS, Columns, Names, read_problems
-from lit_passk.tasks.scores import BadScore, finite_number
+from lit_passk.tasks.scores import BadScore, as_number
 from lit_passk.types import CompletionText, Problem, Score
 
 _NOT_JUDGED = Score(reward=0.0, correct=False)
@@ -137,10 +137,10 @@ class FunctionTask(Task):
     def _verdict(self, problem: Problem, value: Any) -> Score:
         if value is None:
             return Score(reward=0.0, correct=False, error=f"{self.judge} does not apply: it returned None")
-        number = finite_number(value)
+        number = as_number(value)
         if number is None:
             raise BadScore(
-                f"{self.judge} must return a finite number, but returned {shown(value)} for problem {problem.id!r}."
+                f"{self.judge} must return a number, but returned {shown(value)} for problem {problem.id!r}."
             )
         return Score(reward=number, correct=number >= self.correct_from)
 

@@ -15,7 +15,7 @@ from lit_passk.rewards.base import RewardPart, Verdict
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.mixture import Mixture
 from lit_passk.tasks.records import shown
-from lit_passk.tasks.scores import BadScore, CannotScore, finite_number, group_scores_of, score_of
+from lit_passk.tasks.scores import BadScore, CannotScore, as_number, group_scores_of, score_of
 from lit_passk.types import CompletionText, Problem, Score
 
 
@@ -169,7 +169,8 @@ class RewardedTask(Task):
         if not mine:
             return replace(score, error=f"none of the rewards {', '.join(self.rewards)} applies")
         others = {name: value for name, value in score.parts.items() if name not in mine}
-        reward = math.fsum(self.rewards[name].weight * value for name, value in mine.items())
+        terms = [self.rewards[name].weight * value for name, value in mine.items()]
+        reward = math.fsum(terms) if all(map(math.isfinite, terms)) else math.nan  # which leaves it without a score
         return replace(score, reward=reward, parts={**others, **mine})
 
 
@@ -203,11 +204,11 @@ def _blamed(name: str) -> Iterator[None]:
 
 
 def _number(name: str, part: RewardPart, problem: Problem, value: Any) -> float | None:
-    number = None if value is None else finite_number(value)
+    number = None if value is None else as_number(value)
     if value is not None and number is None:
         raise BadScore(
-            f"Reward {name!r} ({part}) must give a finite number for every completion, or None where it does not "
-            f"apply, but gave {shown(value)} for problem {problem.id!r}."
+            f"Reward {name!r} ({part}) must give a number for every completion, or None where it does not apply, but "
+            f"gave {shown(value)} for problem {problem.id!r}."
         )
     return number
 

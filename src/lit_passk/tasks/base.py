@@ -66,8 +66,9 @@ class Task(ABC):
     def score(self, problem: Problem, completion: CompletionText) -> Score:
         """Score one completion, given as text without special tokens; a task may declare it as plain ``str``.
 
-        What it returns is checked (``scores.py``): a wrong type or a reward that is no finite number stops the run with
-        a sentence. An exception is a completion that could not be scored with ``use_workers``, and else stops the run.
+        What it returns is checked (``scores.py``): a wrong type stops the run with a sentence, a reward that is NaN or
+        infinite is a completion that could not be scored. So is an exception with ``use_workers``; else it stops the
+        run.
         """
 
     def score_group(

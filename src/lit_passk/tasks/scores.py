@@ -14,6 +14,9 @@ from lit_passk.tasks.columns import shown
 from lit_passk.tasks.records import plain_text
 from lit_passk.types import CompletionText, Problem, Score
 
+_LARGEST = 3.4028234663852886e38
+"""Of float32, in which training has its rewards."""
+
 
 class BadScore(Refusal):
     """A task returned what is no score; its ``score`` has to be mended."""
@@ -27,7 +30,8 @@ def score_of(task: Task, problem: Problem, completion: CompletionText | str) -> 
     """Have a task score one completion.
 
     What means the same as a plain value becomes one: scalars of numpy and torch, 0 and 1 as ``correct``, a number as
-    ``answer``, NaN as no answer. With an ``error`` set, `reward` and `correct` say nothing and become 0 and False.
+    ``answer``, NaN as no answer. With an ``error`` set, `reward` and `correct` say nothing and become 0 and False. A
+    reward, or a part of it, that is NaN, infinite or beyond float32 is no value to train on: it becomes an ``error``.
 
     Raises:
         BadScore: If the task returns anything else. What its ``score`` raises is raised as it is.
@@ -72,15 +76,18 @@ def group_scores_of(
     return result
 
 
-def finite_number(value: Any) -> float | None:
-    """A number of Python, numpy or torch as a float; None for anything else, NaN and infinity."""
+def as_number(value: Any) -> float | None:
+    """A number of Python, numpy or torch as a float, infinite where float32 has no such number; None for others."""
     number = _plain(value)
     if not isinstance(number, bool | int | float | Decimal | Fraction):
         return None
     try:
-        return float(number) if math.isfinite(number) else None
+        as_float = float(number)
+    except ValueError:  # Decimal's signalling NaN
+        return math.nan
     except OverflowError:
-        return None
+        return math.inf if number > 0 else -math.inf
+    return as_float if not math.isfinite(as_float) or abs(as_float) <= _LARGEST else math.copysign(math.inf, as_float)
 
 
 def _checked(given: Any, where: str, problem: Problem) -> Score:
@@ -93,23 +100,29 @@ def _checked(given: Any, where: str, problem: Problem) -> Score:
     answer = _answer(given.answer, where, problem)
     if given.error is not None:
         return Score(reward=0.0, correct=False, answer=answer, error=str(given.error))
-    reward, correct = finite_number(given.reward), _truth(given.correct)
+    reward, correct = as_number(given.reward), _truth(given.correct)
     if reward is None:
-        needed = "a finite number, and Score(error=...) for a completion that cannot be scored"
+        needed = "a number, and Score(error=...) for a completion that cannot be scored"
         raise BadScore(_refused(where, problem, "reward", needed, given.reward))
     if correct is None:
         raise BadScore(_refused(where, problem, "correct", "True or False", given.correct))
-    return Score(reward=reward, correct=correct, answer=answer, parts=_parts(given.parts, where, problem))
+    parts = _parts(given.parts, where, problem)
+    numbers = {**{f"the part {name!r} of its reward": value for name, value in parts.items()}, "its reward": reward}
+    for what, number in numbers.items():
+        if not math.isfinite(number):
+            error = f"{where}: {what} is {number}, which is not finite in float32"
+            return Score(reward=0.0, correct=False, answer=answer, error=error)
+    return Score(reward=reward, correct=correct, answer=answer, parts=parts)
 
 
 def _parts(given: Any, where: str, problem: Problem) -> dict[str, float]:
     parts: dict[str, float] = {}
     if isinstance(given, Mapping):
         for name, value in given.items():
-            if isinstance(name, str) and (number := finite_number(value)) is not None:
+            if isinstance(name, str) and (number := as_number(value)) is not None:
                 parts[name] = number
     if not isinstance(given, Mapping) or len(parts) < len(given):
-        raise BadScore(_refused(where, problem, "parts", "finite numbers by name", given))
+        raise BadScore(_refused(where, problem, "parts", "numbers by name", given))
     return parts
 
 

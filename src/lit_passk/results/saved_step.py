@@ -1,0 +1,175 @@
+"""One RL step in a file, to be run again by ``lit-passk replay``: tensors and JSON, nothing that runs when it is read.
+
+A safetensors file. Its metadata say what the step was, a tensor of bytes holds problems and scores as JSON, the others
+tokens, log-probabilities and advantages of all ranks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lit_passk.errors import Refusal
+from lit_passk.results.atomic import write_atomically
+from lit_passk.results.record import installed_versions
+from lit_passk.types import Completion, Problem, Sampling, Score, ScoredGroup
+
+FORMAT = "lit-passk-step"
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedStep:
+    """What ``lit-passk replay`` needs of an RL step beside the policy's weights."""
+
+    step: int
+    """RL step, counted from 1 as in the logs."""
+    reason: str
+    """Why it was saved."""
+    policy: str
+    """Folder or hub id that the run started from."""
+    weights: str | None
+    """Name of the checkpoint beside the file with the weights that the step began with; None without one."""
+    config: str
+    """The run's configuration as YAML; empty for a run without the command line."""
+    precision: str
+    """``trainer.precision``."""
+    max_steps: int
+    """RL steps of the run, -1 when unknown."""
+    sampling: Sampling
+    """How the completions were sampled."""
+    version: int
+    """Version of the weights that sampled them."""
+    full_precision: bool
+    """See ``RolloutBatch``."""
+    groups: Sequence[ScoredGroup]
+    """P groups of all ranks in the order of the step, those that training does not see left out. Of a problem its id
+    alone was kept, and no texts."""
+    positions: Sequence[int]
+    """Of each of them in the step."""
+    advantages: Tensor
+    """Of the N completions that training saw, shape ``(N,)``, float32."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """What the run logged of the step, if it got there."""
+    versions: Mapping[str, str] = field(default_factory=installed_versions)
+    """Versions of the packages."""
+
+
+_HEADER = [
+    name for name in SavedStep.__dataclass_fields__ if name not in ("groups", "positions", "advantages", "sampling")
+]
+
+
+def write_step(path: Path, step: SavedStep) -> None:
+    """Write a step: all of it or nothing."""
+    from safetensors.torch import save
+
+    header = {name: getattr(step, name) for name in _HEADER} | {"sampling": asdict(step.sampling)}
+    completions = [completion for group in step.groups for completion in group.completions]
+    described = [_described(group, position) for group, position in zip(step.groups, step.positions, strict=True)]
+    tensors = {
+        "groups": torch.frombuffer(bytearray(json.dumps(described).encode()), dtype=torch.uint8),
+        "advantages": step.advantages.float().contiguous(),
+        **_flat("prompt_ids", [group.prompt_ids for group in step.groups], torch.int64),
+        **_flat("token_ids", [completion.token_ids for completion in completions], torch.int64),
+        **_flat("logprobs", [completion.logprobs for completion in completions], torch.float32),
+        **_flat("trained", [_trained(completion) for completion in completions], torch.bool),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {"format": FORMAT, "version": str(VERSION), "step": json.dumps(header)}
+    write_atomically(path, [save(tensors, metadata)])
+
+
+def read_step(path: Path) -> SavedStep:
+    """Read what ``write_step`` wrote.
+
+    Raises:
+        Refusal: If the file is another's, of another version, or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise Refusal(f"There is no file {str(path)!r}. A step that was saved is <run>/replay/step_000123.safetensors.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise Refusal(f"{path}: not a saved step, its format is {metadata.get('format')!r} and not {FORMAT!r}.")
+            if metadata.get("version") != str(VERSION):
+                raise Refusal(
+                    f"{path}: a saved step of version {metadata.get('version')}, but this lit-passk reads {VERSION}."
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        return _step(json.loads(metadata["step"]), tensors)
+    except SafetensorError as error:
+        raise Refusal(f"{path}: not a saved step, or torn ({error}).") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, Refusal):
+            raise
+        raise Refusal(f"{path}: a saved step that is damaged ({type(error).__name__}: {error}).") from error
+
+
+def _described(group: ScoredGroup, position: int) -> dict[str, Any]:
+    return {
+        "problem": group.problem.id,
+        "source": group.problem.source,
+        "index": group.index,
+        "position": position,
+        "seed": group.seed,
+        "completions": [[c.finish_reason, c.version] for c in group.completions],
+        "scores": [asdict(score) for score in group.scores],
+    }
+
+
+def _step(header: dict[str, Any], tensors: dict[str, Tensor]) -> SavedStep:
+    described = json.loads(tensors["groups"].numpy().tobytes())
+    prompts, token_ids = _ragged("prompt_ids", tensors), _ragged("token_ids", tensors)
+    completions = iter(
+        zip(token_ids, _ragged("logprobs", tensors), _ragged("trained", tensors), strict=True)
+    )  # of all groups
+    groups = []
+    for one, prompt in zip(described, prompts, strict=True):
+        parts = [next(completions) for _ in one["completions"]]
+        groups.append(
+            ScoredGroup(
+                problem=Problem(id=one["problem"], prompt="", answer="", source=one["source"]),
+                index=one["index"],
+                prompt_ids=prompt,
+                completions=[
+                    Completion(token_ids=ids, logprobs=logprobs, finish_reason=reason, version=version, trained=trained)
+                    for (ids, logprobs, trained), (reason, version) in zip(parts, one["completions"], strict=True)
+                ],
+                texts=[""] * len(parts),
+                scores=[Score(**score) for score in one["scores"]],
+                seed=one["seed"],
+            )
+        )
+    return SavedStep(
+        **{name: header[name] for name in _HEADER},
+        sampling=Sampling(**header["sampling"]),
+        groups=groups,
+        positions=[one["position"] for one in described],
+        advantages=tensors["advantages"],
+    )
+
+
+def _flat(name: str, parts: Sequence[Sequence[Any]], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Sequences of any lengths, end to end, and their lengths."""
+    return {
+        name: torch.tensor([value for part in parts for value in part], dtype=dtype),
+        f"{name}/lengths": torch.tensor([len(part) for part in parts], dtype=torch.int64),
+    }
+
+
+def _ragged(name: str, tensors: dict[str, Tensor]) -> list[list[Any]]:
+    return [part.tolist() for part in tensors[name].split(tensors[f"{name}/lengths"].tolist())]
+
+
+def _trained(completion: Completion) -> Sequence[bool]:
+    return [True] * len(completion.token_ids) if completion.trained is None else completion.trained
