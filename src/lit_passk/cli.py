@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lit_passk import __version__
 from lit_passk.errors import CannotRun, Refusal
+from lit_passk.printable import printable
 
 LIGHTNING = {
     "fit": "train a policy by reinforcement learning with verifiable rewards",
@@ -66,7 +67,7 @@ def main(args: Sequence[str] | None = None) -> None:
         refusal = _refusal(error)
         if refusal is None:
             raise
-        print(f"lit-passk: error: {refusal}", file=sys.stderr)
+        print(f"lit-passk: error: {printable(str(refusal))}", file=sys.stderr)
         sys.exit(2)
     if status:
         sys.exit(status)

@@ -14,8 +14,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lit_passk.modules.guards import only_warn
+from lit_passk.printable import printable
 
 Cell = str | float
+_MARKUP = {ord(mark): f"&#{ord(mark)};" for mark in "\\`*_[]!|~"}
+"""What begins a link, an image, code or emphasis in Markdown; a reference to a character begins nothing."""
 _told: WeakSet[Logger] = WeakSet()
 """Loggers of which it was said that they take no tables and figures."""
 
@@ -85,10 +88,11 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> st
     r"""A Markdown table of any texts: markup in them is shown, not obeyed.
 
     Example:
-        >>> print(markdown_table(["text", "reward"], [["a < b\n|x|", 0.5]]))  # exact: as given
+        >>> print(markdown_table(["text", "reward"], [["a < b\n|x|", 0.5], ["![](http://host)", 1]]))  # exact: as given
         | text | reward |
         |---|---|
         | a &lt; b<br>&#124;x&#124; | 0.5 |
+        | &#33;&#91;&#93;(http://host) | 1 |
 
     """
     lines = [list(columns), ["---"] * len(columns)]
@@ -99,7 +103,8 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> st
 
 def _markdown_cell(cell: Cell) -> str:
     text = cell if isinstance(cell, str) else f"{cell:.3g}"
-    return html.escape(text).replace("|", "&#124;").replace("\n", "<br>")
+    # TensorBoard would load an image that a completion names, and so tell its host who looks at it.
+    return html.escape(printable(text)).translate(_MARKUP).replace("\n", "<br>")
 
 
 def _pixels(figure: Figure) -> np.ndarray:

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ PACKAGE = Path(__file__).parents[1]
 
 DIED = "its process died without reporting an error (killed, out of memory, a crash); see its own output"
 
+LOOPBACK = "127.0.0.1"
 SETTLE = 2.0
 """Seconds in which other ranks may report an earlier failure."""
 LAST_WORDS = 20.0
@@ -77,13 +78,16 @@ class Watch:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         if rank == 0:
             key = secrets.token_bytes(32)
-            listener = Listener(("", 0), backlog=world_size, authkey=key)
-            broadcast((listener.address[1], key))
-            self._start(self._accept, listener, world_size - 1)
+            address = os.environ.get("MASTER_ADDR", LOOPBACK)
+            # All ranks on one machine have nobody else to listen to.
+            here = LOOPBACK if address in (LOOPBACK, "localhost") else ""
+            server = socket.create_server((here, 0), backlog=world_size)
+            broadcast((server.getsockname()[1], key))
+            self._start(self._accept, server, key, world_size - 1)
             self._start(self._lead)
         else:
             port, key = broadcast(None)
-            self._links[0] = Client((os.environ.get("MASTER_ADDR", "127.0.0.1"), port), authkey=key)
+            self._links[0] = Client((os.environ.get("MASTER_ADDR", LOOPBACK), port), authkey=key)
             self._send(0, {"rank": rank})
             self._start(self._read, 0)
             self._start(self._follow)
@@ -113,15 +117,25 @@ class Watch:
         with suppress(OSError):  # it is gone, and its reader knows
             self._links[rank].send_bytes(json.dumps(event).encode())
 
-    def _accept(self, listener: Listener, count: int) -> None:
+    def _accept(self, server: socket.socket, key: bytes, count: int) -> None:
         """Take in the other ranks."""
+        server.settimeout(SETTLE)
         while len(self._links) < count:
-            with suppress(AuthenticationError, EOFError, OSError):  # a stray connection, not one of ours
-                link = listener.accept()
-                rank = json.loads(link.recv_bytes())["rank"]
-                self._links[rank] = link
-                self._start(self._read, rank)
-        listener.close()
+            with suppress(TimeoutError):  # look again whether all are here
+                self._start(self._greet, Connection(server.accept()[0].detach()), key)
+        server.close()
+
+    def _greet(self, link: Connection, key: bytes) -> None:
+        """Take in a rank that knows the key; in a thread, since a stranger may connect and then say nothing."""
+        try:
+            deliver_challenge(link, key)
+            answer_challenge(link, key)
+            rank = json.loads(link.recv_bytes())["rank"]
+        except (AuthenticationError, EOFError, OSError):  # a stray connection, not one of ours
+            link.close()
+            return
+        self._links[rank] = link
+        self._read(rank)
 
     def _read(self, rank: int) -> None:
         """Pass on what another rank says, and that it died."""

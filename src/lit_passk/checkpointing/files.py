@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_warn
-from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
+from lit_passk.checkpointing.plain import PlainReader, load_plain, read_plain
 from lit_passk.distributed import all_objects, rank, world_size
 from lit_passk.errors import Refusal
 
@@ -137,8 +137,7 @@ def read_shards(path: Path, prefix: str = "") -> dict[str, Any]:
     Returns:
         What a checkpoint in one file holds, ``optimizer_states`` included.
     """
-    reader = dcp.FileSystemReader(path)
-    metadata = reader.read_metadata()
+    metadata = PlainReader(path).read_metadata()
     flat: dict[str, Any] = {
         name: torch.empty(e.size, dtype=e.properties.dtype) if isinstance(e, TensorStorageMetadata) else None
         for name, e in metadata.state_dict_metadata.items()
@@ -146,13 +145,13 @@ def read_shards(path: Path, prefix: str = "") -> dict[str, Any]:
     }
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # that is what `no_dist` says
-        dcp.load(flat, storage_reader=reader, no_dist=True)
+        load_plain(flat, path, no_dist=True)
     nested = _nest({metadata.planner_data[name]: value for name, value in flat.items()})
     if prefix:
         return nested
     states = sorted(key for key in nested if key.startswith("optimizer_"))
     optimizers = {"optimizer_states": [number_parameters(nested.pop(key)) for key in states]} if states else {}
-    return nested | optimizers | torch.load(path / META, map_location="cpu", weights_only=True)
+    return nested | optimizers | read_plain(path / META)
 
 
 def _nest(flat: dict[tuple[str | int, ...], Any]) -> Any:
@@ -202,7 +201,7 @@ class CheckpointFiles(TorchCheckpointIO):
         check_whole(path)
         if path.is_dir():
             return read_shards(path)
-        checkpoint = torch.load(path, map_location=map_location, weights_only=weights_only)
+        checkpoint = read_plain(path, map_location=map_location)
         if "rl_step" not in checkpoint:
             raise Refusal(f"{str(path)!r} is not a checkpoint of `lit-passk fit`.")
         return checkpoint

@@ -6,9 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
-from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -26,6 +24,7 @@ from lit_passk.checkpointing.files import (
     put_in_place,
     remove,
 )
+from lit_passk.checkpointing.plain import load_plain, read_plain
 from lit_passk.errors import Refusal
 
 
@@ -84,9 +83,9 @@ class ShardedStrategy(ModelParallelStrategy):
         path = Path(self.broadcast(str(checkpoint_path)))
         check_whole(path)
         load = self._load_shards if path.is_dir() else self._load_file
-        return load(path, weights_only)
+        return load(path)
 
-    def _load_shards(self, path: Path, weights_only: bool | None) -> dict[str, Any]:
+    def _load_shards(self, path: Path) -> dict[str, Any]:
         assert self.model is not None
         # Under LoRA the frozen weights are those of the policy's own folder and in no checkpoint.
         state: dict[str, Any] = {
@@ -94,15 +93,15 @@ class ShardedStrategy(ModelParallelStrategy):
         }
         for i, optimizer in enumerate(self.optimizers):
             state[f"optimizer_{i}"] = get_optimizer_state_dict(self.model, optimizer)
-        dcp.load(state, storage_reader=dcp.FileSystemReader(path))
+        load_plain(state, path)
         set_model_state_dict(self.model, state["state_dict"], options=StateDictOptions(strict=self._strict))
         for i, optimizer in enumerate(self.optimizers):
             set_optimizer_state_dict(self.model, optimizer, state[f"optimizer_{i}"])
-        return torch.load(path / META, map_location="cpu", weights_only=weights_only)
+        return read_plain(path / META)
 
-    def _load_file(self, path: Path, weights_only: bool | None) -> dict[str, Any]:
+    def _load_file(self, path: Path) -> dict[str, Any]:
         assert self.model is not None
-        checkpoint = torch.load(path, mmap=True, map_location="cpu", weights_only=weights_only)
+        checkpoint = read_plain(path, mmap=True)
         missing = {"state_dict", *(["optimizer_states"] if self.optimizers else [])} - set(checkpoint)
         if missing:
             raise Refusal(

@@ -25,6 +25,7 @@ from lit_passk.checkpointing.files import (
     read_shards,
     remove,
 )
+from lit_passk.checkpointing.plain import read_plain
 from lit_passk.checkpointing.run_folder import find_last
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given
@@ -81,7 +82,7 @@ def export(
     check_replaceable(out)
     try:
         source = resolve_policy(source)
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
         local = isinstance(error, Refusal) or Path(source).is_dir()
         reason = str(error if local else not_given(source, "model", error)).splitlines()[0]
@@ -118,10 +119,10 @@ def _find(path: Path) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """A checkpoint without optimizer state, its weights under Hugging Face names."""
     if path.is_dir():
-        checkpoint = torch.load(path / META, map_location="cpu", weights_only=True)
+        checkpoint = read_plain(path / META)
         checkpoint |= read_shards(path, prefix="state_dict.")
     else:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint = read_plain(path, mmap=True)
     state = {k.removeprefix(PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(PREFIX)}
     if not state or "policy" not in checkpoint:
         raise Refusal(f"{str(path)!r} is not a checkpoint of `lit-passk fit`: it holds no policy.")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from lit_passk.commands.configurations import find
 from lit_passk.errors import Refusal
+from lit_passk.printable import printable
 from lit_passk.report.compare import Comparison, compare_all
 from lit_passk.report.page import write_page
 from lit_passk.report.paper_table import paper_table
@@ -21,7 +22,17 @@ from lit_passk.report.step_tables import step_panels, step_table, steps_csv
 from lit_passk.report.steps import History, read_history
 from lit_passk.report.suites import read_suites, suite_summaries
 from lit_passk.report.summary import Summary, summarize
-from lit_passk.report.tables import Table, as_csv, as_markdown, as_text, comparison_table, notes, summary_table
+from lit_passk.report.tables import (
+    Table,
+    as_csv,
+    as_markdown,
+    as_text,
+    comparison_table,
+    markdown_code,
+    markdown_text,
+    notes,
+    summary_table,
+)
 from lit_passk.results.record import flatten_settings, settings_differences
 
 Section = tuple[str, Table, Sequence[str]]
@@ -53,7 +64,7 @@ def main(args: Sequence[str] | None = None) -> int:
             max_chars=options.max_chars,
         )
     except (Refusal, OSError) as error:
-        print(f"lit-passk report: {error}", file=sys.stderr)
+        print(f"lit-passk report: {printable(str(error))}", file=sys.stderr)
         return 2
     return 0
 
@@ -107,7 +118,7 @@ def report(
     sections += [step_table(history, ks, confidence) for history in histories]
     paper = None if table is None else paper_table(summaries, table, ks)
     if paper is not None:
-        print(paper)
+        print(printable(paper))
     else:
         _print(sections)
     if out is None:
@@ -225,7 +236,7 @@ def _left_out(comparison: Comparison) -> str:
 
 def _print(sections: Sequence[Section]) -> None:
     for heading, table, lines in sections:
-        print(f"\n{heading}\n\n{as_text(table)}\n\n" + "\n".join(lines))
+        print(f"\n{printable(heading)}\n\n{as_text(table)}\n\n" + printable("\n".join(lines)))
 
 
 def _write_numbers(
@@ -241,7 +252,7 @@ def _write_numbers(
     if histories:
         texts["steps.csv"] = steps_csv(histories, ks, confidence)
     for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8")
+        (out / name).write_text(text, encoding="utf-8", errors="backslashreplace")
     return list(texts)
 
 
@@ -282,9 +293,10 @@ def _markdown(
 ) -> str:
     parts = ["# pass@k report", *(f"![{name}]({name})" for name in figures)]
     for heading, table, lines in sections:
-        parts += [f"## {heading}", as_markdown(table), *lines]
+        parts += [f"## {markdown_text(heading)}", as_markdown(table), *map(markdown_text, lines)]
     parts.append("## Runs")
     for label, path, settings, versions in described:
         values = {**dict(flatten_settings(settings)), **versions}
-        parts.append(f"- **{label}** (`{path}`): " + ", ".join(f"{n} `{v}`" for n, v in values.items()))
+        shown = ", ".join(f"{markdown_text(name)} {markdown_code(str(value))}" for name, value in values.items())
+        parts.append(f"- **{markdown_text(label)}** ({markdown_code(str(path))}): {shown}")
     return "\n\n".join(parts) + "\n"

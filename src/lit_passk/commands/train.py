@@ -26,6 +26,7 @@ from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.checkpointing.run_folder import check_own, last_checkpoint
 from lit_passk.commands import short_names  # noqa: F401 - see there
 from lit_passk.commands.quiet import quieten
+from lit_passk.credentials import check_without_credentials
 from lit_passk.data import PromptDataModule
 from lit_passk.errors import Refusal
 from lit_passk.modules import PassKRLModule
@@ -53,8 +54,13 @@ class LitPassKCLI(LightningCLI):
         """Do not read a whole checkpoint for the constructor arguments it may hold: this project's hold none."""
 
     def before_instantiate_classes(self) -> None:
-        """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's."""
+        """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's.
+
+        Raises:
+            Refusal: If the configuration, which is saved in many places, holds a credential.
+        """
         config = self._options(self.config)
+        check_without_credentials(config.as_dict())
         strategy = config.trainer.strategy
         if isinstance(strategy, str) and strategy in lightning.pytorch.strategies.__all__:  # a class without options
             strategy = Namespace(class_path=f"lightning.pytorch.strategies.{strategy}", init_args=Namespace())

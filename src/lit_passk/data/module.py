@@ -42,7 +42,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 
     source = resolve_policy(path)
     try:
-        return AutoTokenizer.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
         if not Path(source).is_dir():
             raise not_given(source, "model", error) from error

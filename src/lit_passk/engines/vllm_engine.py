@@ -265,4 +265,8 @@ class VLLMEngine(RolloutEngine):
             args |= vllm_compat.cpu_args(policy_path, self.max_model_len)
         elif self.sleep_level > 0:
             args["enable_sleep_mode"] = True
+        if self.engine_args.get("trust_remote_code"):
+            logger.warning(
+                "vLLM runs the program code that comes with %r (engine_args: trust_remote_code).", policy_path
+            )
         return args | self.engine_args

@@ -39,7 +39,14 @@ def load_config(path: str) -> PreTrainedConfig:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(path)
+        return AutoConfig.from_pretrained(path, trust_remote_code=False)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise Refusal(
+            f"The policy {path!r} brings program code of its own (`auto_map` of its config.json), which is never run. "
+            "Take a model whose architecture transformers has by itself."
+        ) from None
     except OSError as error:
         if Path(path).is_dir():
             raise  # it lacks something: the message says what

@@ -1,8 +1,8 @@
 """One self-contained HTML page to look through the problems of any number of runs.
 
 Nothing is fetched from a network: style, script, figure and math (KaTeX with its fonts, under ``assets/katex`` with its
-licences) are inside, and a content security policy in the page forbids the rest. Completions are model output: they
-are compressed JSON in the page and become text nodes, never markup.
+licences) are inside, and a content security policy in the page forbids the rest, any script but its own two included.
+Completions are model output: they are compressed JSON in the page and become text nodes, never markup.
 
 Made for 1,000 problems of 64 completions: the list works on a small index, each problem is a blob of its own that is
 unpacked when it is opened, and a completion is typeset when it scrolls into view. KaTeX in the browser was chosen over
@@ -13,12 +13,13 @@ good as the reader's math fonts, which most Linux machines lack.
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import json
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from os import PathLike
@@ -33,7 +34,7 @@ from lit_passk.results import CompletionRecord, Results
 from lit_passk.results.record import flatten_settings
 
 _SCRIPTS = ("text.js", "steps.js", "list.js", "detail.js", "page.js")
-_MARK = re.compile(r"@@(TITLE|STYLE|OVERVIEW|INDEX|BLOBS|KATEX|SCRIPT)@@")
+_MARK = re.compile(r"@@(HASHES|TITLE|STYLE|OVERVIEW|INDEX|BLOBS|KATEX|SCRIPT)@@")
 
 
 def write_page(
@@ -59,7 +60,8 @@ def write_page(
     described += [(one.label, one.folder.path.name, one.folder.settings, one.folder.versions) for one, _ in trainings]
     labels = [label for label, *_ in described]
     title = "pass@k report: " + ", ".join(labels)
-    parts = {
+    parts: dict[str, Callable[[], str]] = {
+        "HASHES": lambda: " ".join(_csp_hash(parts[name]()) for name in ("KATEX", "SCRIPT")),
         "TITLE": lambda: html.escape(title),
         "STYLE": lambda: _katex_style() + _asset("page.css"),
         "OVERVIEW": lambda: "".join(_overview(described, tables, figures)),
@@ -68,7 +70,7 @@ def write_page(
         "SCRIPT": lambda: "".join(map(_asset, _SCRIPTS)),
     }
     pieces = _MARK.split(_asset("page.html"))
-    with Path(path).open("w", encoding="utf-8") as stream:
+    with Path(path).open("w", encoding="utf-8", errors="xmlcharrefreplace") as stream:  # halves of a character
         for text, mark in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
             stream.write(text)
             if mark == "BLOBS":
@@ -241,6 +243,10 @@ def _pack(value: Any) -> str:
     # Half a surrogate pair, which byte-level decoding may leave behind, stays an escape.
     data = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
     return base64.b64encode(packer.compress(data) + packer.flush()).decode()
+
+
+def _csp_hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 
+from lit_passk.printable import printable_line
 from lit_passk.report.summary import Summary
 from lit_passk.report.tables import as_markdown
 
@@ -98,4 +99,4 @@ def latex_text(text: str) -> str:
         math\_suite 100\%
 
     """
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    return "".join(_LATEX.get(letter, letter) for letter in printable_line(text))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from io import StringIO
 
+from lit_passk.printable import printable_line
 from lit_passk.report.compare import Comparison
 from lit_passk.report.summary import Interval, Summary
 
@@ -75,6 +77,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
 
 def as_text(table: Table) -> str:
     """Columns aligned by spaces."""
+    table = [[printable_line(cell) for cell in row] for row in table]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
@@ -82,9 +85,35 @@ def as_text(table: Table) -> str:
 
 def as_markdown(table: Table) -> str:
     """A Markdown table."""
-    safe = [[cell.replace("|", "\\|") for cell in row] for row in table]
+    safe = [[markdown_text(cell) for cell in row] for row in table]
     rows = [safe[0], ["---"] * len(safe[0]), *safe[1:]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def markdown_text(text: str) -> str:
+    r"""A text within Markdown, on one line: no tag, link or image, and no end of a table's cell.
+
+    Example:
+        >>> print(markdown_text("41.2 [38.0, 44.9] <script> | ![x](https://host/x.png)"))  # exact: as given
+        41.2 [38.0, 44.9] &lt;script> \| ![x]&#40;https://host/x.png)
+
+    """
+    return printable_line(text).replace("<", "&lt;").replace("](", "]&#40;").replace("|", "\\|")
+
+
+def markdown_code(text: str) -> str:
+    """A text as code within Markdown, whatever backticks it holds.
+
+    Example:
+        >>> print(markdown_code("org/model"), markdown_code("a`b"))
+        `org/model` `` a`b ``
+
+    """
+    text = printable_line(text)
+    if "`" not in text:
+        return f"`{text}`"
+    fence = "`" * (max(map(len, re.findall("`+", text))) + 1)
+    return f"{fence} {text} {fence}"
 
 
 def as_csv(summaries: Sequence[Summary]) -> str:

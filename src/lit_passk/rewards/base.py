@@ -37,6 +37,8 @@ class RewardPart(ABC):
     """True for what is slow or may hang: the task is then scored in worker processes with a time limit."""
     needs_group: bool = False
     """True for what depends on the other completions of the group: ``group_values`` is then called once for all."""
+    secrets: Sequence[str] = ()
+    """Names of environment variables with credentials that it needs in a worker process, as of a ``Task``."""
     weight: float = 1.0
 
     def __init__(self, weight: float = 1.0) -> None:

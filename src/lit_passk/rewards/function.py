@@ -39,6 +39,8 @@ class FunctionReward(RewardPart):
         function: ``path/to/file.py:name`` or ``package.module:name``.
         kwargs: What else it is called with.
         weight: What it counts for in the sum.
+        secrets: Environment variables with credentials that it needs, such as ``OPENAI_API_KEY``; the processes that
+            it runs in are given no others.
 
     Raises:
         ValueError: If there is no such function, or its parameters fit none of these.
@@ -56,8 +58,11 @@ class FunctionReward(RewardPart):
 
     use_workers = True
 
-    def __init__(self, function: str, kwargs: dict[str, Any] | None = None, weight: float = 1.0) -> None:
+    def __init__(
+        self, function: str, kwargs: dict[str, Any] | None = None, weight: float = 1.0, secrets: Sequence[str] = ()
+    ) -> None:
         super().__init__(weight)
+        self.secrets = tuple(secrets)
         self.function = absolute(function)
         self.kwargs = dict(kwargs or {})
         self.name = function

@@ -33,6 +33,7 @@ class FunctionTask(Task):
             of these.
         function: ``path/to/file.py:name`` or ``package.module:name``.
         kwargs: What else it is called with.
+        secrets: Environment variables with credentials that it needs, as of ``FunctionReward``.
         correct_from: The smallest value that counts as correct for Pass@k.
         prompt_column: Where the prompt is, a text or a chat; of several names the first that holds something.
         answer_column: Where the reference answer is; rows without one are left out and counted. None takes what the
@@ -80,8 +81,10 @@ class FunctionTask(Task):
         source_column: Names | None = None,
         metadata_columns: Sequence[str] | None = None,
         only: Mapping[str, Any] | None = None,
+        secrets: Sequence[str] = (),
     ) -> None:
-        self.judge = FunctionReward(function, kwargs)
+        self.judge = FunctionReward(function, kwargs, secrets=secrets)
+        self.secrets = self.judge.secrets
         self.scores_groups = self.judge.needs_group
         self.correct_from = correct_from
         columns = Columns(

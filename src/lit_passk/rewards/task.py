@@ -93,6 +93,7 @@ class RewardedTask(Task):
     def _pay_for(self, task: Task) -> None:
         self.task = task
         self.use_workers = task.use_workers or any(part.use_workers for part in self.rewards.values())
+        self.secrets = [*task.secrets, *(name for part in self.rewards.values() for name in part.secrets)]
         # A verdict that is itself made over the group is known only then; so are the parts that look at it.
         self._late = {name for name, part in self.rewards.items() if part.needs_group or task.scores_groups}
         self.scores_groups = bool(self._late)

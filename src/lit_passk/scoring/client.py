@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from lit_passk.printable import printable
 from lit_passk.scoring.pool import CLOSED, Worker, WorkerLost, WorkerPool
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.scores import BadScore
@@ -72,7 +73,8 @@ class Client:
         kind = reason.partition(":")[0]
         if kind not in self.logged:
             self.logged.add(kind)
-            log.warning("A completion of problem %r of task %r could not be scored:\n%s", problem.id, name, trace)
+            why = printable(trace or "")  # which may cite the completion
+            log.warning("A completion of problem %r of task %r could not be scored:\n%s", problem.id, name, why)
 
 
 def _unscored(before: Sequence[Score], reason: str) -> list[Score]:

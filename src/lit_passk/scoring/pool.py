@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
+from lit_passk.credentials import without_credentials
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.scoring.server import REPLY, REQUEST
 from lit_passk.tasks.base import Task
@@ -99,6 +100,8 @@ class WorkerPool:
         if _INSIDE in os.environ:
             raise CannotRun("a scoring process may not score: guard your script with `if __name__ == '__main__':`")
         self.payload = _pickle_tasks(tasks)
+        kept = sorted({name for task in tasks.values() for name in task.secrets})
+        self.environment = without_credentials(os.environ, kept)
         self.lock = threading.Lock()
         self.closed = False
         self.failure: str | None = None
@@ -163,7 +166,7 @@ class WorkerPool:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # so that Ctrl-C reaches the trainer alone
                 # Sets of symbols are ordered by hash: the same order in every run.
-                env={**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", _INSIDE: "1"},
+                env={**self.environment, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", _INSIDE: "1"},
             )
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it ended early: `_wait_until_ready` says so

@@ -54,6 +54,10 @@ class Task(ABC):
     scores_groups: bool = False
     """True when a reward depends on the other completions of its group: ``score_group`` then follows ``score``."""
 
+    secrets: Sequence[str] = ()
+    """Names of environment variables with credentials that ``score`` needs, such as ``OPENAI_API_KEY``: the worker
+    processes are given no others. What is a credential is told by the name."""
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of problems."""

@@ -96,6 +96,7 @@ class Mixture(Task):
         """Indices of each task's problems in the mixture."""
         self._ends = ends
         self.use_workers = any(part.task.use_workers for part in self.tasks.values())
+        self.secrets = [name for part in self.tasks.values() for name in part.task.secrets]
         self.scores_groups = any(part.task.scores_groups for part in self.tasks.values())
 
     def __len__(self) -> int:

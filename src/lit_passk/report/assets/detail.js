@@ -68,7 +68,7 @@ function runRow(problem, index, view) {
   const pills = index.runs.map((run, number) => {
     const cell = problem.cells[number];
     return cell && make("button", { className: "pill", type: "button", ariaPressed: String(number === view.run),
-      onclick: () => update({ run: number, answer: null }) }, run.label, make("b", {}, ` ${cell.correct}/${cell.scored}`));
+      onclick: () => update({ run: number, answer: null }) }, make("bdi", {}, run.label), make("b", {}, ` ${cell.correct}/${cell.scored}`));
   });
   return make("div", { className: "row" }, make("span", { className: "label" }, "Run"), ...pills.filter(Boolean));
 }
@@ -89,7 +89,7 @@ function answerRow(answers, view) {
     className: correct * 2 >= count ? "pill answer correct" : "pill answer", type: "button", title: text,
     ariaPressed: String(view.answer === number),
     onclick: () => update({ answer: view.answer === number ? null : number }),
-  }, text, make("b", {}, ` × ${count}`)));
+  }, make("bdi", {}, text), make("b", {}, ` × ${count}`)));
   const rest = answers.length > 24 ? [make("span", { className: "none" }, `and ${answers.length - 24} more`)] : [];
   return make("div", { className: "row" }, make("span", { className: "label" }, "Answers"), ...shown, ...rest);
 }
