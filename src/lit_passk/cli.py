@@ -20,6 +20,7 @@ LIGHTNING = {
     "predict": "write completions with their scores to JSON lines (`rollout.results`)",
 }
 OTHERS = {  # each is `main(options)` of the module of its name in `commands`
+    "init": "write a first configuration, with comments, for a model, rows and a machine",
     "sft": "cold-start a small policy on a task's demonstrations",
     "report": "tables, curves and a page to look through, from result files",
     "signal": "what scored completions say about k, group size and sampling budget",

@@ -43,6 +43,11 @@ class PlanCLI(LitPassKCLI):
 def main(args: Sequence[str]) -> None:
     """Run ``lit-passk plan``; ``args`` are its options: those of ``fit``, and ``--plan.*``."""
     quieten()
+    print(render(*estimate(read(args))))
+
+
+def read(args: Sequence[str]) -> Namespace:
+    """What the options of ``fit`` and ``--plan.*`` ask for."""
     cli = PlanCLI(
         PassKRLModule,
         PromptDataModule,
@@ -51,9 +56,13 @@ def main(args: Sequence[str]) -> None:
         parser_kwargs={"prog": "lit-passk plan"},
         args=["fit", *args],
     )
-    config = cli.config.fit
+    return cli.config.fit
+
+
+def estimate(config: Namespace) -> tuple[Estimate, Machine]:
+    """The arithmetic, and the machine that it is about."""
     machine = Machine(**config.plan.as_dict())
-    print(render(Estimate(read_architecture(config), machine, read_setup(config, machine)), machine))
+    return Estimate(read_architecture(config), machine, read_setup(config, machine)), machine
 
 
 def read_architecture(config: Namespace) -> Architecture:
