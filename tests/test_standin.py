@@ -85,35 +85,44 @@ def gpu_run(env, letters, folder, num_processes, *more):
     return [json.loads((folder / f"waits{rank}.json").read_text()) for rank in range(num_processes)]
 
 
+EVERY_TERM = (*KL, "--model.entropy_coef", "0.01", "--model.loss", "KLCovLoss", "--model.loss.share", "0.2")
+
+
 @pytest.fixture(scope="module")
 def single(env, letters, tmp_path_factory):
     folder = tmp_path_factory.mktemp("single")
-    return folder, gpu_run(env, letters, folder, 1, *KL, "--model.entropy_coef", "0.01")
+    return folder, gpu_run(env, letters, folder, 1, *EVERY_TERM)
 
 
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_fit_with_validations_and_checkpoints(env, letters, single, tmp_path, num_processes):
-    """On two processes metrics, random states and weights are gathered over a group that knows CUDA alone."""
+    """On two processes metrics, random states and weights are gathered over a group that knows CUDA alone.
+
+    So is what ``KLCovLoss`` looks at: it penalises the same tokens on one process and on two.
+    """
     folder, waits = single
     if num_processes == 2:
-        folder, waits = tmp_path, gpu_run(env, letters, tmp_path, 2, *KL, "--model.entropy_coef", "0.01")
+        folder, waits = tmp_path, gpu_run(env, letters, tmp_path, 2, *EVERY_TERM)
     for noted in waits:
         assert noted, "sampling waits for every token"
         assert [who for who in noted if who.startswith(INNER)] == []
-    metrics = torch.load(folder / "run.pt")["metrics"]
-    assert {"val/pass@1", "val/pass@2", "train/loss/kl"} <= metrics.keys()
+    alone, run = torch.load(single[0] / "run.pt"), torch.load(folder / "run.pt")
+    assert {"val/pass@1", "val/pass@2", "train/loss/kl"} <= run["metrics"].keys()
+    assert run["metrics"]["train/loss/penalised"] > 0
+    for name, weight in alone["weights"].items():
+        torch.testing.assert_close(run["weights"][name], weight, rtol=1e-3, atol=1e-5)
 
 
 def test_resume(env, letters, single, tmp_path):
     """From a checkpoint in the middle to the same weights, to the bit."""
     whole = torch.load(single[0] / "run.pt")["weights"]
     checkpoint = single[0] / "checkpoints" / "step=1.ckpt"
-    options = [*KL, "--model.entropy_coef", "0.01", "--ckpt_path", str(checkpoint)]
-    gpu_run(env, letters, tmp_path, 1, *options)
+    gpu_run(env, letters, tmp_path, 1, *EVERY_TERM, "--ckpt_path", str(checkpoint))
     resumed = torch.load(tmp_path / "run.pt")["weights"]
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
 def test_adapters(env, letters, tmp_path):
-    (noted,) = gpu_run(env, letters, tmp_path, 1, *KL, *LORA, "--model.correction", "TIS")
+    loss = ("--model.loss", "SimKOLoss", "--model.loss.entropy_quantile", "0.5")
+    (noted,) = gpu_run(env, letters, tmp_path, 1, *KL, *LORA, *loss, "--model.correction", "TIS")
     assert [who for who in noted if who.startswith(INNER)] == []

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lit_passk.functional.policy_loss import clipped_surrogate, completion_mean, token_weights
+from lit_passk.functional.policy_loss import clipped_surrogate, completion_mean, completion_quantile, token_weights
 
 LENGTHS = torch.tensor([1, 3, 2])
 LOSSES = [torch.tensor([4.0]), torch.tensor([1.0, 2.0, 6.0]), torch.tensor([5.0, 0.0])]
@@ -67,4 +67,14 @@ def test_completion_mean_values_and_gradients():
 
 
 def test_completion_mean_of_no_tokens():
-    assert completion_mean(torch.zeros(0), torch.zeros(0, dtype=torch.int64)).shape == (0,)
+    nothing = torch.zeros(0, dtype=torch.int64)
+    assert completion_mean(torch.zeros(0), nothing).shape == completion_quantile(torch.zeros(0), nothing, 0.5).shape
+
+
+@pytest.mark.parametrize("q", [0.0, 0.25, 0.5, 0.8, 1.0])
+def test_completion_quantile_is_that_of_each_completion(q):
+    lengths = torch.tensor([1, 2, 7, 1, 33, 6])
+    index = (5 * torch.arange(6) + 2).repeat_interleave(lengths)
+    values = torch.randint(0, 9, (50,), generator=torch.Generator().manual_seed(0)).double() / 8  # with ties
+    expected = [part.quantile(q).expand(len(part)) for part in values.split(lengths.tolist())]
+    torch.testing.assert_close(completion_quantile(values, index, q), torch.cat(expected))

@@ -92,7 +92,7 @@ def packed(policy, step, temperature=0.7, keep=None, token_budget=40, trained=No
     found = {}
     for batch in pack(prompts, completions, group, keep, token_budget, trained=trained):
         batch = batch.to(policy.model.device)
-        logprobs, entropy = policy(batch, temperature)
+        logprobs, entropy, _ = policy(batch, temperature)
         weights = [upstream(i) for i in range(len(completions))]
         loss = sum(
             (x * batch.gather([w[kind][: len(c)] for w, c in zip(weights, completions, strict=True)])).sum()

@@ -93,6 +93,12 @@ def _peak_of(load):
         sharding.fully_shard = shard
 
 
+def _of_all_outputs(policy, batch):
+    """A number that depends on everything that a policy tells of its tokens."""
+    logprobs, entropy, top = policy(batch, num_top=2)
+    return logprobs.sum() + entropy.sum() + top.sin().sum()
+
+
 def gradients_and_clipping(args: Sequence[str]) -> None:
     """Micro-batches with one reduction at the end, with one each, and all in one process give the same gradients."""
     mesh = _mesh()
@@ -101,7 +107,7 @@ def gradients_and_clipping(args: Sequence[str]) -> None:
         alone = load_policy(path)
         for other in (0, 1):
             for batch in _batches(other, 3):
-                alone(batch)[0].sum().backward()
+                _of_all_outputs(alone, batch).backward()
         for parameter in alone.parameters():
             parameter.grad /= 2  # FSDP2 averages over ranks
         expected_norm = torch.nn.utils.clip_grad_norm_(alone.parameters(), 0.5)
@@ -114,7 +120,7 @@ def gradients_and_clipping(args: Sequence[str]) -> None:
             batches = _batches(rank, 3)
             for number, batch in enumerate(batches):
                 with gradient_sync(policy, None, not last_only or number == 2):
-                    policy(batch)[0].sum().backward()
+                    _of_all_outputs(policy, batch).backward()
             norm = clip_gradients(policy.parameters(), 0.5)
             torch.testing.assert_close(norm, expected_norm)
             for (name, mine), theirs in zip(policy.named_parameters(), alone.parameters(), strict=True):
@@ -127,7 +133,7 @@ def lower_precision(args: Sequence[str]) -> None:
     policy = load_sharded_policy(args[0], mesh, torch.float32, torch.bfloat16)
     reference = load_policy(args[0], torch.bfloat16)
     batch = _batches(dist.get_rank(), 2)[0]
-    logprobs, _ = policy(batch)
+    logprobs, *_ = policy(batch)
     torch.testing.assert_close(logprobs, reference(batch)[0], rtol=0, atol=1e-5)
     logprobs.sum().backward()
     assert {p.grad.dtype for p in policy.parameters()} == {torch.float32}
@@ -156,7 +162,7 @@ def adapters(args: Sequence[str]) -> None:
             merged = load_policy(path)
             merged.model.load_state_dict(dict(full_tensors(policy.model)))
             torch.testing.assert_close(policy(batch)[0], merged(batch)[0], rtol=1e-4, atol=1e-4)
-        policy(batch)[0].sum().backward()
+        _of_all_outputs(policy, batch).backward()
         assert [n for n, p in policy.named_parameters() if p.grad is not None] == [
             n for n, p in policy.named_parameters() if is_adapter(n)
         ]

@@ -17,7 +17,19 @@ from helpers.standin import CUDA, StandIn, stand_in, waits
 
 from lit_passk.distributed import all_cat, all_max, all_objects, all_sum
 from lit_passk.functional.kl import kl_estimate
-from lit_passk.losses import TIS, CISPOLoss, ClippedLoss, GMPOLoss, GSPOLoss, LossInputs, OffPolicyMask, SAPOLoss
+from lit_passk.losses import (
+    TIS,
+    CISPOLoss,
+    ClipCovLoss,
+    ClippedLoss,
+    GMPOLoss,
+    GSPOLoss,
+    KLCovLoss,
+    LossInputs,
+    OffPolicyMask,
+    SAPOLoss,
+    SimKOLoss,
+)
 from lit_passk.losses.correction import correct
 from lit_passk.metrics import PassAtK
 from lit_passk.policy.lora import LoRA, adapter_off, add_adapter
@@ -30,6 +42,9 @@ LOSSES = {
     "cispo": CISPOLoss(),
     "gmpo": GMPOLoss(),
     "sapo": SAPOLoss(),
+    "simko": SimKOLoss(alpha=0.3, entropy_quantile=0.5),
+    "clip-cov": ClipCovLoss(),
+    "kl-cov": KLCovLoss(),
 }
 
 
@@ -49,9 +64,9 @@ def update(config: dict[str, Any], device: torch.device, lora: bool, loss: str, 
     waits.clear()
     losses = []
     for micro, sampled in zip(micros, engine, strict=True):
-        logprobs, entropy = policy(micro, 0.9)
+        logprobs, entropy, top_logprobs = policy(micro, 0.9, num_top=LOSSES[loss].num_top)
         with torch.no_grad(), adapter_off(policy):
-            ref_logprobs, _ = (reference or policy)(micro, 0.9, with_entropy=False)
+            ref_logprobs, *_ = (reference or policy)(micro, 0.9, with_entropy=False)
         weights = torch.full_like(logprobs, 0.1).detach()
         inputs = LossInputs(
             logprobs=logprobs,
@@ -60,6 +75,9 @@ def update(config: dict[str, Any], device: torch.device, lora: bool, loss: str, 
             weights=weights,
             completion_index=micro.completion_index,
             rollout_logprobs=sampled,
+            entropy=entropy,
+            top_logprobs=top_logprobs,
+            selected=micro.labels % 3 == 0,
         )
         importance, stats = correct([TIS(level=level), OffPolicyMask()], inputs)
         output = LOSSES[loss](replace(inputs, importance=importance))

@@ -27,6 +27,8 @@ def make_inputs():
             weights=weights.repeat_interleave(lengths).to(dtype),
             completion_index=(3 * torch.arange(len(lengths)) + 5).repeat_interleave(lengths),  # ascending, with gaps
             importance=None if importance is None else torch.tensor(importance, dtype=dtype),
+            entropy=torch.arange(len(flat), dtype=dtype).sin().abs(),
+            top_logprobs=old_logprobs[:, None] - torch.tensor([0.0, 0.5, 1.0], dtype=dtype),
         )
 
     return make

@@ -19,6 +19,7 @@ from lit_passk.losses import (
     LossInputs,
     PolicyLoss,
     SAPOLoss,
+    SimKOLoss,
 )
 
 LOSSES = [
@@ -29,6 +30,7 @@ LOSSES = [
     SAPOLoss(),
     ClipCovLoss(cov_low=100.0, cov_high=101.0),  # leaves nothing out: REINFORCE on policy like the others
     KLCovLoss(share=0.3),
+    SimKOLoss(alpha=0.3, entropy_quantile=0.3),
 ]
 CLIPPED = {"clip_fraction_low", "clip_fraction_high"}
 METRICS = {
@@ -39,6 +41,7 @@ METRICS = {
     "SAPOLoss": {"gate"},
     "ClipCovLoss": {*CLIPPED, "left_out"},
     "KLCovLoss": {"penalised"},
+    "SimKOLoss": {*CLIPPED, "shared", "penalised"},
 }
 LOG_RATIOS = [[0.1, -0.05, 0.2], [0.0], [-0.5, 0.4], [3e-4, -1e-4, 2e-4, 0.0]]
 ADVANTAGES = [1.0, -2.0, -0.5, 0.7]
@@ -61,7 +64,7 @@ def test_every_public_loss_is_covered():
     assert public == {type(loss) for loss in LOSSES}
 
 
-@every_loss
+@pytest.mark.parametrize("loss", LOSSES[:-1], ids=lambda loss: type(loss).__name__)  # SimKO shares the push at once
 @pytest.mark.parametrize("aggregation", ["token", "sequence", "constant"])
 def test_on_policy_gradient_is_reinforce(loss, aggregation, make_inputs):
     """Right after the rollout every ratio is 1, and all losses have the gradient -weight * A by logprobs.
@@ -158,7 +161,7 @@ def test_shapes_are_checked():
         LossInputs(**good, completion_index=torch.zeros(3, dtype=torch.int64), importance=torch.zeros(3, 1))
 
 
-@pytest.mark.parametrize("cls", [ClippedLoss, GSPOLoss, CISPOLoss, ClipCovLoss])
+@pytest.mark.parametrize("cls", [ClippedLoss, GSPOLoss, CISPOLoss, ClipCovLoss, SimKOLoss])
 def test_bounds_are_checked(cls):
     with pytest.raises(ValueError, match=rf"{cls.__name__} needs clip_low in \[0, 1\], but got 1.5"):
         cls(clip_low=1.5)

@@ -12,7 +12,7 @@ from helpers.scripted import scripted_rollouts, train
 from transformers import AutoModelForCausalLM, CohereConfig, CohereForCausalLM
 
 from lit_passk.advantages import DrGRPO, PassKAnalytic
-from lit_passk.losses import TIS, ClipCovLoss, KLCovLoss, LossInputs, TokenMask
+from lit_passk.losses import TIS, ClipCovLoss, KLCovLoss, LossInputs, SimKOLoss, TokenMask
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.policies import Compute, pack_step
 from lit_passk.modules.training_batch import TrainingBatch
@@ -38,13 +38,18 @@ def make(policy, **settings):
     return PassKRLModule(policy, **{**defaults, **settings})
 
 
+def distributions(model, rollouts, n):
+    """Log-probs of the whole vocabulary at every token of a completion, shape (tokens, V), requiring grad, float64."""
+    prompt, completion = rollouts.prompt_ids[rollouts.prompt_index[n]], rollouts.completion_ids[n]
+    logits = model(torch.cat([prompt, completion])[None]).logits[0, len(prompt) - 1 : -1]
+    return (logits / rollouts.sampling.temperature).log_softmax(-1)
+
+
 def plain_logprobs(model, rollouts):
     """Per-token log-probs (requiring grad) and entropies of every completion, one forward pass each, float64."""
     logprobs, entropies = [], []
     for n, completion in enumerate(rollouts.completion_ids):
-        prompt = rollouts.prompt_ids[rollouts.prompt_index[n]]
-        logits = model(torch.cat([prompt, completion])[None]).logits[0, len(prompt) - 1 : -1]
-        full = (logits / rollouts.sampling.temperature).log_softmax(-1)
+        full = distributions(model, rollouts, n)
         logprobs.append(full.gather(1, completion[:, None])[:, 0])
         entropies.append(-(full.exp() * full).sum(-1))
     return logprobs, entropies
@@ -272,6 +277,47 @@ def test_a_loss_that_looks_at_the_whole_update(maze_policy, loss, kernels):
         optimizer.zero_grad()
         (tokens.sum() / len(now)).backward()
         optimizer.step()
+    after = dict(module.policy.model.named_parameters())
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(after[name].double(), p, atol=5e-6, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("kernels", ["fast", "plain"])
+def test_a_loss_that_asks_for_the_likeliest_tokens(maze_policy, kernels):
+    """The paper's formula, ratios of the likeliest to what they were before the step included."""
+    rollouts = scripted_rollouts([[1, 0, 0, 0], [1, 1, 0, 0]])
+    loss = SimKOLoss(num_top=3, alpha=0.3, entropy_quantile=0.5, top_penalty=2.0)
+    compute = Compute(token_budget=25, kernels=kernels, max_saved_logits_mib=0)
+    module = make(maze_policy, num_epochs=2, loss=loss, compute=compute)
+    train(module, rollouts)
+
+    model = AutoModelForCausalLM.from_pretrained(maze_policy, dtype=torch.float64, attn_implementation="eager").eval()
+    advantages = PassKAnalytic(k=2)(rollouts.rewards.reshape(2, 4)).flatten().double()
+    optimizer, old = sgd(model.parameters()), None
+    shared = penalised = 0
+    for _ in range(2):
+        everything = [distributions(model, rollouts, n) for n in range(len(advantages))]
+        old = [logp.detach() for logp in everything] if old is None else old
+        total, count = 0.0, 0
+        for n, logp in enumerate(everything):
+            sampled, a = rollouts.completion_ids[n][:, None], advantages[n]
+            entropy = -(logp.exp() * logp).sum(1).detach()
+            undecided = entropy > entropy.quantile(0.5)
+            likeliest = logp.detach().argsort(dim=1, descending=True)[:, :3]
+            ratio = (logp - old[n]).gather(1, sampled).exp()[:, 0]
+            ratios = (logp - old[n]).gather(1, likeliest).exp()
+            mixed = 0.7 * ratio + 0.1 * ((ratio[:, None] / ratios).detach() * ratios).sum(1)
+            scale = torch.where(undecided & (likeliest[:, 0] == sampled[:, 0]), 2.0, 1.0) if a < 0 else 1.0
+            ratio = torch.where(undecided, mixed, ratio) if a > 0 else ratio
+            total = total - torch.minimum(ratio * a * scale, ratio.clamp(0.8, 1.2) * a * scale).sum()
+            count += len(sampled)
+            shared += int((undecided & (a > 0)).sum())
+            penalised += int((torch.as_tensor(scale) > 1).sum())
+        optimizer.zero_grad()
+        (total / count).backward()
+        optimizer.step()
+    assert shared
+    assert penalised
     after = dict(module.policy.model.named_parameters())
     for name, p in model.named_parameters():
         torch.testing.assert_close(after[name].double(), p, atol=5e-6, rtol=1e-4, msg=name)

@@ -8,7 +8,7 @@ from lit_passk.policy.logprobs import logits_to_logprobs, predictors, token_logp
 CHUNKS = [None, Chunk(7, 33), Chunk(64, 5000)]
 
 
-def oracle(hidden, weight, labels, bias=None, temperature=1.0, softcap=None):
+def oracle(hidden, weight, labels, bias=None, temperature=1.0, softcap=None, num_top=0):
     """The textbook formula in float64."""
     logits = hidden @ weight.T
     if bias is not None:
@@ -17,7 +17,8 @@ def oracle(hidden, weight, labels, bias=None, temperature=1.0, softcap=None):
         logits = softcap * torch.tanh(logits / softcap)
     probabilities = torch.softmax(logits / temperature, dim=1)
     logprobs = torch.log(probabilities)
-    return logprobs[torch.arange(len(labels)), labels], -(probabilities * logprobs).sum(1)
+    top = logprobs.sort(dim=1, descending=True).values[:, :num_top]
+    return logprobs[torch.arange(len(labels)), labels], -(probabilities * logprobs).sum(1), top
 
 
 def case(dtype, bias, num_tokens=29, size=16, vocab=2500, scale=1.0):
@@ -35,12 +36,13 @@ def case(dtype, bias, num_tokens=29, size=16, vocab=2500, scale=1.0):
 
 
 def run(function, inputs, labels, upstream, **kwargs):
-    """Both outputs, and the gradients of a random combination of them."""
+    """All outputs, and the gradients of a random combination of them."""
     hidden, weight, *bias = inputs
-    logprobs, entropy = function(hidden, weight, labels, bias=bias[0] if bias else None, **kwargs)
+    logprobs, entropy, top = function(hidden, weight, labels, bias=bias[0] if bias else None, **kwargs)
     upstream = upstream.to(logprobs.dtype)
-    grads = torch.autograd.grad((logprobs * upstream[0]).sum() + (entropy * upstream[1]).sum(), inputs)
-    return logprobs.detach(), entropy.detach(), grads
+    of_top = torch.outer(upstream[1], torch.arange(1.0, 1 + top.shape[1]).to(top)).cos()
+    total = (logprobs * upstream[0]).sum() + (entropy * upstream[1]).sum() + (top * of_top).sum()
+    return logprobs.detach(), entropy.detach(), top.detach(), torch.autograd.grad(total, inputs)
 
 
 def relative(actual, expected):
@@ -53,7 +55,7 @@ def relative(actual, expected):
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_equals_the_formula_in_float64(chunk, bias, softcap, temperature):
     inputs, labels, upstream = case(torch.float64, bias)
-    settings = {"temperature": temperature, "softcap": softcap}
+    settings = {"temperature": temperature, "softcap": softcap, "num_top": 5}
     expected = run(oracle, inputs, labels, upstream, **settings)
     actual = run(token_logprobs, inputs, labels, upstream, chunk=chunk, **settings)
     torch.testing.assert_close(actual, expected, rtol=1e-11, atol=1e-11)
@@ -71,12 +73,14 @@ def test_errs_by_rounding_its_inputs_and_outputs_only(chunk, dtype, gradient_err
     inputs = [x.detach().to(device).requires_grad_() for x in inputs]
     labels, upstream = labels.to(device), upstream.to(device)
     exact = [x.detach().double().requires_grad_() for x in inputs]
-    expected = run(oracle, exact, labels, upstream, temperature=0.7)
-    logprobs, entropy, grads = run(token_logprobs, inputs, labels, upstream, temperature=0.7, chunk=chunk)
+    settings = {"temperature": 0.7, "num_top": 3}
+    expected = run(oracle, exact, labels, upstream, **settings)
+    logprobs, entropy, top, grads = run(token_logprobs, inputs, labels, upstream, chunk=chunk, **settings)
+    assert (top - expected[2]).abs().max() < 1e-5
     assert (logprobs - expected[0]).abs().max() < 1e-5
     assert (entropy - expected[1]).abs().max() < 1e-5
     assert [g.dtype for g in grads] == [dtype, dtype]
-    assert max(relative(a, e) for a, e in zip(grads, expected[2], strict=True)) < gradient_error
+    assert max(relative(a, e) for a, e in zip(grads, expected[3], strict=True)) < gradient_error
 
 
 def test_is_far_more_accurate_than_logits_rounded_to_bfloat16():
@@ -86,7 +90,7 @@ def test_is_far_more_accurate_than_logits_rounded_to_bfloat16():
     actual = run(token_logprobs, inputs, labels, upstream, chunk=Chunk(50, 1000))
     for output in (0, 1):
         assert (actual[output] - expected[output]).abs().max() < 1e-3 * (rounded[output] - expected[output]).abs().max()
-    for a, r, e in zip(actual[2], rounded[2], expected[2], strict=True):
+    for a, r, e in zip(actual[3], rounded[3], expected[3], strict=True):
         assert relative(a, e) < 0.6 * relative(r, e)
 
 
@@ -94,7 +98,7 @@ def test_survives_logits_far_apart():
     hidden = torch.tensor([[300.0], [-300.0]], requires_grad=True)
     weight = torch.tensor([[1.0], [0.5], [-1.0]], requires_grad=True)
     labels = torch.tensor([2, 2])
-    logprobs, entropy = token_logprobs(hidden, weight, labels, chunk=Chunk(1, 1))
+    logprobs, entropy, _ = token_logprobs(hidden, weight, labels, chunk=Chunk(1, 1))
     torch.testing.assert_close(logprobs, torch.tensor([-600.0, 0.0]))
     torch.testing.assert_close(entropy, torch.tensor([0.0, 0.0]))
     grads = torch.autograd.grad((logprobs + entropy).sum(), (hidden, weight))
@@ -108,9 +112,9 @@ def test_autocast_rounds_the_operands_and_nothing_else(chunk):
     rounded = [x.detach().bfloat16().double().requires_grad_() for x in inputs]
     expected = run(oracle, rounded, labels, upstream)
     with torch.autocast("cpu", torch.bfloat16):
-        logprobs, entropy, grads = run(token_logprobs, inputs, labels, upstream, chunk=chunk)
+        logprobs, entropy, _, grads = run(token_logprobs, inputs, labels, upstream, chunk=chunk)
     torch.testing.assert_close((logprobs, entropy), expected[:2], rtol=1e-5, atol=1e-5, check_dtype=False)
-    assert max(relative(a, e) for a, e in zip(grads, expected[2], strict=True)) < 3e-3
+    assert max(relative(a, e) for a, e in zip(grads, expected[3], strict=True)) < 3e-3
     assert grads[1].dtype == torch.float32
 
 
@@ -130,7 +134,7 @@ class Largest(TorchDispatchMode):
 def test_chunks_bound_every_tensor_that_is_made():
     inputs, labels, upstream = case(torch.float32, bias=False, num_tokens=300, vocab=2000)
     with Largest() as largest:
-        run(token_logprobs, inputs, labels, upstream, chunk=Chunk(20, 100))
+        run(token_logprobs, inputs, labels, upstream, chunk=Chunk(20, 100), num_top=4)
     assert largest.size == 2000 * 16  # the weight and its gradient
 
 
@@ -153,8 +157,9 @@ def test_frozen_weight_costs_no_gradient():
 
 def test_without_entropy_the_rest_is_the_same():
     inputs, labels, _ = case(torch.float32, bias=False)
-    full, _ = token_logprobs(*inputs, labels)
-    logprobs, entropy = token_logprobs(*inputs, labels, with_entropy=False)
+    full, *_ = token_logprobs(*inputs, labels)
+    logprobs, entropy, top = token_logprobs(*inputs, labels, with_entropy=False)
+    assert top.shape == (len(labels), 0)
     torch.testing.assert_close(logprobs, full)
     assert not entropy.any()
     torch.testing.assert_close(torch.autograd.grad(logprobs.sum(), inputs), torch.autograd.grad(full.sum(), inputs))
@@ -172,11 +177,39 @@ def test_several_tokens_may_have_one_predictor(chunk):
     torch.testing.assert_close(actual, gathered)
 
 
+@pytest.mark.parametrize("chunk", [None, Chunk(7, 4)])
+def test_the_likeliest_may_be_more_than_a_block_holds_and_include_the_label(chunk):
+    inputs, labels, upstream = case(torch.float64, bias=True, vocab=9)
+    expected = run(oracle, inputs, labels, upstream, num_top=9)
+    actual = run(token_logprobs, inputs, labels, upstream, chunk=chunk, num_top=9)
+    torch.testing.assert_close(actual, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("chunk", [None, Chunk(7, 33)])
+def test_the_likeliest_label_has_the_very_log_prob_of_the_likeliest(chunk):
+    """Equal to the last bit: that is how a loss knows that the likeliest token was sampled."""
+    (hidden, weight), labels, _ = case(torch.float32, bias=False)
+    with torch.no_grad():
+        labels[::2] = (hidden @ weight.T).argmax(1)[::2]
+        logprobs, _, top = token_logprobs(hidden, weight, labels, temperature=0.7, chunk=chunk, num_top=1)
+        plain = logits_to_logprobs(hidden @ weight.T, labels, temperature=0.7, num_top=1)
+    for mine, best in ((logprobs, top), (plain.logprobs, plain.top_logprobs)):
+        assert ((mine >= best[:, 0]) == (torch.arange(len(labels)) % 2 == 0)).all()
+
+
+def test_refuses_more_tokens_than_there_are():
+    inputs, labels, _ = case(torch.float32, bias=False, vocab=9)
+    with pytest.raises(ValueError, match="10 likeliest tokens were asked for, but the policy's vocabulary has 9"):
+        token_logprobs(*inputs, labels, num_top=10)
+
+
 def test_no_tokens_give_zero_gradients():
     inputs, _, _ = case(torch.float32, bias=True)
-    logprobs, entropy = token_logprobs(inputs[0], inputs[1], torch.zeros(0, dtype=torch.int64), bias=inputs[2])
+    nothing = torch.zeros(0, dtype=torch.int64)
+    logprobs, entropy, top = token_logprobs(inputs[0], inputs[1], nothing, bias=inputs[2], num_top=2)
     assert logprobs.shape == entropy.shape == (0,)
-    for gradient in torch.autograd.grad(logprobs.sum() + entropy.sum(), inputs):
+    assert top.shape == (0, 2)
+    for gradient in torch.autograd.grad(logprobs.sum() + entropy.sum() + top.sum(), inputs):
         assert not gradient.any()
 
 
@@ -188,10 +221,11 @@ def test_refuses_temperature_zero():
 
 def test_finished_logits_take_the_same_formula():
     inputs, labels, upstream = case(torch.float32, bias=False)
-    expected = run(oracle, [x.detach().double().requires_grad_() for x in inputs], labels, upstream, temperature=0.7)
+    exact = [x.detach().double().requires_grad_() for x in inputs]
+    expected = run(oracle, exact, labels, upstream, temperature=0.7, num_top=4)
 
     def by_logits(hidden, weight, labels, bias):
-        return logits_to_logprobs(hidden @ weight.T, labels, temperature=0.7)
+        return logits_to_logprobs(hidden @ weight.T, labels, temperature=0.7, num_top=4)
 
     actual = run(by_logits, inputs, labels, upstream)
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4, check_dtype=False)

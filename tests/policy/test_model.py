@@ -175,7 +175,7 @@ def test_empty_batch_takes_part_with_zero_gradients(family, by_flex, monkeypatch
     policy, _ = build(WIDE_HEADS[family])
     prompts, completions, group = make_step()
     (batch,) = pack(prompts, completions, group, torch.zeros(len(group), dtype=torch.bool), 40)
-    logprobs, entropy = policy(batch)
+    logprobs, entropy, _ = policy(batch)
     (logprobs.sum() + entropy.sum()).backward()
     for name, parameter in policy.named_parameters():
         assert parameter.grad is not None, name

@@ -64,7 +64,7 @@ def test_logits_exist_a_chunk_at_a_time(monkeypatch):
     sizes = []
     policy.model.lm_head.register_forward_hook(lambda module, args, out: sizes.append(len(out)))
     (batch,) = pack(*make_step(), None, 10_000)
-    logprobs, entropy = policy(batch)
+    logprobs, entropy, _ = policy(batch)
     assert max(sizes) == 4
     assert sum(sizes) == len(batch.labels)
     (logprobs.sum() + entropy.sum()).backward()
@@ -90,7 +90,7 @@ def test_an_empty_batch_gives_zero_gradients():
     policy, _ = build(FAMILIES["llama tied"], kernels="plain")
     step = make_step()
     (batch,) = pack(*step, torch.zeros(len(step[1]), dtype=torch.bool), 40)
-    logprobs, entropy = policy(batch)
+    logprobs, entropy, _ = policy(batch)
     assert logprobs.shape == entropy.shape == (0,)
     (logprobs.sum() + entropy.sum()).backward()
     for name, parameter in policy.named_parameters():
@@ -101,11 +101,30 @@ def test_an_empty_batch_gives_zero_gradients():
 def test_without_entropy_the_log_probs_are_the_same():
     policy, _ = build(FAMILIES["llama"], kernels="plain")
     (batch,) = pack(*make_step(), None, 10_000)
-    full, entropy = policy(batch)
-    logprobs, zeros = policy(batch, with_entropy=False)
+    full, entropy, _ = policy(batch)
+    logprobs, zeros, _ = policy(batch, with_entropy=False)
     torch.testing.assert_close(logprobs, full)
     assert entropy.min() > 0
     assert not zeros.any()
+
+
+@pytest.mark.parametrize("family", ["llama", "llama tied", "gemma2"])
+def test_the_likeliest_tokens_are_the_same_by_every_path(family):
+    """Fast kernels, fast kernels in pieces, plain ones, whole padded rows: values and gradients."""
+    found = []
+    for path in ("fast", "pieces", "plain", "padded"):
+        policy, _ = build(FAMILIES[family], kernels="plain" if path == "plain" else "fast")
+        policy.packs = path != "padded"
+        policy.max_saved_logits_mib = 0 if path == "pieces" else 256
+        tops = {}
+        for batch in pack(*make_step(), None, 60, share_prompts=policy.packs):
+            logprobs, _, top = policy(batch, 0.7, with_entropy=False, num_top=3)
+            assert top.shape == (len(batch.labels), 3)
+            (logprobs.sin().sum() + (top * torch.tensor([1.0, -0.5, 2.0])).cos().sum()).backward()
+            tops |= dict(zip(batch.completions, batch.split(top.detach()), strict=True))
+        found.append([tops, *(p.grad for p in policy.parameters())])
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=1e-3, atol=1e-4)
 
 
 def test_an_unknown_name_is_refused():

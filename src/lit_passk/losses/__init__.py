@@ -9,6 +9,7 @@
 - ``GMPOLoss`` (``gmpo.py``): one ratio a completion, clipped token by token.
 - ``CISPOLoss`` (``cispo.py``): clips the weight of a token, never its gradient.
 - ``SAPOLoss`` (``sapo.py``): a soft gate in place of a clip.
+- ``SimKOLoss`` (``simko.py``): shares the push of a token with the likeliest ones beside it.
 - ``ClipCovLoss`` (``clip_cov.py``), ``KLCovLoss`` (``kl_cov.py``): leave out, or hold back, the few tokens that would
   lower the entropy most.
 
@@ -30,6 +31,7 @@ from lit_passk.losses.importance import MIS, TIS, IcePop
 from lit_passk.losses.kl_cov import KLCovLoss
 from lit_passk.losses.masks import GeometricMask, OffPolicyMask, TokenMask, WorstTokenMask
 from lit_passk.losses.sapo import SAPOLoss
+from lit_passk.losses.simko import SimKOLoss
 
 __all__ = [
     "MIS",
@@ -48,6 +50,7 @@ __all__ = [
     "PolicyLoss",
     "RolloutCorrection",
     "SAPOLoss",
+    "SimKOLoss",
     "TokenMask",
     "WorstTokenMask",
 ]

@@ -57,20 +57,23 @@ class LossInputs:
     ref_logprobs: Tensor | None = None
     """The initial policy's, shape ``(T,)``, float32; None without a KL penalty."""
     entropy: Tensor | None = None
-    """Entropy of the policy at each token, with gradient, shape ``(T,)``, float32, nats; None without an entropy
-    bonus."""
+    """Entropy of the policy at each token, with gradient, shape ``(T,)``, float32, nats; None unless the loss
+    ``needs_entropy`` or there is an entropy bonus."""
+    top_logprobs: Tensor | None = None
+    """Log-probabilities of the policy's N likeliest tokens at each position, in descending order, with gradient, shape
+    ``(T, N)``, float32; None where the loss's ``num_top`` is 0."""
     selected: Tensor | None = None
     """Which tokens ``PolicyLoss.select`` singled out, shape ``(T,)``, bool; None where it was not asked."""
 
     def __post_init__(self) -> None:
-        """Raise a ValueError unless all tensors are flat and of one length."""
+        """Raise a ValueError unless all tensors are flat (``top_logprobs``: a matrix) and of one length."""
         shape = self.logprobs.shape
         for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None and (value.ndim != 1 or value.shape != shape):
+            value, name = getattr(self, field.name), field.name
+            if value is not None and (value.ndim != 1 + (name == "top_logprobs") or value.shape[:1] != shape):
                 raise ValueError(
-                    f"LossInputs needs tensors of shape (T,) with one T, but `logprobs` has shape {tuple(shape)} and "
-                    f"`{field.name}` {tuple(value.shape)}."
+                    "LossInputs needs tensors of shape (T,) with one T, and `top_logprobs` of shape (T, N), but "
+                    f"`logprobs` has shape {tuple(shape)} and `{name}` {tuple(value.shape)}."
                 )
 
 
@@ -89,7 +92,9 @@ class PolicyLoss(ABC):
     """Turns log-probabilities and advantages into the loss of a micro-batch.
 
     A loss is a plain class like an ``AdvantageStrategy``: its constructor arguments are its configuration. It sees one
-    micro-batch at a time; one that needs a look at all tokens of an update first overrides ``select``.
+    micro-batch at a time; one that needs a look at all tokens of an update first overrides ``select``. What the policy
+    must tell of a token besides its log-probability is asked for by ``needs_entropy`` and ``num_top``, attributes of
+    the class or of its instances.
 
     Example:
         >>> class Reinforce(PolicyLoss):
@@ -106,6 +111,11 @@ class PolicyLoss(ABC):
         tensor(-0.5000, grad_fn=<SumBackward0>)
 
     """
+
+    needs_entropy: bool = False
+    """Whether ``LossInputs.entropy`` must be there."""
+    num_top: int = 0
+    """How many of the likeliest tokens at each position ``LossInputs.top_logprobs`` must tell of."""
 
     @abstractmethod
     def __call__(self, inputs: LossInputs) -> LossOutput:

@@ -86,7 +86,8 @@ class Objective:
             Scalar with gradient, and sums to log.
         """
         device, temperature = micro.input_ids.device, training.temperature
-        logprobs, entropy = policy(micro, temperature, self.entropy_coef != 0)  # (T,) each
+        with_entropy = self.entropy_coef != 0 or self.loss.needs_entropy
+        logprobs, entropy, top_logprobs = policy(micro, temperature, with_entropy, self.loss.num_top)  # (T,) each
         old_logprobs = logprobs.detach() if old_logprobs is None else old_logprobs  # (T,)
         ref_logprobs = reference_logprobs(policy, reference, micro, temperature) if self.kl_coef != 0 else None  # (T,)
         rollout_logprobs = micro.gather(training.rollout_logprobs)  # N ragged -> (T,)
@@ -100,7 +101,8 @@ class Objective:
             prompt_index=training.prompt_index.to(device)[micro.completion_index],  # (N,) -> (T,)
             rollout_logprobs=rollout_logprobs,
             ref_logprobs=ref_logprobs,
-            entropy=entropy if self.entropy_coef != 0 else None,
+            entropy=entropy if with_entropy else None,
+            top_logprobs=top_logprobs if self.loss.num_top else None,
             selected=selected,
         )
         sums: dict[str, Tensor] = {}

@@ -22,6 +22,7 @@ class Settings(NamedTuple):
     temperature: float
     softcap: float | None
     with_entropy: bool
+    num_top: int
     chunk: Chunk | None
     keep: bool
     """Whether to keep the blocks for the backward pass."""
@@ -29,18 +30,31 @@ class Settings(NamedTuple):
     """What the operands of the matrix products are rounded to."""
 
 
+class HeadOutput(NamedTuple):
+    """What the policy says of T trained tokens, all of it float32 and differentiable."""
+
+    logprobs: Tensor
+    """Log-probability of each token, shape ``(T,)``."""
+    entropy: Tensor
+    """Entropy of the distribution it was drawn from, shape ``(T,)``, nats; zeros where it was not asked for."""
+    top_logprobs: Tensor
+    """Log-probabilities of the likeliest tokens there, in descending order, shape ``(T, num_top)``; ``(T, 0)`` where
+    they were not asked for."""
+
+
 class Head(torch.autograd.Function):
-    """Log-probability and entropy of each label, without logits of all tokens and the whole vocabulary at once.
+    """Log-probabilities and entropy at each label, without logits of all tokens and the whole vocabulary at once.
 
     What ``plain_token_logprobs`` computes, with its gradients written by hand. Legend: T trained tokens, V entries of
-    the vocabulary, H channels; t is a slice of tokens, v a slice of the vocabulary.
+    the vocabulary, H channels, N likeliest tokens; t is a slice of tokens, v a slice of the vocabulary.
 
     *Forward.* The logits, divided by the temperature, are made one block ``z`` (t, v) at a time, blocks of the
     vocabulary outside, of tokens inside. Of each row of a block are kept its largest entry ``top`` and two sums: of
     ``E = exp(z - top)``, and of ``E (z - top)``. Over all blocks they add up to the log-sum-exp, so that
-    ``log p = z - lse``, and to the entropy, the mean of ``lse - z`` under p.
+    ``log p = z - lse``, and to the entropy, the mean of ``lse - z`` under p. The N largest entries of a row are those
+    of a block and of the blocks before it.
 
-    *Backward.* The gradient of a row of logits is, for its log-probability, ``(one at the label) - p``, and for its
+    *Backward.* The gradient of a row of logits is, for a log-probability, ``(one at its token) - p``, and for its
     entropy, ``-p (log p + entropy)``. Both need p alone, which is ``E exp(top - lse)``: E is kept from the forward pass
     or, with ``chunk``, computed again from the hidden states. A block's gradient is multiplied into the gradients of
     hidden states and weight at once, and dropped.
@@ -55,18 +69,22 @@ class Head(torch.autograd.Function):
         bias: Tensor | None,
         labels: Tensor,
         s: Settings,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """See ``token_logprobs``."""
         with torch.autocast(states.device.type, enabled=False):
             hidden = states.index_select(0, predictor_index)  # (S, H) -> (T, H)
             blocks = _Blocks(hidden, weight, bias, s)
             tops, sums, dots = (blocks.rows.new_zeros((len(blocks.columns), len(hidden))) for _ in range(3))  # (V/v, T)
             chosen = blocks.rows.new_zeros(len(hidden))  # (T,), the label's logit
+            best = blocks.rows.new_full((len(hidden), s.num_top), -torch.inf)  # (T, N), the largest logits
+            best_index = labels.new_zeros(best.shape)
             kept = []
             for number, (v, matrix) in enumerate(blocks.matrices()):
                 for t in blocks.row_slices:
                     z = blocks.logits(t, v, matrix)  # (t, v)
                     chosen[t] += _at_label(z, labels[t], v)
+                    if s.num_top:
+                        best[t], best_index[t] = _largest(z, v, best[t], best_index[t])
                     e, tops[number, t], sums[number, t], dots[number, t] = _call(_exponentials, z, s.with_entropy)
                     if s.keep:
                         kept.append(e)
@@ -75,25 +93,34 @@ class Head(torch.autograd.Function):
             lse = top + log_sum
             # The mean of lse - z, every term of which is positive: nothing cancels.
             entropy = -((tops - lse).exp() * (dots + (tops - lse) * sums)).sum(0) * s.with_entropy
-        ctx.save_for_backward(states, predictor_index, weight, bias, labels, tops, lse, entropy, *kept)
+        tokens = torch.cat([labels[:, None], best_index], dim=1)  # (T, 1 + N)
+        ctx.save_for_backward(states, predictor_index, weight, bias, tokens, tops, lse, entropy, *kept)
         ctx.settings = s
         ctx.set_materialize_grads(False)
-        if not s.with_entropy:
-            ctx.mark_non_differentiable(entropy)
-        return (chosen - top) - log_sum, entropy
+        logprobs = (torch.cat([chosen[:, None], best], dim=1) - top[:, None]) - log_sum[:, None]  # (T, 1 + N)
+        logprob, top_logprobs = logprobs[:, 0].contiguous(), logprobs[:, 1:].contiguous()
+        ctx.mark_non_differentiable(*([] if s.with_entropy else [entropy]), *([] if s.num_top else [top_logprobs]))
+        return logprob, entropy, top_logprobs
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_logprob: Tensor | None, grad_entropy: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, grad_logprob: Tensor | None, grad_entropy: Tensor | None, grad_top: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         """Gradients of hidden states, weight and bias."""
-        states, predictor_index, weight, bias, labels, tops, lse, entropy, *kept = ctx.saved_tensors
+        states, predictor_index, weight, bias, tokens, tops, lse, entropy, *kept = ctx.saved_tensors
         s: Settings = ctx.settings
         need_hidden, _, need_weight, need_bias, *_ = ctx.needs_input_grad
         with torch.autocast(states.device.type, enabled=False):
             hidden = states.index_select(0, predictor_index)
             blocks = _Blocks(hidden, weight, bias, s)
             rows = blocks.rows
-            upstream = (lse.new_zeros(len(lse)) if grad_logprob is None else grad_logprob.to(lse.dtype)) / s.temperature
+            at_tokens = lse.new_zeros(tokens.shape)  # (T, 1 + N): of the label, of the likeliest
+            if grad_logprob is not None:
+                at_tokens[:, 0] = grad_logprob / s.temperature
+            if grad_top is not None:
+                at_tokens[:, 1:] = grad_top / s.temperature
+            upstream = at_tokens.sum(1)  # (T,)
             grad_hidden = rows.new_zeros(hidden.shape) if need_hidden else None
             grad_weight = rows.new_empty(weight.shape) if need_weight else None  # the first product is written there
             grad_bias = rows.new_zeros(len(weight)) if need_bias else None
@@ -107,7 +134,7 @@ class Head(torch.autograd.Function):
                         offset = -share * grad_entropy[t].to(lse.dtype) / s.temperature
                         slope = slope + offset * (tops[number, t] - lse[t] + entropy[t])
                     d = _call(_block_gradient, e, slope, offset)  # (t, v), of the logits
-                    _add_at_label(d, upstream[t], labels[t], v)
+                    _add_at_tokens(d, at_tokens[t], tokens[t], v)
                     if s.softcap is not None:
                         # logit = cap tanh(x / cap), whose slope is 1 - (logit / cap)^2
                         capped = (e.clamp_min(_TINY).log() + tops[number, t, None]) * (s.temperature / s.softcap)
@@ -196,11 +223,18 @@ def _at_label(z: Tensor, labels: Tensor, v: slice) -> Tensor:
     return torch.where(inside, z.gather(1, (labels - v.start).clamp(0, z.shape[1] - 1)[:, None])[:, 0], 0)
 
 
-def _add_at_label(d: Tensor, value: Tensor, labels: Tensor, v: slice) -> None:
-    """Add to a row's entry of its label, when that lies in this block."""
-    inside = (labels >= v.start) & (labels < v.stop)
-    column = (labels - v.start).clamp(0, d.shape[1] - 1)[:, None]
-    d.scatter_add_(1, column, torch.where(inside, value, 0)[:, None])
+def _largest(z: Tensor, v: slice, before: Tensor, index_before: Tensor) -> tuple[Tensor, Tensor]:
+    """A row's N largest logits and their tokens, shape ``(t, N)``, of this block and of those before it."""
+    values, columns = z.topk(min(before.shape[1], z.shape[1]), dim=1)
+    largest = torch.cat([before, values], dim=1).topk(before.shape[1], dim=1)
+    return largest.values, torch.cat([index_before, columns + v.start], dim=1).gather(1, largest.indices)
+
+
+def _add_at_tokens(d: Tensor, values: Tensor, tokens: Tensor, v: slice) -> None:
+    """Add values to a row's entries of some tokens, both ``(t, 1 + N)``, where those lie in this block."""
+    inside = (tokens >= v.start) & (tokens < v.stop)
+    columns = (tokens - v.start).clamp(0, d.shape[1] - 1)
+    d.scatter_add_(1, columns, torch.where(inside, values, 0))
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given
 from lit_passk.policy.attention import ATTENTION, PackedLayout
-from lit_passk.policy.logprobs import Chunk, logits_to_logprobs, token_logprobs
+from lit_passk.policy.head import Chunk, HeadOutput
+from lit_passk.policy.logprobs import logits_to_logprobs, token_logprobs
 from lit_passk.policy.packing import PackedBatch, TokenCosts
 from lit_passk.policy.plain import plain_token_logprobs
 from lit_passk.policy.source import policy_config, resolve_policy
@@ -67,20 +68,22 @@ class CausalPolicy(nn.Module):
         batch: PackedBatch,
         temperature: float = 1.0,
         with_entropy: bool = True,
-    ) -> tuple[Tensor, Tensor]:
-        """Log-probabilities and entropies of a micro-batch's trained tokens.
+        num_top: int = 0,
+    ) -> HeadOutput:
+        """Log-probabilities and entropies at a micro-batch's trained tokens.
 
         Args:
             batch: The micro-batch, on the policy's device. An empty one takes part in every collective and gives
                 zero gradients.
             temperature: Divides the logits, as in sampling.
             with_entropy: False returns zeros for the entropy.
+            num_top: How many of the likeliest tokens at each position to tell of.
 
         Returns:
-            Two tensors of shape ``(T,)``, float32, both differentiable.
+            ``logprobs`` and ``entropy``, shape ``(T,)``, and ``top_logprobs``, shape ``(T, num_top)``.
         """
         if not self.packs:
-            return self._padded(batch, temperature, with_entropy)
+            return self._padded(batch, temperature, with_entropy, num_top)
         plain = self.kernels == "plain"
         hidden = self.model.get_decoder()(
             input_ids=batch.input_ids[None],
@@ -92,7 +95,7 @@ class CausalPolicy(nn.Module):
         ).last_hidden_state[0]  # (1, S, H) -> (S, H)
         head = self.model.get_output_embeddings()
         if plain or type(head) is not nn.Linear:  # an adapter around it: its weight alone would be the wrong matrix
-            return plain_token_logprobs(head, hidden, batch, temperature, self.softcap, with_entropy)
+            return plain_token_logprobs(head, hidden, batch, temperature, self.softcap, with_entropy, num_top)
         keeps = 4 * len(batch.labels) * len(head.weight) <= self.max_saved_logits_mib * 2**20
         return token_logprobs(
             hidden,
@@ -104,13 +107,15 @@ class CausalPolicy(nn.Module):
             with_entropy=with_entropy,
             chunk=None if keeps else CHUNKS.get(hidden.device.type, Chunk(4096, 16384)),
             predictor_index=batch.predictor_index,
+            num_top=num_top,
         )
 
-    def _padded(self, batch: PackedBatch, temperature: float, with_entropy: bool) -> tuple[Tensor, Tensor]:
+    def _padded(self, batch: PackedBatch, temperature: float, with_entropy: bool, num_top: int) -> HeadOutput:
         """The same by whole padded rows and the model's own logits, whatever the model does inside."""
         rows, mask, predictor_index = batch.padded()
         logits = self.model(input_ids=rows, attention_mask=mask.long(), use_cache=False).logits  # (n, L, V)
-        return logits_to_logprobs(logits.flatten(0, 1)[predictor_index], batch.labels, temperature, with_entropy)
+        chosen = logits.flatten(0, 1)[predictor_index]  # (T, V)
+        return logits_to_logprobs(chosen, batch.labels, temperature, with_entropy, num_top)
 
     def checkpoint_activations(self) -> None:
         """Keep only the inputs of decoder blocks for the backward pass and compute the rest again (about +33 %)."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from lit_passk.policy.head import HeadOutput
 from lit_passk.policy.logprobs import logits_to_logprobs
 from lit_passk.policy.packed_batch import PackedBatch
 
@@ -83,20 +84,21 @@ def plain_token_logprobs(
     temperature: float = 1.0,
     softcap: float | None = None,
     with_entropy: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """Log-probabilities and entropies of a micro-batch's trained tokens from hidden states ``(S, H)``.
+    num_top: int = 0,
+) -> HeadOutput:
+    """Log-probabilities and entropies at a micro-batch's trained tokens from hidden states ``(S, H)``.
 
     Logits are made by the module ``head``, whatever it is, a chunk of tokens at a time, and made again for the backward
-    pass. Both results have shape ``(T,)``; see ``token_logprobs``.
+    pass. See ``token_logprobs``.
     """
 
-    def of_chunk(states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def of_chunk(states: Tensor, labels: Tensor) -> HeadOutput:
         logits = head(states)  # (chunk, V)
         if softcap is not None:
             logits = torch.tanh(logits / softcap) * softcap
-        return logits_to_logprobs(logits, labels, temperature, with_entropy)
+        return logits_to_logprobs(logits, labels, temperature, with_entropy, num_top)
 
     states = hidden[batch.predictor_index]  # (S, H) -> (T, H)
     chunks = zip(states.split(CHUNK), batch.labels.split(CHUNK), strict=True)
-    logprobs, entropies = zip(*(checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks), strict=True)
-    return torch.cat(logprobs), torch.cat(entropies)
+    parts = [checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks]
+    return HeadOutput(*(torch.cat(outputs) for outputs in zip(*parts, strict=True)))
