@@ -134,7 +134,7 @@ def test_dropping_completions_without_weight_changes_no_gradient():
     prompts, completions, group = step
     for batch in pack(prompts, completions, group, None, 40):
         weights = [[w[: len(c)] * keep[i] for w in upstream(i)] for i, c in enumerate(completions)]
-        logprobs, entropy = full(batch, 0.7)
+        logprobs, entropy, _ = full(batch, 0.7)
         (
             logprobs * batch.gather([w[0] for w in weights]) + entropy * batch.gather([w[1] for w in weights])
         ).sum().backward()
