@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -111,6 +112,23 @@ def evaluate(folder: Path, arm: str, checkpoint: Path | None) -> Step:
     return Step(folder, f"evaluation of {ARMS[arm]}", command, folder / f"{arm}.evaluated")
 
 
+def plan(folder: Path, steps: int, seed: int) -> Iterator[list[list[Step]]]:
+    """Yield what is to be done, one after the other: queues of steps that run side by side."""
+    seeded, pass1 = ["--seed_everything", str(seed)], ["--model.advantage", "GRPO"]
+    branch = folder / "passk" / "checkpoints" / f"step={change_over(steps)}.ckpt"
+    cold = [*CLI, "sft", "--config", "configs/maze_sft_cpu.yaml", "--out", str(folder / "cold_start"), *seeded]
+    yield [[Step(folder, "cold start", cold, folder / "cold_start")]]
+    yield [[train(folder, "pass1", steps, *pass1, *seeded)], [train(folder, "passk", steps, *seeded)]]
+    last = {arm: folder / arm / "checkpoints" / f"step={steps}.ckpt" for arm in list(ARMS)[1:]}
+    yield [
+        [
+            train(folder, "passk_then_pass1", steps, *pass1, *seeded, start=branch),
+            evaluate(folder, "passk_then_pass1", last["passk_then_pass1"]),
+        ],
+        [evaluate(folder, "cold_start", None), *(evaluate(folder, arm, last[arm]) for arm in ("pass1", "passk"))],
+    ]
+
+
 def main() -> None:
     """Run the steps, then report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -122,24 +140,8 @@ def main() -> None:
     folder = Path("runs") / f"quickstart-{key}"
     (ROOT / folder).mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)
-    seed = ["--seed_everything", str(args.seed)]
-    pass1 = ["--model.advantage", "GRPO"]
-    branch = folder / "passk" / "checkpoints" / f"step={change_over(args.steps)}.ckpt"
-
-    cold = [*CLI, "sft", "--config", "configs/maze_sft_cpu.yaml", "--out", str(folder / "cold_start"), *seed]
-    run([Step(folder, "cold start", cold, folder / "cold_start")])
-    run(
-        [train(folder, "pass1", args.steps, *pass1, *seed)],
-        [train(folder, "passk", args.steps, *seed)],
-    )
-    last = {arm: folder / arm / "checkpoints" / f"step={args.steps}.ckpt" for arm in list(ARMS)[1:]}
-    run(
-        [
-            train(folder, "passk_then_pass1", args.steps, *pass1, *seed, start=branch),
-            evaluate(folder, "passk_then_pass1", last["passk_then_pass1"]),
-        ],
-        [evaluate(folder, "cold_start", None), *(evaluate(folder, arm, last[arm]) for arm in ("pass1", "passk"))],
-    )
+    for queues in plan(folder, args.steps, args.seed):
+        run(*queues)
     report(folder)
     print(f"\n{time.monotonic() - begin:.0f} s in all.")
 

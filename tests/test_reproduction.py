@@ -1,83 +1,310 @@
 """What the reproduction scripts compute of their data, against numbers that were computed elsewhere."""
 
 import json
+import re
 import sys
+import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "docs/reproduction.md", "docs/choosing_k.md"]
 
 
 @pytest.fixture(autouse=True)
 def scripts(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     yield
-    for name in [name for name in sys.modules if name.split(".")[0] in ("reproduction", "reproduce_mazes")]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "reproduction"]:
         del sys.modules[name]
+
+
+def settings_of(domain, folder=ROOT / "docs/reproduction"):
+    from reproduction.jobs import Settings
+
+    return Settings(domain, folder / "runs", folder / f"{domain.name}.jsonl", domain.steps)
+
+
+def write_data(settings, rows):
+    """Measurements by arm and seed, each given as the correct ones of 64 samples of every problem."""
+    from reproduction.jobs import key
+
+    with settings.data.open("w") as file:
+        for (arm, seed), correct in rows.items():
+            for part in settings.domain.parts(arm):
+                said = {"arm": arm, "seed": seed, "step": settings.step(part), "key": key(arm, settings)}
+                said |= {"samples": 64, "correct": correct, "entropy": 0.5 + 0.1 * seed, "different": 4.0}
+                file.write(json.dumps(said) + "\n")
 
 
 @pytest.mark.parametrize(("share", "degrees", "quantile"), [(0.975, 4, 2.7764), (0.975, 9, 2.2622), (0.995, 1, 63.657)])
 def test_quantiles_of_student_as_in_any_table(share, degrees, quantile):
-    from reproduction.statistics import t_cdf, t_quantile
+    from reproduction.statistics import t_quantile, t_two_sided
 
     assert t_quantile(share, degrees) == pytest.approx(quantile, rel=1e-4)
-    assert t_cdf(quantile, degrees) == pytest.approx(share, abs=1e-5)
+    assert t_two_sided(quantile, degrees) == pytest.approx(2 * (1 - share), abs=1e-5)
 
 
-def test_over_seeds_and_holm():
-    from reproduction.statistics import holm, over_seeds
+def test_over_seeds_alone_and_holm():
+    from reproduction.statistics import estimate, holm
 
-    estimate = over_seeds([0.10, 0.12, 0.08, 0.14, 0.11])  # mean .11, error of the mean .01
-    assert (estimate.mean, estimate.low, estimate.high) == pytest.approx((0.11, 0.08224, 0.13776), abs=1e-5)
-    assert estimate.p == pytest.approx(3.88e-4, rel=1e-2)
+    values = torch.tensor([[0.10], [0.12], [0.08], [0.14], [0.11]], dtype=torch.float64)  # mean .11, its error .01
+    found = estimate(values)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.11, 0.08224, 0.13776), abs=1e-5)
+    assert found.p == pytest.approx(3.88e-4, rel=1e-2)
+    assert estimate(values, null=0.11).p == pytest.approx(1)
+    assert estimate(values[:1]).low != estimate(values[:1]).low  # one seed has no interval
     assert holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
 
 
-def test_pass_at_k_where_pass_at_1_was_the_same():
-    from reproduction.statistics import at_equal
+def test_seeds_and_problems_are_crossed():
+    """Against the analysis of variance by sums over pairs of cells, in rationals."""
+    from reproduction.statistics import estimate, t_quantile
 
-    path = [(0.1, 0.5), (0.3, 0.7), (0.2, 0.6)]
-    assert at_equal(path, 0.25) == pytest.approx(0.65)
-    assert at_equal(path, 0.4) is None
+    cells = [[3, 9, 1, 7], [5, 8, 2, 9], [1, 7, 1, 3]]
+    S, P = 3, 4  # noqa: N806
+    rows, columns = [Fraction(sum(row), P) for row in cells], [Fraction(sum(c), S) for c in zip(*cells, strict=True)]
+    mean = Fraction(sum(map(sum, cells)), S * P)
+    of_seeds = P * sum((a - b) ** 2 for a in rows for b in rows) / (2 * S * (S - 1))
+    of_problems = S * sum((a - b) ** 2 for a in columns for b in columns) / (2 * P * (P - 1))
+    rest = sum((cells[i][j] - rows[i] - columns[j] + mean) ** 2 for i in range(S) for j in range(P)) / (
+        (S - 1) * (P - 1)
+    )
+    total = of_seeds + of_problems - rest
+    degrees = total**2 / (of_seeds**2 / (S - 1) + of_problems**2 / (P - 1) + rest**2 / ((S - 1) * (P - 1)))
+    found = estimate(torch.tensor(cells, dtype=torch.float64))
+    assert found.mean == pytest.approx(float(mean))
+    half = t_quantile(0.975, float(degrees)) * float(total / (S * P)) ** 0.5
+    assert (found.low, found.high) == pytest.approx((float(mean) - half, float(mean) + half))
 
 
-def test_the_page_says_what_the_data_says(tmp_path, monkeypatch):
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    from reproduction.statistics import estimate
+
+    generator, held, trials = torch.Generator().manual_seed(0), 0, 100
+
+    def noise(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    for _ in range(trials):
+        found = estimate(0.3 + 0.05 * noise(5, 1) + 0.4 * noise(1, 60) + 0.3 * noise(5, 60))
+        held += found.low <= 0.3 <= found.high
+    assert 0.88 <= held / trials < 1  # .95, give or take three standard deviations; over seeds alone it is .7
+
+
+def test_where_pass_at_1_was_the_same():
+    from reproduction.statistics import place
+
+    assert place([0.1, 0.3, 0.2], 0.25) == (0, pytest.approx(0.75))
+    assert place([0.1, 0.3, 0.2], 0.4) is None
+
+
+def test_at_equal_pass1_the_baseline_is_taken_between_its_measurements(tmp_path):
+    """Pass@1 training goes from 8 to 32 of 64 correct, the other ends with 20: half the way."""
+    from reproduction.jobs import key
+    from reproduction.mazes import MAZES
+    from reproduction.measurements import Measurements
+
+    settings = settings_of(MAZES, tmp_path)
+    rows = [("pass1", part, [correct] * 3) for part, correct in zip((1, 2, 3, 4), (8, 32, 40, 44), strict=True)]
+    rows += [("passk", 4, [20, 20, 20])]
+    with settings.data.open("w") as file:
+        for arm, part, correct in rows:
+            said = {"arm": arm, "seed": 0, "step": settings.step(part), "key": key(arm, settings), "samples": 64}
+            file.write(json.dumps(said | {"correct": correct, "entropy": 0.5, "different": 4.0}) + "\n")
+    found = Measurements(settings).at_equal_pass1("passk", "pass1", "pass@2")
+
+    def pass_at_2(correct):
+        return 1 - (64 - correct) * (63 - correct) / (64 * 63)
+
+    assert found.tolist() == [pytest.approx([pass_at_2(20) - (pass_at_2(8) + pass_at_2(32)) / 2] * 3)]
+
+
+def test_the_page_says_what_the_data_says(tmp_path):
     """Arms with 2 and 3 of 4 correct on every maze, a little apart between seeds; others are not measured yet."""
-    import reproduce_mazes
-    from reproduction.jobs import Settings, key
+    from reproduction.commands import write
+    from reproduction.mazes import MAZES
 
-    settings, data = Settings(tmp_path / "runs", tmp_path / "mazes.jsonl", 3), []
-    for seed in (0, 1):
-        for arm, correct in (("pass1", 32 + seed), ("passk", 48 + 2 * seed)):
-            row = {
-                "arm": arm,
-                "seed": seed,
-                "step": 3,
-                "key": key(arm, settings),
-                "samples": 64,
-                "correct": [correct] * 5,
-            }
-            data.append(row | {"entropy": 0.5, "different": 4.0})
-    settings.data.write_text("".join(json.dumps(row) + "\n" for row in data))
-    reproduce_mazes.write(settings, tmp_path, range(2))
+    settings = settings_of(MAZES, tmp_path)
+    rows = {("pass1", seed): [32 + seed + i for i in range(5)] for seed in (0, 1, 2)}
+    rows |= {("passk", seed): [48 + 2 * seed + i for i in range(5)] for seed in (0, 1)}
+    write_data(settings, rows)
+    write(settings, tmp_path)
     page = (tmp_path / "mazes.md").read_text()
-    assert f"| Pass@4 | {(0.75 + 50 / 64) / 2:.3f} |" in page
-    assert "| Pass@4 | +0.258 [" in page  # 16/64 and 17/64
+    assert f"| Pass@4 | 2 | {(50 + 52) / 128:.3f} |" in page
+    assert f"| Pass@4 | 2 | +{(16 + 17) / 128:.3f} [" in page
     assert "Not measured yet: MaxAtK(4)" in page
-    assert (tmp_path / "explores.png").stat().st_size > 5000
+    assert "| ... and pays less than .03 of pass@1 | pass@1 > -0.03 | +0.258 [+0.1" in page
+    assert (tmp_path / "mazes_explores.png").stat().st_size > 5000
+    assert (tmp_path / "mazes_explores_paths.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("passk", "verdict"),
+    [(48, "holds"), (16, "does not hold"), (33, "not decided"), (None, "not measured yet")],
+)
+def test_what_becomes_of_a_claim(tmp_path, passk, verdict):
+    from reproduction.domain import Claim, Experiment
+    from reproduction.mazes import MAZES
+    from reproduction.measurements import Measurements
+    from reproduction.page import claims
+
+    settings = settings_of(MAZES, tmp_path)
+    noise = [0, 3, -3, 2, -2, 0]
+    rows = {("pass1", seed): [32 + n for n in noise] for seed in range(4)}
+    if passk is not None:
+        rows |= {("passk", seed): [passk - noise[(i + seed) % 6] for i in range(6)] for seed in range(4)}
+    write_data(settings, rows)
+    claim = Claim("It is more", "passk", "pass1", "pass@1")
+    said = claims(Experiment("", "", "pass1", ("pass1", "passk"), (claim,)), Measurements(settings))
+    assert verdict in said.splitlines()[-1]
+
+
+def test_pages_quote_the_data(tmp_path):
+    from reproduction.mazes import MAZES
+    from reproduction.measurements import Measurements
+    from reproduction.quotes import fill
+
+    settings = settings_of(MAZES, tmp_path)
+    write_data(
+        settings, {("pass1", seed): [32] * 4 for seed in (0, 1)} | {("passk", seed): [48] * 4 for seed in (0, 1)}
+    )
+    data = {"mazes": Measurements(settings)}
+    page = "Pays <!-- mazes: passk - pass1: pass@1 -->old<!-- / --> and <!-- mazes: pkpo - pass1: pass@1 --><!-- / -->."
+    filled = fill(page, data)
+    assert re.sub("<!--.*?-->", "", filled) == "Pays +0.250 [+0.250, +0.250], 2 seeds and not measured yet."
+    assert fill(filled, data) == filled
+    table = fill("<!-- mazes: means pass1 pkpo: pass@1, pass@8 --><!-- / -->", data).splitlines()
+    assert table[4:6] == [
+        "| Pass@1 (GRPO) | 2 | 0.500 | 0.998 |",
+        "| PKPO(4) | 0 | not measured yet | not measured yet |",
+    ]
+    for wrong in ("nowhere: passk - pass1: pass@1", "mazes: passk - pass2: pass@1", "mazes: passk", "mazes: claims x"):
+        with pytest.raises(ValueError, match=r"nowhere|pass2|none of the forms|no experiment 'x'"):
+            fill(f"<!-- {wrong} --><!-- / -->", data)
+
+
+def figures(text):
+    """A text without its figures, and the figures: their last digit may differ between machines."""
+    return re.sub(r"[-+]?\d*\.\d+", "#", text), [float(x) for x in re.findall(r"[-+]?\d*\.\d+", text)]
+
+
+def assert_same(text, other):
+    words, numbers = figures(text)
+    other_words, other_numbers = figures(other)
+    assert words == other_words
+    assert numbers == pytest.approx(other_numbers, abs=0.0011, rel=0.06)
+
+
+def test_the_committed_pages_say_what_the_committed_data_says(tmp_path):
+    from reproduction.commands import text_of
+    from reproduction.domains import DOMAINS
+    from reproduction.measurements import Measurements
+    from reproduction.quotes import fill
+
+    data = {name: Measurements(settings_of(domain)) for name, domain in DOMAINS.items()}
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        assert_same(text, fill(text, data))
+    index = (ROOT / "docs/reproduction.md").read_text()
+    for name, domain in DOMAINS.items():
+        assert_same((ROOT / f"docs/reproduction/{name}.md").read_text(), text_of(data[name]))
+        missing = [one for one in domain.experiments if f"<!-- {name}: claims {one} -->" not in index]
+        assert not missing
+
+
+def test_no_row_of_the_data_is_of_other_settings():
+    """Else the page would leave measurements out without a word: measure them again, or take them out of the file."""
+    from reproduction.domains import DOMAINS
+    from reproduction.jobs import key, read
+
+    for domain in DOMAINS.values():
+        settings = settings_of(domain)
+        old = {row["arm"] for row in read(settings.data) if row["key"] != key(row["arm"], settings)}
+        assert not old, (domain.name, old)
+
+
+def test_seeds_come_one_after_the_other_and_an_arm_has_as_many_as_its_largest_experiment():
+    from reproduction.commands import trainings
+    from reproduction.mazes import MAZES
+
+    found = trainings(MAZES, ["adaptive", "explores"], first_seed=7, seeds=None)
+    assert found[:2] == [("passk", 7), ("exceeding", 7)]
+    assert [seed for arm, seed in found if arm == "passk"] == list(range(7, 17))
+    assert [seed for arm, seed in found if arm == "adaptive"] == list(range(7, 12))
+    assert trainings(MAZES, ["larger"], 0, seeds=1) == [("wide_pass1", 0), ("wide_passk", 0)]
+
+
+def test_a_command_ends_with_the_time_there_is(tmp_path):
+    from reproduction.jobs import OutOfTime, call
+
+    with pytest.raises(OutOfTime):
+        call([sys.executable, "-c", "import time; time.sleep(300)"], tmp_path / "log", time.monotonic() + 0.2)
+    with pytest.raises(OutOfTime):
+        call(["nothing-is-started"], tmp_path / "log", time.monotonic() - 1)
+    with pytest.raises(SystemExit, match="status 3"):
+        call([sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "log", time.monotonic() + 60)
+
+
+def test_a_budget_of_tokens_ends_a_training_and_goes_on_counting(tmp_path):
+    from types import SimpleNamespace
+
+    from reproduction.pieces import TokenBudget
+
+    group = SimpleNamespace(completions=[SimpleNamespace(token_ids=[1, 2, 3])] * 4)
+    batch = SimpleNamespace(rollouts=SimpleNamespace(groups=[group], not_trained=[group]))
+    trainer = SimpleNamespace(
+        should_stop=False, callback_metrics={"train/with_advantage": 0.5}, default_root_dir=str(tmp_path)
+    )
+    budget = TokenBudget(tokens=72)
+    for _ in range(2):
+        budget.on_train_batch_end(trainer, None, None, batch, 0)
+    assert not trainer.should_stop
+    resumed = TokenBudget(tokens=72)
+    resumed.load_state_dict(budget.state_dict())
+    resumed.on_train_batch_end(trainer, None, None, batch, 2)
+    assert trainer.should_stop
+    resumed.on_train_end(trainer, None)
+    assert json.loads((tmp_path / "budget.json").read_text()) == {"tokens": 72, "steps": 3, "with_advantage": 0.5}
+
+
+def test_no_digits_with_a_target_are_in_two_splits():
+    from reproduction.short_countdown import ShortCountdown
+
+    tasks = [ShortCountdown(150, split) for split in ("train", "val", "test")]
+    seen = []
+    for task in tasks:
+        answers = [json.loads(task[i].answer) for i in range(len(task))]
+        seen.append({(*sorted(answer["nums"]), answer["target"]) for answer in answers})
+        assert all(task.score(task[i], task.demonstration(i)).correct for i in range(len(task)))
+        assert all(10 <= answer["target"] <= 99 and len(answer["nums"]) == 4 for answer in answers)
+    assert len(set.union(*seen)) == sum(map(len, seen))
 
 
 @pytest.mark.seconds
-def test_every_arm_is_a_configuration_that_parses():
-    from reproduction.arms import ARMS, COLD_STARTS, EXPERIMENTS
+def test_every_arm_is_a_configuration_that_parses(tmp_path, monkeypatch):
+    from reproduction.domains import DOMAINS
+    from reproduction.jobs import CLI, cold_start_command, fit, measure
 
-    from lit_passk.commands.train import main
+    from lit_passk.cli import main
 
-    assert {arm for experiment in EXPERIMENTS.values() for arm in experiment.arms} == set(ARMS)
-    assert {arm.cold_start for arm in ARMS.values()} == set(COLD_STARTS)
-    for name in ["k16_lr5e-05", *(name for name in ARMS if not name.startswith("k"))]:
-        arm = ARMS[name]
+    monkeypatch.chdir(ROOT)
+    for domain in DOMAINS.values():
+        used = {arm for experiment in domain.experiments.values() for arm in experiment.arms}
+        assert used == set(domain.arms)
+        assert {arm.cold_start for arm in domain.arms.values()} == set(domain.cold_starts)
+        for experiment in domain.experiments.values():
+            assert {claim.arm for claim in experiment.claims} <= set(domain.arms)
+            assert {claim.baseline for claim in experiment.claims} <= set(domain.arms)
+    mazes, countdown = settings_of(DOMAINS["mazes"], tmp_path), settings_of(DOMAINS["countdown"], tmp_path)
+    arms = ["k16_lr5e-05", *(arm for arm in mazes.domain.arms if not arm.startswith("k") and "start" not in arm)]
+    commands = [fit(mazes, arm, 0, tmp_path) for arm in arms] + [fit(countdown, "passk", 0, tmp_path)]
+    commands += [measure(one, "passk", 0, tmp_path, 0, tmp_path / "x.jsonl") for one in (mazes, countdown)]
+    commands += [cold_start_command(one, "passk", 0, tmp_path / "policy") for one in (mazes, countdown)]
+    for command in commands:
         with pytest.raises(SystemExit) as end:
-            main(["fit", "--config", str(ROOT / "configs/maze_cpu.yaml"), *arm.options, "--print_config"])
-        assert end.value.code in (None, 0), arm.label
+            main([*command[len(CLI) :], "--print_config"])
+        assert end.value.code in (None, 0), command

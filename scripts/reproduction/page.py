@@ -1,128 +1,136 @@
-"""The tables and pictures of an experiment, from the data file."""
+"""The tables of an experiment, from the data file, as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import math
+from collections.abc import Sequence
 
-from reproduction.arms import ARMS, Experiment
-from reproduction.statistics import Estimate, at_equal, holm, mean_pass_at_k, over_seeds
+from reproduction.domain import Claim, Experiment
+from reproduction.measurements import Measurements
+from reproduction.statistics import Estimate, estimate, holm
 
-Row = Mapping[str, object]
-Runs = dict[tuple[str, int, int], dict]
-"""Measurements by arm, seed and step."""
-
-
-def scores(row: dict, ks: Sequence[int]) -> dict[str, float]:
-    """What one measurement says."""
-    found = {f"pass@{k}": mean_pass_at_k(row["correct"], row["samples"], k) for k in ks}
-    found |= {"entropy": row["entropy"], "different": row["different"]}
-    for size in sorted(set(row.get("sizes", []))):
-        correct = [c for c, own in zip(row["correct"], row["sizes"], strict=True) if own == size]
-        found |= {f"{size}x{size}, @{k}": mean_pass_at_k(correct, row["samples"], k) for k in ks}
-    return found
+NOT_YET = "not measured yet"
+METHOD = """Differences are paired by seed and by problem. Intervals and p-values are for new seeds *and* new problems:
+the variance of a mean difference is that of a model with crossed random effects of seeds and problems, with
+Satterthwaite's degrees of freedom (`scripts/reproduction/statistics.py`). Of entropy and of the number of `different`
+answers among a problem's samples, which are one number a training, it is Student's t over seeds. A claim *holds* where
+p, corrected for the number of claims in its table (Holm), is below .05 and the difference on the claimed side of its
+bound (0 unless one is given); it *does not hold* where the difference is as surely on the other side; else nothing is
+decided.
+"""
 
 
-def section(experiment: Experiment, runs: Runs, seeds: Sequence[int], last: int) -> str:
-    """The section of one experiment, as Markdown; an arm that lacks a seed is left out and named."""
-    complete = [arm for arm in experiment.arms if all((arm, seed, last) in runs for seed in seeds)]
+def section(experiment: Experiment, measured: Measurements) -> str:
+    """The section of one experiment; trainings that were not measured are left out and named."""
+    there = [arm for arm in experiment.arms if measured.seeds(arm)]
     lines = [f"## {experiment.title}", "", experiment.question, ""]
-    if experiment.baseline not in complete:
-        return "\n".join([*lines, "Not measured yet.", ""])
-    measured = {arm: [scores(runs[arm, seed, last], experiment.ks) for seed in seeds] for arm in complete}
-    names = list(measured[experiment.baseline][0])
-    lines += [f"Mean over {len(seeds)} seed(s) (cold start and training), 512 unseen mazes, 64 samples each:", ""]
-    lines += ["| training | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for arm in complete:
-        cells = [f"{over_seeds([one[name] for one in measured[arm]]).mean:.3f}" for name in names]
-        lines.append(f"| {ARMS[arm].label} | " + " | ".join(cells) + " |")
-    lines += ["", *differences(experiment, measured, names), ""]
+    if experiment.baseline not in there:
+        return "\n".join([*lines, f"{NOT_YET.capitalize()}.", ""])
+    metrics = [metric for metric in experiment.metrics if known(measured, there, metric)]
+    lines += ["Means over seeds and problems:", "", means(measured, there, metrics), ""]
+    lines += [*differences(experiment, measured, there, metrics), ""]
+    lines += [claims(experiment, measured), ""] if experiment.claims else []
     lines += [f"{note}\n" for note in experiment.notes]
-    if left_out := [ARMS[arm].label for arm in experiment.arms if arm not in complete]:
-        lines.append(f"Not measured yet: {', '.join(left_out)}.\n")
+    if left_out := [measured.domain.arms[arm].label for arm in experiment.arms if arm not in there]:
+        lines.append(f"{NOT_YET.capitalize()}: {', '.join(left_out)}.\n")
     return "\n".join(lines)
 
 
-def differences(experiment: Experiment, measured: dict[str, list[dict[str, float]]], names: Sequence[str]) -> list[str]:
-    """The table of paired differences to the baseline: mean, 95 % interval over seeds, p-value, corrected p-value."""
-    base = measured[experiment.baseline]
-    pairs = {
-        (arm, name): over_seeds([one[name] - other[name] for one, other in zip(ones, base, strict=True)])
-        for arm, ones in measured.items()
-        if arm != experiment.baseline
-        for name in names
-    }
-    if not pairs:
-        return []
-    corrected = dict(zip(pairs, holm([estimate.p for estimate in pairs.values()]), strict=True))
-    lines = [
-        f"Minus {ARMS[experiment.baseline].label}, paired by seed: mean [95 % interval over seeds], p of a t test and, "
-        f"in brackets, p corrected for the {len(pairs)} comparisons of this table (Holm):",
-        "",
-        "| training | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 1) + "|",
-    ]
-    for arm in dict.fromkeys(arm for arm, _ in pairs):
-        cells = [shown(pairs[arm, name], corrected[arm, name]) for name in names]
-        lines.append(f"| {ARMS[arm].label} | " + " | ".join(cells) + " |")
-    return lines
+def known(measured: Measurements, arms: Sequence[str], metric: str) -> bool:
+    """Whether any of these trainings has this quantity."""
+    return any(not measured.values(arm, metric, measured.seeds(arm)).isnan().all() for arm in arms)
 
 
-def shown(estimate: Estimate, corrected: float) -> str:
-    """One cell of a table of differences; of one seed the difference alone."""
-    if estimate.seeds < 2:
-        return f"{estimate.mean:+.3f}"
-    interval = f"{estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
-    return f"{interval} p = {estimate.p:.3g} ({corrected:.3g})"
-
-
-def at_equal_pass1(runs: Runs, seeds: Sequence[int], arm: str, baseline: str, k: int, last: int) -> list[float]:
-    """pass@k of an arm minus that of the baseline where it had the same pass@1, for each seed where it ever had it.
-
-    The baseline's training is a line through its measurements; between two of them it is taken as straight.
-    """
-    found = []
-    for seed in seeds:
-        steps = sorted(step for name, other, step in runs if (name, other) == (baseline, seed))
-        path = [(s["pass@1"], s[f"pass@{k}"]) for s in (scores(runs[baseline, seed, step], (1, k)) for step in steps)]
-        mine = scores(runs[arm, seed, last], (1, k))
-        if (other := at_equal(path, mine["pass@1"])) is not None:
-            found.append(mine[f"pass@{k}"] - other)
-    return found
-
-
-def picture(experiment: Experiment, runs: Runs, seeds: Sequence[int], last: int, file: Path) -> None:
-    """pass@k of every arm over k, relative to the baseline, with the 95 % interval over seeds."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    ks = (1, 2, 4, 8, 16, 32, 64)
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for arm in experiment.arms:
-        if arm == experiment.baseline or not all(
-            (name, seed, last) in runs for seed in seeds for name in (arm, experiment.baseline)
-        ):
-            continue
-        estimates = [
-            over_seeds(
-                [value(runs, arm, seed, last, k) - value(runs, experiment.baseline, seed, last, k) for seed in seeds]
-            )
-            for k in ks
+def means(measured: Measurements, arms: Sequence[str], metrics: Sequence[str]) -> str:
+    """The table of means, each over all of its training's seeds."""
+    rows = []
+    for arm in arms:
+        seeds = measured.seeds(arm)
+        cells = [
+            mean_cell(float(measured.values(arm, metric, seeds).mean())) if seeds else NOT_YET for metric in metrics
         ]
-        axes.plot(range(len(ks)), [e.mean for e in estimates], marker="o", markersize=3, label=ARMS[arm].label)
-        axes.fill_between(range(len(ks)), [e.low for e in estimates], [e.high for e in estimates], alpha=0.15)
-    axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xticks(range(len(ks)), [str(k) for k in ks])
-    axes.set(xlabel="k", ylabel=f"pass@k minus that of {ARMS[experiment.baseline].label}", title=experiment.title)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8)
-    figure.savefig(file)
-    plt.close(figure)
+        rows.append([measured.domain.arms[arm].label, str(len(seeds)), *cells])
+    return table(["training", "seeds", *metrics], rows)
 
 
-def value(runs: Runs, arm: str, seed: int, step: int, k: int) -> float:
-    """pass@k of one measurement."""
-    row = runs[arm, seed, step]
-    return mean_pass_at_k(row["correct"], row["samples"], k)
+def differences(
+    experiment: Experiment, measured: Measurements, arms: Sequence[str], metrics: Sequence[str]
+) -> list[str]:
+    """The table of differences to the baseline, over the seeds that both have."""
+    found: dict[tuple[str, str], Estimate] = {}
+    for arm in arms:
+        for metric in metrics:
+            values = measured.difference(arm, experiment.baseline, metric)
+            if arm != experiment.baseline and len(values) and not values.isnan().any():
+                found[arm, metric] = estimate(values)
+    if not found:
+        return []
+    tested = {pair: one for pair, one in found.items() if not math.isnan(one.p)}
+    corrected = dict(zip(tested, holm([one.p for one in tested.values()]), strict=True))
+    rows = []
+    for arm in dict.fromkeys(arm for arm, _ in found):
+        cells = [difference_cell(found.get((arm, metric)), corrected.get((arm, metric))) for metric in metrics]
+        seeds = len(measured.seeds(arm, experiment.baseline))
+        rows.append([measured.domain.arms[arm].label, str(seeds), *cells])
+    return [
+        f"Minus {measured.domain.arms[experiment.baseline].label}: mean [95 % interval] and p, corrected for the "
+        f"{len(tested)} comparisons of this table (Holm):",
+        "",
+        table(["training", "seeds", *metrics], rows),
+    ]
+
+
+def claims(experiment: Experiment, measured: Measurements) -> str:
+    """The table of an experiment's claims with what became of them; p is corrected for their number (Holm)."""
+    values = {claim: measured.tested(claim) for claim in experiment.claims}
+    found = {claim: estimate(v, claim.above) for claim, v in values.items() if len(v)}
+    tested = [claim for claim, one in found.items() if not math.isnan(one.p)]
+    corrected = dict(zip(tested, holm([found[claim].p for claim in tested]), strict=True))
+    rows = []
+    for claim in experiment.claims:
+        one, p = found.get(claim), corrected.get(claim)
+        said = [NOT_YET, "", "", ""]
+        if one is not None:
+            said = [interval(one), str(one.seeds), p_value(p), f"**{verdict(claim, one, p)}**"]
+        bound = f" > {claim.above:+.2f}" if claim.above else ""
+        rows.append([claim.says, f"{claim.metric}{bound}", *said])
+    return table(["claim", "of", "difference [95 %]", "seeds", "p", "here"], rows)
+
+
+def verdict(claim: Claim, one: Estimate, corrected: float | None) -> str:
+    """What the data says of a claim."""
+    if corrected is None:
+        return "one seed"
+    if corrected >= 0.05:
+        return "not decided"
+    return "holds" if one.mean > claim.above else "does not hold"
+
+
+def mean_cell(mean: float) -> str:
+    """A mean in a table."""
+    return "" if math.isnan(mean) else f"{mean:.0f}" if mean >= 100 else f"{mean:.3f}"
+
+
+def difference_cell(one: Estimate | None, corrected: float | None) -> str:
+    """One cell of a table of differences; of one seed the difference alone."""
+    if one is None:
+        return ""
+    return interval(one) if corrected is None else f"{interval(one)} p = {p_value(corrected)}"
+
+
+def interval(one: Estimate) -> str:
+    """A difference with its interval."""
+    digits = 0 if abs(one.mean) >= 20 else 3
+    mean = f"{one.mean:+.{digits}f}"
+    return mean if math.isnan(one.low) else f"{mean} [{one.low:+.{digits}f}, {one.high:+.{digits}f}]"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with two digits; of one seed there is none."""
+    return "" if p is None else "< .0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

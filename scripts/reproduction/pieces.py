@@ -1,7 +1,12 @@
-"""Strategies that only an experiment wants."""
+"""Strategies and callbacks that only an experiment wants."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning as L
 import torch
 from torch import Tensor
 
@@ -59,3 +64,41 @@ class NoisyGRPO(AdvantageStrategy):
         seeds = torch.tensor([derive_seed(self.seed, "noise", context.step, i) for i in context.problem_ids.tolist()])
         draws = torch.stack([uniform(seeds, i) for i in range(rewards.shape[1])], dim=1)  # (P, G)
         return GRPO()(torch.where(draws < self.share, 1.0, rewards), context)
+
+
+class TokenBudget(L.Callback):
+    """Ends a training with the step in which it has sampled so many completion tokens, and says what it was.
+
+    ``budget.json`` in the run's folder then holds the tokens, the RL steps and the mean share of the groups trained on
+    that had an advantage.
+
+    Args:
+        tokens: How many.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+        self.sampled = self.steps = 0
+        self.with_advantage = 0.0
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Count a step's tokens, those of groups that are not trained on too."""
+        groups = (*batch.rollouts.groups, *batch.rollouts.not_trained)
+        self.sampled += sum(len(completion.token_ids) for group in groups for completion in group.completions)
+        self.steps += 1
+        self.with_advantage += float(trainer.callback_metrics["train/with_advantage"])
+        trainer.should_stop = trainer.should_stop or self.sampled >= self.tokens
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Say what it was."""
+        said = {"tokens": self.sampled, "steps": self.steps, "with_advantage": self.with_advantage / self.steps}
+        (Path(trainer.default_root_dir) / "budget.json").write_text(json.dumps(said))
+
+    def state_dict(self) -> dict[str, float]:
+        """For a training that is interrupted."""
+        return {"sampled": self.sampled, "steps": self.steps, "with_advantage": self.with_advantage}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Go on counting."""
+        self.sampled, self.steps = int(state["sampled"]), int(state["steps"])
+        self.with_advantage = state["with_advantage"]

@@ -1,4 +1,4 @@
-"""From what was measured of each seed to means, intervals and p-values over seeds."""
+"""From what was measured of each seed and problem to means, intervals and p-values."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
 
 import mpmath
-import torch
-
-from lit_passk.functional.pass_at_k import pass_at_k
+from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with its 95 % interval; ``p`` is of a two-sided test that the true mean is 0."""
+    """A mean with its 95 % interval; ``p`` is of a two-sided test that the true mean is the one asked about."""
 
     mean: float
     low: float
@@ -24,38 +24,62 @@ class Estimate:
     seeds: int
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    """Student's t over seeds: mean, 95 % interval, p-value.
+def estimate(values: Tensor, null: float = 0.0) -> Estimate:
+    """The mean for new seeds and new problems, from what was measured of some of both.
+
+    Every seed was measured on the same problems, so values of one seed are not independent, nor those of one problem.
+    The variance of the mean is that of the crossed random-effects model ``value = mean + seed + problem + rest``, with
+    mean squares ``MS`` of S seeds and P problems: ``(MS_seed + max(0, MS_problem - MS_rest)) / (S P)``; degrees of
+    freedom are Satterthwaite's. With one column (a quantity that has no problems) this is Student's t over seeds.
+
+    Args:
+        values: Shape ``(S, P)``, float64: differences between two trainings of a seed on a problem, for instance.
+        null: The mean under the hypothesis that ``p`` is about.
 
     Example:
-        >>> estimate = over_seeds([0.1, 0.2, 0.3])
-        >>> round(estimate.low, 3), round(estimate.high, 3), round(estimate.p, 3)
+        >>> import torch
+        >>> found = estimate(torch.tensor([[0.1], [0.2], [0.3]], dtype=torch.float64))
+        >>> round(found.low, 3), round(found.high, 3), round(found.p, 3)
         (-0.048, 0.448, 0.074)
 
     """
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n < 2:
-        return Estimate(mean, math.nan, math.nan, math.nan, n)
-    error = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1) / n)
-    half = error * t_quantile(0.975, n - 1)
-    p = (1.0 if mean == 0 else 0.0) if error == 0 else 2 * (1 - t_cdf(abs(mean) / error, n - 1))
-    return Estimate(mean, mean - half, mean + half, p, n)
+    num_seeds, num_problems = values.shape
+    mean = float(values.mean())
+    if num_seeds < 2:
+        return Estimate(mean, math.nan, math.nan, math.nan, num_seeds)
+    seeds, problems = values.mean(dim=1, keepdim=True), values.mean(dim=0, keepdim=True)  # (S, 1), (1, P)
+    parts = [(num_problems * float((seeds - mean).square().sum()) / (num_seeds - 1), num_seeds - 1)]
+    if num_problems > 1:
+        of_problems = num_seeds * float((problems - mean).square().sum()) / (num_problems - 1)
+        freedom = (num_seeds - 1) * (num_problems - 1)
+        rest = float((values - seeds - problems + mean).square().sum()) / freedom
+        if of_problems > rest:
+            parts += [(of_problems, num_problems - 1), (-rest, freedom)]
+    variance = math.fsum(square for square, _ in parts)
+    if variance <= 0:
+        return Estimate(mean, mean, mean, float(mean == null), num_seeds)
+    degrees = variance**2 / math.fsum(square**2 / free for square, free in parts)
+    error = math.sqrt(variance / (num_seeds * num_problems))
+    half = t_quantile(0.975, degrees) * error
+    return Estimate(mean, mean - half, mean + half, t_two_sided(abs(mean - null) / error, degrees), num_seeds)
 
 
-def t_cdf(t: float, degrees: int) -> float:
-    """Student's distribution function at ``t >= 0``."""
-    x = degrees / (degrees + t * t)
-    return float(1 - mpmath.betainc(degrees / 2, 0.5, 0, x, regularized=True) / 2)
+def t_two_sided(t: float, degrees: float) -> float:
+    """The chance that Student's t is further from 0 than ``t >= 0``."""
+    return float(mpmath.betainc(degrees / 2, 0.5, 0, degrees / (degrees + t * t), regularized=True))
 
 
-def t_quantile(share: float, degrees: int) -> float:
-    """The quantile of Student's distribution above 1/2, by bisection."""
-    low, high = 0.0, 1000.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_cdf(middle, degrees) < share else (low, middle)
-    return low
+@lru_cache
+def t_quantile(share: float, degrees: float) -> float:
+    """The quantile of Student's distribution above 1/2, by Newton's method from the normal one, which is below it."""
+    t = NormalDist().inv_cdf(share)
+    scale = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - math.log(degrees * math.pi) / 2
+    while True:  # the distribution function is concave above 0, so no step goes too far
+        density = math.exp(scale - (degrees + 1) / 2 * math.log1p(t * t / degrees))
+        step = (share - 1 + t_two_sided(t, degrees) / 2) / density
+        t += step
+        if step < 1e-9 * t:
+            return t
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -74,20 +98,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def mean_pass_at_k(correct: Sequence[int], samples: int, k: int) -> float:
-    """Mean unbiased pass@k over problems."""
-    return float(pass_at_k(torch.tensor(correct), samples, k).mean())
+def place(path: Sequence[float], x: float) -> tuple[int, float] | None:
+    """Where a path first reaches ``x``, linear between its points: the point before, and the share of the way from it.
 
-
-def at_equal(path: Sequence[tuple[float, float]], x: float) -> float | None:
-    """The y of a path of (x, y) points where it first reaches ``x``, linear between points; None if it never does.
+    None if it never does.
 
     Example:
-        >>> at_equal([(0.0, 1.0), (0.2, 0.8), (0.4, 0.2)], 0.3)
-        0.5
+        >>> place([0.0, 0.2, 0.4], 0.25)
+        (1, 0.25)
 
     """
-    for (x0, y0), (x1, y1) in itertools.pairwise(path):
-        if min(x0, x1) <= x <= max(x0, x1) and x0 != x1:
-            return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    for i, (before, after) in enumerate(itertools.pairwise(path)):
+        if min(before, after) <= x <= max(before, after) and before != after:
+            return i, (x - before) / (after - before)
     return None
