@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from textwrap import dedent
 
 from lit_passk.advantages import AdvantageStrategy
 
@@ -49,7 +50,7 @@ def read_docstring(cls: type) -> tuple[str, list[str], dict[str, str]]:
         body.append(head if head.startswith("- ") else " ".join(head.split()) + (":" if block else ""))
         if block:
             language = "yaml" if "class_path" in block else "text"
-            body.append(f"```{language}\n{inspect.cleandoc(block)}\n```")
+            body.append(f"```{language}\n{dedent(block).strip()}\n```")
     return " ".join(paragraphs[0].split()), body, sections
 
 
