@@ -14,6 +14,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.distributed_c10d import _set_pg_timeout
 
 from lit_passk.checkpointing.files import (
     META,
@@ -58,6 +59,9 @@ class ShardedStrategy(ModelParallelStrategy):
         if self._data_parallel_size == "auto" and self._tensor_parallel_size != "auto":
             self._data_parallel_size = ranks // self._tensor_parallel_size
         super().setup_environment()
+        # torch 2.9 gives every dimension of the mesh a group of its own, later versions some, with torch's own time-out.
+        for group in self.device_mesh.get_all_groups():
+            _set_pg_timeout(self._timeout, group)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint: all of it or none. A collective."""
