@@ -62,7 +62,8 @@ def test_vllm_is_named_in_its_engine_files_alone():
     assert {p.name for p in FILES if imports_vllm(p)} <= {
         "vllm_compat.py",
         "vllm_engine.py",
-        "vllm_protocol.py",
+        "vllm_models.py",
+        "vllm_transfer.py",
         "vllm_weights.py",
     }
 

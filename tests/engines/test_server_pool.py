@@ -74,6 +74,21 @@ def test_no_server_for_long_is_an_error(pool: ServerPool) -> None:
         pool.acquire()
 
 
+def test_no_thread_gives_up_while_another_tries_a_server(pool: ServerPool) -> None:
+    for member in pool.members:
+        pool.failed(member, ServerError("gone"), acquired=False)
+        member.not_before = 0.0
+    tried = [pool.acquire(), pool.acquire()]
+    got = []
+    waiting = threading.Thread(target=lambda: got.append(pool.acquire()))
+    waiting.start()
+    waiting.join(timeout=2 * pool.patience)
+    assert waiting.is_alive(), "a request that takes longer than the patience is no failure"
+    pool.done(tried[0])
+    waiting.join(timeout=30)
+    assert got == [tried[0]]
+
+
 def test_waiting_threads_go_on_when_a_server_comes_back(pool: ServerPool) -> None:
     pool.patience = 60.0
     for member in pool.members:

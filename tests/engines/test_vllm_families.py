@@ -8,6 +8,7 @@ from helpers.tiny_families import change_weights, tiny_model
 from helpers.tiny_policies import EOS, logprobs_of
 from transformers import AutoModelForCausalLM
 
+from lit_passk.errors import CannotRun
 from lit_passk.types import Sampling
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
@@ -45,3 +46,28 @@ def test_experts_follow_the_policy(family: str, tmp_path) -> None:
             engine.load_weights(without.items(), version=3)
     finally:
         engine.close()
+
+
+def test_experts_that_vllm_would_choose_without_their_bias_are_refused_before_a_token_is_sampled(tmp_path) -> None:
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    from lit_passk.engines.vllm_engine import VLLMEngine
+
+    policy = tiny_model("ernie4_5_moe")
+    [bias] = [parameter for name, parameter in policy.named_parameters() if "correction_bias" in name]
+    with torch.no_grad():
+        bias.zero_()
+    policy.save_pretrained(tmp_path)
+    engine = VLLMEngine(kv_cache_gib=2**-6, max_model_len=128)
+    try:
+        engine.start(str(tmp_path), policy, [EOS])
+        assert worst_difference(engine, policy) < 2e-5
+        with torch.no_grad():
+            bias.copy_(torch.tensor([[0.1, -0.2, 0.05, 0.3]]))
+        with pytest.raises(CannotRun, match=r"Ernie4_5_MoeForCausalLM .* without their bias"):
+            engine.load_weights(policy.state_dict().items(), version=1)
+    finally:
+        engine.close()
+    policy.save_pretrained(tmp_path)
+    with pytest.raises(CannotRun, match=r"Ernie4_5_MoeForCausalLM .* without their bias"):
+        VLLMEngine(kv_cache_gib=2**-6, max_model_len=128).start(str(tmp_path), policy, [EOS])
+    assert not torch.distributed.is_initialized()

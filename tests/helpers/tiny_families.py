@@ -22,6 +22,8 @@ SIZES: dict[str, Any] = {
 HEADS = SIZES | {"head_dim": 32}
 GPT2 = {"vocab_size": 96, "n_embd": 64, "n_layer": 2, "n_head": 2, "n_positions": 256}
 EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+SHARED_EXPERTS = {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+SHARED_EXPERTS |= {"first_k_dense_replace": 1, "n_group": 1, "topk_group": 1}
 DELTA = {
     "linear_num_value_heads": 2,
     "linear_num_key_heads": 2,
@@ -60,16 +62,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3_moe": HEADS | EXPERTS,
     "mixtral": HEADS | {"num_local_experts": 4, "sliding_window": None},
     "olmoe": SIZES | {"num_experts": 4, "num_experts_per_tok": 2},
-    "glm4_moe": HEADS
-    | {
-        "n_routed_experts": 4,
-        "n_shared_experts": 1,
-        "num_experts_per_tok": 2,
-        "moe_intermediate_size": 32,
-        "first_k_dense_replace": 1,
-        "n_group": 1,
-        "topk_group": 1,
-    },
+    "glm4_moe": HEADS | SHARED_EXPERTS,
     "gpt_oss": HEADS | {"num_local_experts": 4, "num_experts_per_tok": 2},
     # recurrent, alone or between attention
     "mamba": RECURRENT | {"state_size": 8},
@@ -79,19 +72,78 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3_5_text": HEADS | DELTA,
     "bamba": SIZES | MAMBA | {"attn_layer_indices": [1]},
     "falcon_h1": HEADS | {**MAMBA, "mamba_n_heads": 2, "mamba_d_ssm": 64},
-    "lfm2": SIZES | {"layer_types": ["conv", "full_attention"]},
+    "lfm2": SIZES | {"layer_types": ["conv", "full_attention"], "conv_dim": 64, "block_dim": 64},
     "rwkv": RECURRENT | {"attention_hidden_size": 64, "intermediate_size": 96},
 }
 
+LATENT = {"q_lora_rank": None, "kv_lora_rank": 32, "qk_rope_head_dim": 32, "qk_nope_head_dim": 32, "v_head_dim": 32}
+MORE_FAMILIES: dict[str, dict[str, Any]] = {
+    # for scripts/sweep_vllm_families.py alone: what most tests would show again
+    "apertus": SIZES,
+    "arcee": SIZES,
+    "cohere": SIZES,
+    "cohere2": HEADS,
+    "dots1": HEADS | SHARED_EXPERTS,
+    "deepseek_v2": SIZES | {"num_key_value_heads": 2} | SHARED_EXPERTS | LATENT,
+    "deepseek_v3": SIZES | {"num_key_value_heads": 2, "topk_method": "noaux_tc"} | SHARED_EXPERTS | LATENT,
+    "ernie4_5": HEADS,
+    "ernie4_5_moe": HEADS
+    | {"moe_num_experts": 4, "moe_k": 2, "moe_intermediate_size": 32, "moe_num_shared_experts": 1}
+    | {"moe_layer_start_index": 1},
+    "exaone4": SIZES,
+    "falcon": {key: SIZES[key] for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")},
+    "falcon_mamba": RECURRENT | {"state_size": 8},
+    "flex_olmo": SIZES | {"num_experts": 4, "num_experts_per_tok": 2},
+    "gemma": HEADS,
+    "gemma2": HEADS,
+    "glm": HEADS,
+    "glm4": HEADS,
+    "gpt_bigcode": GPT2,
+    "gptj": GPT2 | {"rotary_dim": 16},
+    "granite": SIZES,
+    "granitemoe": SIZES | {"num_local_experts": 4},
+    "granitemoehybrid": SIZES
+    | MAMBA
+    | {"num_local_experts": 2, "num_experts_per_tok": 1, "shared_intermediate_size": 32}
+    | {"layer_types": ["mamba", "attention"]},
+    "hunyuan_v1_dense": HEADS,
+    "hunyuan_v1_moe": HEADS | {"num_experts": 4, "moe_topk": 2},
+    "jamba": SIZES
+    | {"num_experts": 2, "num_experts_per_tok": 1, "mamba_d_state": 8, "use_mamba_kernels": False}
+    | {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
+    "lfm2_moe": SIZES
+    | EXPERTS
+    | {"layer_types": ["conv", "full_attention"], "conv_dim": 64, "block_dim": 64, "num_dense_layers": 1},
+    "minimax_m2": HEADS | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "nemotron": SIZES,
+    "nemotron_h": SIZES
+    | {"mamba_num_heads": 4, "mamba_head_dim": 32, "ssm_state_size": 8, "n_groups": 1, "chunk_size": 16}
+    | {"layers_block_type": ["mamba", "attention"]},
+    "olmo": SIZES,
+    "olmo2": SIZES,
+    "olmo3": SIZES,
+    "phi": SIZES,
+    "phi3": SIZES,
+    "phimoe": SIZES | {"num_local_experts": 4},
+    "qwen2": SIZES,
+    "qwen2_moe": SIZES | EXPERTS | {"shared_expert_intermediate_size": 32},
+    "qwen3": HEADS,
+    "seed_oss": HEADS,
+    "smollm3": SIZES,
+    "stablelm": SIZES,
+    "starcoder2": SIZES,
+}
 
-FAMILIES = {name: settings for name, settings in FAMILIES.items() if name in CONFIG_MAPPING}  # those this version has
+# those that this version of transformers has
+FAMILIES = {name: settings for name, settings in FAMILIES.items() if name in CONFIG_MAPPING}
+MORE_FAMILIES = {name: settings for name, settings in MORE_FAMILIES.items() if name in CONFIG_MAPPING}
 
 
 def tiny_model(family: str, seed: int = 0, **settings: Any) -> PreTrainedModel:
     """A random model whose next token is far from uniform, in evaluation mode."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        config = AutoConfig.for_model(family, **{**FAMILIES[family], **settings})
+        config = AutoConfig.for_model(family, **{**(FAMILIES | MORE_FAMILIES)[family], **settings})
         config.bos_token_id, config.eos_token_id, config.pad_token_id = 1, 2, 0
         model = AutoModelForCausalLM.from_config(config)
         with torch.no_grad():

@@ -59,6 +59,7 @@ class ShardedStrategy(ModelParallelStrategy):
         if self._data_parallel_size == "auto" and self._tensor_parallel_size != "auto":
             self._data_parallel_size = ranks // self._tensor_parallel_size
         super().setup_environment()
+        assert self._timeout is not None
         # torch 2.9 gives each dimension of the mesh a group of its own, later versions some, with another time-out.
         for group in self.device_mesh.get_all_groups():
             _set_pg_timeout(self._timeout, group)

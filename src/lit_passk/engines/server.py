@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import ssl
+import time
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +27,14 @@ class ServerError(Exception):
 
 class RequestRefused(CannotRun):
     """The server understood and said no; every other one would, too."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+_NOT_NOW = (408, 425, 429)
+"""Statuses below 500 that say "later": too slow, too early, too many requests."""
 
 
 class Server:
@@ -61,10 +71,11 @@ class Server:
         """Send JSON, return the JSON answered.
 
         Raises:
-            ServerError: Connection lost, no answer for ``timeout`` seconds, no JSON, or a status of 500 and above.
-            RequestRefused: A status of 300 to 499.
+            ServerError: Connection lost, not all of the answer within ``timeout`` seconds, no JSON, a status of 500
+                and above, or one that says "later".
+            RequestRefused: Any other status of 300 to 499.
         """
-        hang_ups = self._hang_ups
+        hang_ups, deadline = self._hang_ups, time.monotonic() + timeout
 
         def trace(event: str, info: dict[str, Any]) -> None:
             if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
@@ -73,26 +84,33 @@ class Server:
                 if hang_ups != self._hang_ups:  # while it connected
                     _shut_down(connection)
 
+        content = bytearray()
         try:
-            response = self._client.request(method, path, json=payload, timeout=timeout, extensions={"trace": trace})
+            with self._client.stream(
+                method, path, json=payload, timeout=timeout, extensions={"trace": trace}
+            ) as response:
+                for part in response.iter_bytes():
+                    content += part
+                    if time.monotonic() > deadline:  # httpx's own time-out begins anew with every part
+                        raise ServerError(f"{self.address}{path}: only a part of the answer within {timeout:.0f} s")
         except httpx.HTTPError as error:
             raise ServerError(f"{self.address}{path}: {type(error).__name__} {error}") from error
-        if response.status_code >= 500:
-            raise ServerError(f"{self.address}{path}: status {response.status_code}, {response.content[:300]!r}")
+        status, start = response.status_code, bytes(content[:500])
+        if status >= 500 or status in _NOT_NOW:
+            raise ServerError(f"{self.address}{path}: status {status}, {start!r}")
         if response.is_redirect:
-            elsewhere = response.headers.get("location", "")
+            elsewhere = response.headers.get("location", "")[:300]
             raise RequestRefused(
-                f"{self.address}{path} redirects to {elsewhere[:300]!r}. Give the address that the server has there."
+                f"{self.address}{path} redirects to {elsewhere!r}. Give the address that the server has there.", status
             )
-        if response.status_code >= 300:
+        if status >= 300:
             raise RequestRefused(
-                f"{self.address}{path} refused, status {response.status_code}: {response.content[:500]!r}"
-                + (f". Set the environment variable {API_KEY}." if response.status_code == 401 else "")
+                f"{self.address}{path} refused, status {status}: {start!r}" + _key_advice(status), status
             )
         try:
-            return response.json() if response.content else None
+            return json.loads(content) if content else None
         except ValueError as error:  # a proxy's page, or half an answer
-            raise ServerError(f"{self.address}{path}: no JSON, {response.content[:300]!r}") from error
+            raise ServerError(f"{self.address}{path}: no JSON, {start!r}") from error
 
     def hang_up(self) -> None:
         """Break off all calls under way; the server then aborts what it computes for them."""
@@ -118,6 +136,14 @@ class Server:
             if known.fileno() == -1:  # closed, or wrapped in the TLS socket that comes now
                 self._sockets.discard(known)
         self._sockets.add(connection)
+
+
+def _key_advice(status: int) -> str:
+    if status not in (401, 403):
+        return ""
+    if os.environ.get(API_KEY):
+        return f". It does not take the key of the environment variable {API_KEY}."
+    return f". Set the environment variable {API_KEY}."
 
 
 def _shut_down(connection: socket.socket) -> None:

@@ -27,6 +27,8 @@ class Member:
     """In a row; above 0 one request at a time tries it."""
     not_before: float = 0.0
     """Time (``time.monotonic``) before which it is left alone."""
+    error: str = ""
+    """What went wrong last."""
 
 
 class ServerPool:
@@ -50,6 +52,15 @@ class ServerPool:
             self._given_up = False
             self._last_answer = time.monotonic()
 
+    def describe(self) -> str:
+        """What the servers do, for the log."""
+        with self._changed:
+            return "; ".join(
+                f"{m.server.address}: {m.in_flight} requests under way"
+                + (f", failed {m.failures} times, {m.error}" if m.failures else "")
+                for m in self.members
+            )
+
     def give_up(self) -> None:
         """Let every thread that waits for a server fail."""
         with self._changed:
@@ -71,9 +82,10 @@ class ServerPool:
                     member = min(usable, key=lambda m: (m.failures == 0, m.in_flight))
                     member.in_flight += 1
                     return member
-                if all(m.failures for m in self.members) and now - self._last_answer > self.patience:
-                    addresses = ", ".join(m.server.address for m in self.members)
-                    raise CannotRun(f"No vLLM server worked for {self.patience:.0f} s: {addresses}. See their logs.")
+                all_fail = all(m.failures and not m.in_flight for m in self.members)  # none is being tried just now
+                if all_fail and now - self._last_answer > self.patience:
+                    errors = "; ".join(f"{m.server.address}: {m.error}" for m in self.members)
+                    raise CannotRun(f"No vLLM server worked for {self.patience:g} s, see their logs. {errors}")
                 self._changed.wait(timeout=0.1)
         raise RuntimeError("The rollouts were given up.")
 
@@ -93,6 +105,7 @@ class ServerPool:
             # Requests that were broken off here say nothing, and all that a dead server had in flight fail as one.
             if not (self._given_up and acquired) and now >= member.not_before:
                 member.failures += 1
+                member.error = str(error).removeprefix(member.server.address).strip()
                 member.not_before = now + min(FIRST_PAUSE * 2 ** (member.failures - 1), LONGEST_PAUSE)
                 if member.failures == 1:
                     logger.warning("A vLLM server failed, its requests go to the others: %s", error)

@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from lit_passk.distributed import all_objects
-from lit_passk.engines import vllm_weights
+from lit_passk.engines import vllm_models, vllm_weights
 from lit_passk.engines.limits import position_limit
 from lit_passk.engines.vllm_requests import sampling_fields
 from lit_passk.errors import CannotRun
@@ -107,6 +107,9 @@ def build_engine(engine_args: dict[str, Any]) -> LLMEngine:
 
     Returns:
         The engine. The random states, thread count and environment of the process are as before.
+
+    Raises:
+        CannotRun: If vLLM cannot run the model here, or would compute another one.
     """
     vllm = import_vllm()
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -120,22 +123,21 @@ def build_engine(engine_args: dict[str, Any]) -> LLMEngine:
             os.environ["RANK"] = str(torch.distributed.get_rank())
             os.environ["LOCAL_RANK"] = str(torch.cuda.current_device() if torch.cuda.is_available() else 0)
             engine_args = {"distributed_executor_backend": "external_launcher"} | engine_args
-        engine = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**engine_args))
+        try:
+            engine = vllm.LLMEngine.from_engine_args(vllm_models.fit_to_model(vllm.EngineArgs(**engine_args)))
+        except Exception as error:
+            if not distributed:  # what a half-built engine leaves
+                vllm.distributed.cleanup_dist_env_and_memory()
+            raise vllm_models.cannot_run(error, engine_args["model"]) from error
     vars(engine)["owns_process_group"] = not distributed
-    _leave_models_of_transformers_usable(engine)
-    return engine
-
-
-def _leave_models_of_transformers_usable(engine: LLMEngine) -> None:
-    """Let the policy run, whose class vLLM changes for a model that it runs through transformers (OLMo 2, StarCoder 2).
-
-    Its ``__call__`` then asks for an attribute that only the models built by vLLM have.
-    """
     [model] = engine.apply_model(lambda model: model)
-    for module in model.modules():
-        kind = type(module)
-        if kind.__module__.startswith("transformers.") and "do_not_compile" in vars(module):
-            kind.do_not_compile = True  # type: ignore[attr-defined]
+    vllm_models.leave_classes_of_transformers_usable(model)
+    try:
+        vllm_models.check_routers(model)
+    except CannotRun:
+        close_engine(engine)
+        raise
+    return engine
 
 
 def close_engine(engine: LLMEngine) -> None:
@@ -197,7 +199,10 @@ def add_request(engine: LLMEngine, request_id: str, prompt_ids: Sequence[int], p
 def step(engine: LLMEngine, version: int) -> list[tuple[str, list[Completion]]]:
     """Compute one token of every running completion; return the requests that finished. Random states are kept."""
     with isolate_rng():  # the CPU sampler draws from torch's global stream even when every request has a seed
-        outputs = engine.step()
+        try:
+            outputs = engine.step()
+        except Exception as error:
+            raise vllm_models.cannot_run(error, engine.model_config.model) from error
     finished = [output for output in outputs if output.finished]
     return [(output.request_id, completions(output, version)) for output in finished]  # type: ignore[arg-type]
 

@@ -8,10 +8,10 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -24,14 +24,20 @@ from lit_passk.engines.server_pool import Member, ServerPool
 from lit_passk.engines.server_weights import update_closely
 from lit_passk.engines.vllm_compat import is_quantized
 from lit_passk.engines.vllm_requests import check_request, group_size
+from lit_passk.engines.vllm_served import SERVE_COMMAND, UNNAMED_VERSION, Served, describe, weights_to_replace
+from lit_passk.engines.vllm_transfer import WeightBroadcast, write_weights
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.policy.checkpoint_names import CheckpointNames, skeleton
+from lit_passk.policy.source import policy_config
 from lit_passk.types import Completion, Sampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 logger = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 60.0
+"""Without a finished group, before the log says what is being waited for."""
 
 
 class VLLMServerEngine(RolloutEngine):
@@ -80,9 +86,11 @@ class VLLMServerEngine(RolloutEngine):
         self._pool: ServerPool | None = None
         self._eos_token_ids: list[int] = []
         self._max_model_len = 0
+        self._vocab_size: int | None = None
+        self._served: dict[str, Served] = {}
         self._names: CheckpointNames | None = None
         self._looked_closely = False
-        self._broadcast: vllm_protocol.WeightBroadcast | None = None
+        self._broadcast: WeightBroadcast | None = None
         self._scratch: str | None = None
         self._weights_path: str | None = None  # the files of `version`, for servers that come back
 
@@ -96,31 +104,30 @@ class VLLMServerEngine(RolloutEngine):
         if self._pool is not None:
             return
         facts = [self._wait_for(server) for server in self.servers]
-        self._max_model_len = min(fact["max_model_len"] for fact in facts)
+        replaced = weights_to_replace(facts, policy_path, can_replace=policy is not None)
+        if replaced:
+            logger.info("The policy's weights are sent before the first rollouts: %s.", replaced)
+        self._served = {server.address: fact for server, fact in zip(self.servers, facts, strict=True)}
+        self._max_model_len = min(fact.max_model_len for fact in facts)
         self._eos_token_ids = [int(token) for token in eos_token_ids]
-        dtypes = [getattr(torch, fact["dtype"]) for fact in facts]
+        config = policy.config if policy is not None else policy_config(policy_path)
+        self._vocab_size = config.get_text_config().vocab_size
+        dtypes = [getattr(torch, fact.dtype) for fact in facts]
         self.dtype = min(dtypes, key=lambda dtype: torch.finfo(dtype).bits)
         self.quantized = any(
-            is_quantized(fact["quantization"], fact["cache_dtype"], dtype)
-            for fact, dtype in zip(facts, dtypes, strict=True)
+            is_quantized(fact.quantization, fact.cache_dtype, dtype) for fact, dtype in zip(facts, dtypes, strict=True)
         )
         self._names = CheckpointNames(policy if policy is not None else skeleton(policy_path))
         self._looked_closely = False
-        trained = {fact["version"] for fact in facts} - {vllm_protocol.UNNAMED_VERSION, "0"}
-        if trained and policy is None:
-            raise CannotRun(
-                f"The servers hold weights {sorted(trained)} of an earlier run, but those of {policy_path} are wanted. "
-                "Restart them."
-            )
-        self.version = -1 if trained else 0
-        if not trained:
+        self.version = -1 if replaced else 0
+        if not replaced:
             for server in self.servers:
                 vllm_protocol.name_version(server, 0, self.request_timeout)
-        nccl = torch.cuda.is_available() and all(fact["weight_transfer"] == "nccl" for fact in facts)
+        nccl = torch.cuda.is_available() and all(fact.weight_transfer == "nccl" for fact in facts)
         if nccl and self.weight_transfer == "auto" and rank() == 0:
-            workers = [(server, fact["num_workers"]) for server, fact in zip(self.servers, facts, strict=True)]
+            workers = [(server, fact.num_workers) for server, fact in zip(self.servers, facts, strict=True)]
             host = socket.gethostbyname(socket.gethostname())
-            self._broadcast = vllm_protocol.WeightBroadcast(workers, host, self.request_timeout)
+            self._broadcast = WeightBroadcast(workers, host, self.request_timeout)
         self._pool = ServerPool(self.servers, self.patience)
 
     def load_weights(self, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
@@ -187,8 +194,13 @@ class VLLMServerEngine(RolloutEngine):
             for index, (prompt, seed) in enumerate(zip(prompt_ids, seeds, strict=True))
         }
         try:
-            for request in as_completed(requests):
-                yield requests[request], request.result()
+            waiting = set(requests)
+            while waiting:
+                done, waiting = wait(waiting, PROGRESS_SECONDS, FIRST_COMPLETED)
+                if not done:
+                    logger.warning("Waiting for %d of %d prompts. %s", len(waiting), len(requests), pool.describe())
+                for request in done:
+                    yield requests[request], request.result()
         finally:
             pool.give_up()
             threads.shutdown(wait=False, cancel_futures=True)
@@ -207,7 +219,14 @@ class VLLMServerEngine(RolloutEngine):
                 if member.failures:
                     self._bring_up_to_date(member)
                 answers = vllm_protocol.sample(
-                    member.server, prompt, sampling, self._eos_token_ids, num_samples, seed, self.request_timeout
+                    member.server,
+                    prompt,
+                    sampling,
+                    self._eos_token_ids,
+                    num_samples,
+                    seed,
+                    self.request_timeout,
+                    self._vocab_size,
                 )
                 names = {name for name, _ in answers}
                 if names != {str(self.version)}:
@@ -224,12 +243,15 @@ class VLLMServerEngine(RolloutEngine):
 
     def _bring_up_to_date(self, member: Member) -> None:
         """Give a server that failed, and may have been restarted, the weights in use."""
-        version = self._wait_for(member.server, patience=0)["version"]
+        now, before = self._wait_for(member.server, patience=0), self._served[member.server.address]
+        if not now.is_like(before):
+            raise ServerError(f"{now.address} came back with {now.model!r} in {now.dtype}, not as {before.model!r}")
+        version = now.version
         if version == str(self.version):
             return
         if self._weights_path is not None:
             vllm_protocol.reload_from_path(member.server, self._weights_path, self.version, self.request_timeout)
-        elif self.version == 0 and version == vllm_protocol.UNNAMED_VERSION:
+        elif self.version == 0 and version == UNNAMED_VERSION:
             vllm_protocol.name_version(member.server, 0, self.request_timeout)
         else:
             raise ServerError(f"{member.server.address} came back without the weights, which are not on disk")
@@ -242,7 +264,7 @@ class VLLMServerEngine(RolloutEngine):
             self._scratch = tempfile.mkdtemp(prefix="lit-passk-weights-", dir=self.weights_dir)
         old, path = self._weights_path, Path(self._scratch, f"version-{version}")
         path.mkdir()
-        vllm_protocol.write_weights(named_tensors, str(path))
+        write_weights(named_tensors, str(path))
         with ThreadPoolExecutor(max_workers=len(self.servers)) as threads:
             results = list(threads.map(lambda member: self._reload(pool, member, str(path), version), pool.members))
         if not any(result is None for result in results):
@@ -259,19 +281,19 @@ class VLLMServerEngine(RolloutEngine):
             return error
         return None
 
-    def _wait_for(self, server: Server, patience: float | None = None) -> dict[str, Any]:
+    def _wait_for(self, server: Server, patience: float | None = None) -> Served:
         """Describe a server, waiting until it answers."""
         deadline = time.monotonic() + (self.patience if patience is None else patience)
         while True:
             try:
-                return vllm_protocol.describe(server, timeout=min(self.request_timeout, 30.0))
+                return describe(server, timeout=min(self.request_timeout, 30.0))
             except ServerError as error:
                 if patience is not None:
                     raise
                 if time.monotonic() > deadline:
                     raise CannotRun(
                         f"{server.address} does not answer within {self.patience:.0f} s ({error}). Start it as "
-                        f"`{vllm_protocol.SERVE_COMMAND}`."
+                        f"`{SERVE_COMMAND}`."
                     ) from error
                 time.sleep(1.0)
 

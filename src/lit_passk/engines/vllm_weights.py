@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lit_passk.engines.interrupts import interrupts_held
+from lit_passk.engines.vllm_models import check_routers
 from lit_passk.errors import CannotRun
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def reload_weights(
     with account.kept(), interrupts_held():  # on a CPU, kernels of old weights are freed by their `__del__`
         engine.collective_rpc("reload_weights", kwargs=kwargs)
     account.settle()
+    check_routers(model)
 
 
 def _pack_experts_again(model: nn.Module) -> None:

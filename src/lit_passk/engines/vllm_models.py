@@ -1,0 +1,80 @@
+"""Models that vLLM cannot run, or computes otherwise than transformers does: said before a token is sampled.
+
+Like ``vllm_compat.py``, this depends on the version of vLLM and was run with 0.32.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from lit_passk.errors import CannotRun
+
+if TYPE_CHECKING:
+    from vllm import EngineArgs
+
+
+def cannot_run(error: Exception, path: str) -> CannotRun:
+    """A sentence for whatever stopped vLLM while it built an engine or sampled: its own words and where they are from.
+
+    Args:
+        error: What vLLM raised.
+        path: The policy's folder or hub id.
+    """
+    import vllm
+
+    words = " ".join(str(error).split())
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "vllm" in Path(frame.filename).parts]
+    where = f" ({_inside_vllm(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
+    return CannotRun(
+        f"vLLM {vllm.__version__} cannot run the model of {path!r} here: {type(error).__name__}: {words[:1000]}{where}."
+        " If that is about the model, its sizes or its dtype, take another `dtype` of the engine, TransformersEngine, "
+        "which runs what transformers runs, or another release of vLLM."
+    )
+
+
+def fit_to_model(args: EngineArgs) -> EngineArgs:
+    """Leave out prefix caching where vLLM refuses it: a recurrent state is cached only if prompts may be split."""
+    undecided = args.enable_chunked_prefill is False and args.enable_prefix_caching is None
+    if undecided and args.create_model_config().has_inner_state:
+        return dataclasses.replace(args, enable_prefix_caching=False)
+    return args
+
+
+def _inside_vllm(file: str) -> str:
+    parts = Path(file).parts
+    return "/".join(parts[len(parts) - parts[::-1].index("vllm") - 1 :])
+
+
+def check_routers(model: nn.Module) -> None:
+    """Raise CannotRun for a mixture of experts whose router vLLM's CPU code does not compute as the model defines it.
+
+    Some models choose experts by their scores plus a bias per expert (``e_score_correction_bias``). vLLM 0.32 adds it
+    on a CPU only where experts come in groups, and leaves it out otherwise: other experts, other tokens, no error.
+    """
+    for name, module in model.named_modules():
+        router: Any = getattr(module, "router", None)
+        bias = getattr(router, "e_score_correction_bias", None)
+        if type(router).__name__ != "CPURouter" or bias is None or router.use_grouped_topk:
+            continue
+        if router.scoring_func == "softmax" and router.custom_routing_function is None and bias.any():
+            raise CannotRun(
+                f"vLLM on a CPU computes another {type(model).__name__} than transformers: it chooses the experts of "
+                f"{name} without their bias (`e_score_correction_bias`), which is not 0 in this policy. Sample with "
+                "TransformersEngine, or on a GPU."
+            )
+
+
+def leave_classes_of_transformers_usable(model: nn.Module) -> None:
+    """Let the policy run, whose class vLLM changes for a model that it runs through transformers (OLMo 2, StarCoder 2).
+
+    Its ``__call__`` then asks for an attribute that only the models built by vLLM have.
+    """
+    for module in model.modules():
+        kind = type(module)
+        if kind.__module__.startswith("transformers.") and "do_not_compile" in vars(module):
+            kind.do_not_compile = True  # type: ignore[attr-defined]

@@ -1,0 +1,57 @@
+"""What is said of models that vLLM cannot run, or computes otherwise. Real ones: scripts/sweep_vllm_families.py."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from lit_passk.engines.vllm_models import cannot_run, check_routers
+from lit_passk.errors import CannotRun
+
+SETTINGS = {"use_grouped_topk": False, "scoring_func": "softmax", "custom_routing_function": None}
+
+
+class CPURouter(SimpleNamespace):
+    """Named as vLLM's."""
+
+
+def mixture(bias: list[float] | None, **changes: object) -> nn.Module:
+    model = nn.ModuleDict({"mlp": nn.Module()})
+    values = None if bias is None else torch.tensor(bias)
+    model["mlp"].router = CPURouter(**{**SETTINGS, "e_score_correction_bias": values, **changes})
+    return model
+
+
+def test_a_router_whose_bias_would_be_left_out_is_refused() -> None:
+    with pytest.raises(CannotRun, match=r"experts of mlp without their bias .* Sample with TransformersEngine"):
+        check_routers(mixture([0.0, 0.1]))
+
+
+@pytest.mark.parametrize(
+    ("bias", "changes"),
+    [
+        (None, {}),
+        ([0.0, 0.0], {}),
+        ([0.0, 0.1], {"use_grouped_topk": True}),
+        ([0.0, 0.1], {"scoring_func": "sqrtsoftplus"}),
+        ([0.0, 0.1], {"custom_routing_function": len}),
+    ],
+)
+def test_routers_that_are_computed_as_defined_are_not(bias: list[float] | None, changes: dict[str, object]) -> None:
+    check_routers(mixture(bias, **changes))
+
+
+def test_on_other_devices_the_bias_is_added() -> None:
+    model = nn.ModuleDict({"mlp": nn.Module()})
+    model["mlp"].router = SimpleNamespace(e_score_correction_bias=torch.ones(2), **SETTINGS)
+    check_routers(model)
+
+
+def test_what_stops_vllm_is_told_in_its_own_words() -> None:
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    message = str(cannot_run(ValueError("head size 16\nis not   supported"), "/models/tiny"))
+    assert "cannot run the model of '/models/tiny' here: ValueError: head size 16 is not supported." in message
+    assert "TransformersEngine" in message
