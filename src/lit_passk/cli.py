@@ -26,6 +26,7 @@ OTHERS = {  # each is `main(options)` of the module of its name in `commands`
     "signal": "what scored completions say about k, group size and sampling budget",
     "rescore": "score the completions of a result file again, without sampling",
     "filter": "keep the rows of a data set that a result file found neither too easy nor too hard",
+    "replay": "run an RL step that was saved again, with more checks, and say what differs",
     "export": "write a Hugging Face folder from a checkpoint",
     "plan": "memory, time and traffic that a configuration needs, by arithmetic",
     "benchmarks": "the benchmarks that come with a configuration, and what each needs",

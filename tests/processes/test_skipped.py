@@ -7,6 +7,7 @@ import torch
 from helpers.ranks import Ranks
 from helpers.runs import KL, LORA, arguments
 
+from lit_passk import cli
 from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.results.saved_step import read_step
 
@@ -31,7 +32,7 @@ def test_both_skip_what_one_cannot_make(train, strategy):
 
 
 @pytest.mark.parametrize(("strategy", "more"), [("fsdp2", ()), ("ddp", LORA)], ids=["fsdp2", "ddp with lora"])
-def test_both_stop_and_the_step_of_both_is_saved(policy, tmp_path, strategy, more):
+def test_both_stop_and_the_step_of_both_is_saved(policy, tmp_path, strategy, more, capsys):
     fault = (*nan_at([0, 1], 1), "--model.max_skipped_steps", "1")
     ranks = Ranks(arguments(policy, tmp_path, strategy, 2, *KL, *more, *fault), 2, tmp_path)
     codes = ranks.wait()
@@ -40,9 +41,14 @@ def test_both_stop_and_the_step_of_both_is_saved(policy, tmp_path, strategy, mor
     assert f"lit-passk replay {tmp_path / 'replay' / 'step_000002.safetensors'}" in ranks.output()
     assert len(saved.groups) == 3, "prompts of both ranks"
     assert list(saved.positions) == [0, 1, 2]
-    assert len(saved.advantages) == sum(len(group.completions) for group in saved.groups)
+    scored = [score for group in saved.groups for score in group.scores if score.error is None]
+    assert len(saved.advantages) == len(scored)
     weights = CheckpointFiles().load_checkpoint(tmp_path / "replay" / saved.weights)
     assert weights["rl_step"] == 1
     assert all(values.isfinite().all() for values in weights["state_dict"].values())
     assert all("lora" in name for name in weights["state_dict"]) == bool(more)
     assert not list(Path(tmp_path).rglob(".*partial*"))
+    cli.main(["replay", str(tmp_path / "replay" / "step_000002.safetensors")])  # nothing is wrong with it by itself
+    out = capsys.readouterr().out
+    assert "(after 1 RL steps)\n" in out
+    assert "not finite  nothing" in out

@@ -18,6 +18,10 @@ _LARGEST = 3.4028234663852886e38
 """Of float32, in which training has its rewards."""
 
 
+NOT_FINITE = "which is not finite in float32"
+"""What the ``error`` of a completion ends with whose reward was NaN, infinite or too large."""
+
+
 class BadScore(Refusal):
     """A task returned what is no score; its ``score`` has to be mended."""
 
@@ -110,7 +114,7 @@ def _checked(given: Any, where: str, problem: Problem) -> Score:
     numbers = {**{f"the part {name!r} of its reward": value for name, value in parts.items()}, "its reward": reward}
     for what, number in numbers.items():
         if not math.isfinite(number):
-            error = f"{where}: {what} is {number}, which is not finite in float32"
+            error = f"{where}: {what} is {number}, {NOT_FINITE}"
             return Score(reward=0.0, correct=False, answer=answer, error=error)
     return Score(reward=reward, correct=correct, answer=answer, parts=parts)
 
