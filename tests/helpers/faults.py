@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 
+from lit_passk.callbacks import RolloutCallback
 
-class KillAt(L.Callback):
-    """SIGKILLs this process in an RL step.
+
+class FaultAt(L.Callback):
+    """Something that happens once, in a phase of an RL step of the command line or of a ``Trainer``.
 
     Args:
         step: RL steps done by then.
-        where: ``start`` of the next step; ``update``: between its two optimizer steps; ``write``: in the middle of
-            writing the checkpoint of that step; ``rename``: with the checkpoint written but not yet under its name.
+        where: ``start`` of the next step; ``sampling`` and ``scoring`` it; ``forward``, ``backward``, ``optimizer``:
+            within its update; ``update``: between its two optimizer steps; ``log``: when it is done but nothing of it
+            is on the disk; ``rollouts``: in the middle of writing them; ``write``: in the middle of writing the
+            checkpoint of that step; ``rename``: with the checkpoint written but not yet under its name; ``validation``:
+            within the one that follows that step.
         rank: Which rank; -1 is every rank, as when a machine goes down.
     """
 
@@ -27,22 +33,55 @@ class KillAt(L.Callback):
         self.where = where
         self.rank = rank
         self.updates = 0
+        self.happened = False
 
-    def _kill(self, trainer: L.Trainer, step: int, where: str) -> None:
-        if (step, where) == (self.step, self.where) and self.rank in (-1, trainer.global_rank):
-            os.kill(os.getpid(), signal.SIGKILL)
+    def happen(self) -> None:
+        raise NotImplementedError
+
+    def _reach(self, where: str, step: int | None = None) -> None:
+        now = self.module.rl_step if step is None else step
+        if self.happened or (now, where) != (self.step, self.where):
+            return
+        if self.rank in (-1, self.trainer.global_rank):
+            self.happened = True
+            self.happen()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.trainer, self.module = trainer, pl_module
+        [rollout] = [c for c in trainer.callbacks if isinstance(c, RolloutCallback)]
+        generate = rollout.engine.generate
+
+        def half_of_it(*args: Any) -> Iterator[Any]:
+            for group in generate(*args):
+                yield group
+                self._reach("validation" if trainer.validating else "sampling")
+
+        rollout.engine.generate = half_of_it  # type: ignore
+        task = trainer.datamodule.tasks["train"]
+        score = task.score
+        task.score = lambda *args: (self._reach("scoring"), score(*args))[1]
+        pl_module.policy.register_forward_pre_hook(lambda *_: self._reach("forward" if torch.is_grad_enabled() else ""))
+        trainer.optimizers[0].register_step_post_hook(lambda *_: self._reach("optimizer"))
+        chmod = os.chmod
+        os.chmod = lambda *args: (self._reach("rollouts", self.module.rl_step - 1), chmod(*args))[1]  # type: ignore
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, *args: Any) -> None:
-        self._kill(trainer, pl_module.rl_step, "start")
+        self._reach("start")
         self.updates = 0
+
+    def on_after_backward(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self._reach("backward")
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: Any) -> None:
         self.updates += 1
         if self.updates == 2:
-            self._kill(trainer, pl_module.rl_step, "update")
+            self._reach("update")
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *args: Any) -> None:
+        self._reach("log", pl_module.rl_step - 1)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: Any) -> None:
-        if pl_module.rl_step != self.step or self.rank not in (-1, trainer.global_rank):
+        if self.happened or pl_module.rl_step != self.step or self.rank not in (-1, trainer.global_rank):
             return
         if self.where == "write":
             save = torch.save
@@ -50,13 +89,37 @@ class KillAt(L.Callback):
             def half(obj: Any, file: Any, *args: Any, **kwargs: Any) -> None:
                 """What the disk holds when the power goes: a part of the file."""
                 save(obj, file, *args, **kwargs)
-                if isinstance(file, (str, Path)):
+                if isinstance(file, (str, Path)) and not self.happened:
                     os.truncate(file, os.path.getsize(file) // 2)
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    self._reach("write")
+                    save(obj, file, *args, **kwargs)  # unless that was the end
 
             torch.save = half
         elif self.where == "rename":
-            Path.rename = Path.replace = lambda *args: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore
+            Path.rename = Path.replace = lambda *args: self._reach("rename")  # type: ignore
+
+
+class KillAt(FaultAt):
+    """SIGKILLs this process."""
+
+    def happen(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SignalAt(FaultAt):
+    """Sends this process a signal.
+
+    Args:
+        number: The signal.
+    """
+
+    def __init__(self, step: int, where: str, rank: int = -1, number: int = signal.SIGTERM) -> None:
+        super().__init__(step, where, rank)
+        self.number = number
+
+    def happen(self) -> None:
+        os.kill(os.getpid(), self.number)
+        sum(range(1000))  # Python looks for signals between instructions
 
 
 class RaiseAt(L.Callback):

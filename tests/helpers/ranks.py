@@ -92,7 +92,8 @@ def _run(args: list[str], target: Callable | None, variables: dict[str, str], fo
         if target is None:
             from lit_passk.cli import main as target
         target(args)
-    except BaseException:
+    except BaseException as error:
         traceback.print_exc()
         sys.stderr.flush()
-        raise SystemExit(1) from None
+        code = error.code if isinstance(error, SystemExit) else 1
+        raise SystemExit(code if isinstance(code, int) and code > 128 else 1) from None  # 128 and a signal's number

@@ -56,5 +56,5 @@ def test_ctrl_c_ends_the_process(policy, tmp_path):
         assert ranks.processes[0].is_alive(), ranks.output()
         time.sleep(0.1)
     os.kill(ranks.processes[0].pid, signal.SIGINT)
-    assert ranks.wait(timeout=60) == [1]
+    assert ranks.wait(timeout=60) == [128 + signal.SIGINT]
     assert "left behind" not in ranks.output()

@@ -5,6 +5,7 @@ from lit_passk.callbacks.pass_at_k_curve import PassAtKCurve
 from lit_passk.callbacks.resume import ResumeCheckpoint
 from lit_passk.callbacks.rollout import RolloutCallback
 from lit_passk.callbacks.save_for_replay import SaveForReplay
+from lit_passk.callbacks.stop_on_signal import StopOnSignal
 from lit_passk.callbacks.stop_together import StopTogether
 from lit_passk.callbacks.trackio_logger import TrackioLogger
 
@@ -14,6 +15,7 @@ __all__ = [
     "ResumeCheckpoint",
     "RolloutCallback",
     "SaveForReplay",
+    "StopOnSignal",
     "StopTogether",
     "TrackioLogger",
 ]

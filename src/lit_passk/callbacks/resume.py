@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,20 +12,24 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
-from lit_passk.checkpointing.files import partial_path, remove
+from lit_passk.checkpointing.files import partial_path, random_states, remove
 from lit_passk.checkpointing.run_folder import FolderLock, check_own, checkpoint_folder
+from lit_passk.distributed import world_size
 from lit_passk.errors import Refusal
 
 if TYPE_CHECKING:
     from lit_passk.modules import PassKRLModule
 
+log = logging.getLogger(__name__)
+
 
 class ResumeCheckpoint(Checkpoint):
     """Writes ``<trainer.default_root_dir>/checkpoints/step=<RL steps>.ckpt`` every so many RL steps and at the end.
 
-    ``fit --ckpt_path last`` goes on from the last one that is whole. The folder is this run's alone: one that holds the
-    checkpoints of another run, or that another process trains into, is refused. To keep the best by a metric as well,
-    add Lightning's ``ModelCheckpoint`` to ``trainer.callbacks``.
+    ``fit --ckpt_path last`` goes on from the last one that is whole. A run that ends early writes one more, of its last
+    whole RL step: after a signal, and in one process after any error that leaves that step's weights as they were. The
+    folder is this run's alone: one that holds the checkpoints of another run, or that another process trains into, is
+    refused. To keep the best by a metric as well, add Lightning's ``ModelCheckpoint`` to ``trainer.callbacks``.
 
     Args:
         every: RL steps from one checkpoint to the next.
@@ -41,6 +47,9 @@ class ResumeCheckpoint(Checkpoint):
         self._last_step = -1
         self._due = False
         self._lock: FolderLock | None = None
+        self.at_rest = False
+        """Whether weights and optimizer are those after the last whole RL step, which ``_rest`` belongs to."""
+        self._rest: dict[str, Any] = {}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Agree on the folder, lock it and clear away what a killed run was in the middle of writing."""
@@ -52,17 +61,32 @@ class ResumeCheckpoint(Checkpoint):
         """Refuse to go on in the folder of another run; only now is it known what was restored."""
         if not is_trial(trainer):
             self._on_rank_0(trainer, lambda: check_own(self.folder.parent, trainer.ckpt_path))
+        self._first_step, self.at_rest = pl_module.rl_step, True
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any) -> None:
+        """From here to the end of the step there is nothing to go on from."""
+        self.at_rest = False
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: PassKRLModule, *args: Any) -> None:  # type: ignore[override]
         """Save when it is time, or leave it to the validation that follows: the checkpoint then has its metrics."""
         self._due = self._due or pl_module.rl_step % self.every == 0
         if self._due and not _validation_follows(trainer):
             self._save(trainer, pl_module)
+        self._come_to_rest(trainer)
+        if _validation_follows(trainer):
+            _validate_again(self._rest["loops"]["fit_loop"])
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Count the batches of this validation alone: see ``_validate_again``."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            trainer.fit_loop.epoch_loop.val_loop.batch_progress.total.reset()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Save what was due before the validation."""
-        if self._due and trainer.state.fn == TrainerFn.FITTING:
-            self._save(trainer, pl_module)
+        if trainer.state.fn == TrainerFn.FITTING:
+            if self._due:
+                self._save(trainer, pl_module)
+            self._come_to_rest(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Save the end of the run."""
@@ -72,8 +96,16 @@ class ResumeCheckpoint(Checkpoint):
         """Leave the folder to others."""
         self._leave_folder()
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Leave the folder to others."""
+    def on_exception(self, trainer: L.Trainer, pl_module: PassKRLModule, exception: BaseException) -> None:  # type: ignore[override]
+        """Save the last whole RL step, if it can still be had; leave the folder to others."""
+        together = world_size() == 1 or getattr(exception, "together", False)
+        is_new = pl_module.rl_step not in (self._first_step, self._last_step) and not is_trial(trainer)
+        if self.at_rest and together and is_new:
+            try:
+                path = self._save(trainer, pl_module, self._rest)
+                log.warning("RL step %d is in %s: go on from there by `--ckpt_path last`.", pl_module.rl_step, path)
+            except Exception as error:  # the run ends for a reason of its own, which must be seen
+                log.warning("RL step %d could not be saved: %s", pl_module.rl_step, error)
         self._leave_folder()
 
     def state_dict(self) -> dict[str, Any]:
@@ -106,15 +138,26 @@ class ResumeCheckpoint(Checkpoint):
             self._lock.release()
             self._lock = None
 
-    def _save(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:
+    def _come_to_rest(self, trainer: L.Trainer) -> None:
+        """Keep what moves on while the next step is sampled: where loops and data stand, random numbers."""
+        self._rest = {"loops": copy.deepcopy(trainer._checkpoint_connector._get_loops_state_dict())}
+        if world_size() == 1:  # several ranks stop between steps alone, where theirs are the same
+            self._rest["random_states"] = random_states()
+        self.at_rest = True
+
+    def _save(self, trainer: L.Trainer, pl_module: PassKRLModule, rest: dict[str, Any] | None = None) -> Path | None:
         if is_trial(trainer) or pl_module.rl_step == self._last_step:
-            return
-        self._last_step, self._due = pl_module.rl_step, False
+            return None
+        self.at_rest = False  # a signal waits until the file is whole
         path = self.folder / f"step={pl_module.rl_step}.ckpt"
         self._saved = [*(p for p in self._saved if p != path), path]
-        trainer.save_checkpoint(path)
+        checkpoint = trainer._checkpoint_connector.dump_checkpoint() | (rest or {})
+        trainer.strategy.save_checkpoint(checkpoint, path)
+        trainer.strategy.barrier("a checkpoint")
+        self._last_step, self._due = pl_module.rl_step, False
         while self.keep is not None and len(self._saved) > self.keep:  # the new one is whole by now
             trainer.strategy.remove_checkpoint(self._saved.pop(0))
+        return path
 
 
 def is_trial(trainer: L.Trainer) -> bool:
@@ -127,3 +170,15 @@ def _validation_follows(trainer: L.Trainer) -> bool:
     fetcher = trainer.fit_loop._data_fetcher
     assert fetcher is not None
     return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher) and sum(trainer.num_val_batches) > 0
+
+
+def _validate_again(loop: dict[str, Any]) -> None:
+    """Make the state of a training loop after a step that of one whose validation has just begun.
+
+    Lightning takes a validation that follows a restored step for done, unless it had begun; it then runs from its first
+    batch, as the state of a loader without a seed says nothing.
+    """
+    for progress in (loop["epoch_loop.batch_progress"]["total"], loop["epoch_loop.batch_progress"]["current"]):
+        progress["completed"] = progress["processed"]
+    nothing = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
+    loop["epoch_loop.val_loop.batch_progress"] |= {"current": nothing, "total": nothing | {"ready": 1, "started": 1}}

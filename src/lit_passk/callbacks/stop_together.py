@@ -50,8 +50,8 @@ class StopTogether(L.Callback):
             self._watch = Watch(trainer.global_rank, trainer.world_size, trainer.strategy.broadcast)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Tell the others."""
-        if self._watch is not None:
+        """Tell the others, unless they stop for the same reason."""
+        if self._watch is not None and not getattr(exception, "together", False):
             self._watch.report(exception)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

@@ -20,8 +20,10 @@ from lit_passk.callbacks import (
     PassAtKCurve,
     ResumeCheckpoint,
     RolloutCallback,
+    StopOnSignal,
     StopTogether,
 )
+from lit_passk.callbacks.stop_on_signal import signals_end_at_once
 from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.checkpointing.run_folder import check_own, last_checkpoint
 from lit_passk.commands import short_names  # noqa: F401 - see there
@@ -73,8 +75,8 @@ class LitPassKCLI(LightningCLI):
         if self._options(self.config_init).trainer.enable_checkpointing is False:
             self._parser(self.subcommand).callback_keys.remove("checkpoint")
         trainer = super().instantiate_trainer(**kwargs)
-        # Before callbacks that clean up, which may take long.
-        trainer.callbacks.insert(0, StopTogether())  # type: ignore[attr-defined]
+        # Before callbacks that clean up, which may take long, and that sample.
+        trainer.callbacks[:0] = [StopTogether(), StopOnSignal()]  # type: ignore[attr-defined]
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = CheckpointFiles()
         self.model.config_yaml = self._parser(self.subcommand).dump(self._options(self.config), skip_none=True)
@@ -163,16 +165,17 @@ def main(args: Sequence[str]) -> None:
         def subcommands() -> dict[str, set[str]]:
             return {command: LightningCLI.subcommands()[command]}
 
-    OneCommand(
-        PassKRLModule,
-        PromptDataModule,
-        seed_everything_default=0,
-        save_config_callback=SaveConfig,
-        save_config_kwargs={"overwrite": True},
-        # Without its own, the usage in front of an error would list every option.
-        parser_kwargs={
-            "prog": "lit-passk",
-            command: {"usage": f"lit-passk {command} [--config FILE] [--KEY VALUE ...]"},
-        },
-        args=list(args),
-    )
+    with signals_end_at_once():
+        OneCommand(
+            PassKRLModule,
+            PromptDataModule,
+            seed_everything_default=0,
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"overwrite": True},
+            # Without its own, the usage in front of an error would list every option.
+            parser_kwargs={
+                "prog": "lit-passk",
+                command: {"usage": f"lit-passk {command} [--config FILE] [--KEY VALUE ...]"},
+            },
+            args=list(args),
+        )

@@ -1,37 +1,43 @@
-"""Defer SIGINT (Ctrl-C) until a critical section ends."""
+"""Defer the signals that end a run (Ctrl-C and its kin) until a critical section ends."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which people, schedulers and closed terminals end a run."""
 
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Let a first Ctrl-C inside take effect at the end; a second one does at once.
+    """Let a first such signal inside take effect at the end; a second one does at once.
 
     For passages in which objects with a ``__del__`` of Python die: an exception raised in one is printed and lost, a
     KeyboardInterrupt too. Does nothing outside the main thread, where no signal arrives.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    handlers = {number: handler for number in ENDING if callable(handler := signal.getsignal(number))}
     first: list[tuple[int, FrameType | None]] = []
 
-    def hold(number: int, frame: FrameType | None) -> None:
+    def hold(handler: Callable[[int, FrameType | None], object], number: int, frame: FrameType | None) -> None:
         if first:
             handler(number, frame)
         else:
             first.append((number, frame))
 
-    signal.signal(signal.SIGINT, hold)
+    for number, handler in handlers.items():
+        signal.signal(number, partial(hold, handler))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         if first:
-            handler(*first[0])
+            handlers[signal.Signals(first[0][0])](*first[0])

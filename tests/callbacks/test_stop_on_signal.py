@@ -1,0 +1,213 @@
+"""A signal ends a run with its last step in a checkpoint, and the resumed run ends as if nothing had happened."""
+
+import os
+import signal
+import time
+
+import lightning as L
+import pytest
+import torch
+from helpers.counting import MoreUps
+from helpers.faults import FaultAt, SignalAt
+from helpers.scripted_engine import ScriptedEngine
+
+from lit_passk.advantages import DrGRPO
+from lit_passk.callbacks import ResumeCheckpoint, RolloutCallback, StopOnSignal
+from lit_passk.checkpointing.files import CheckpointFiles
+from lit_passk.checkpointing.run_folder import last_checkpoint
+from lit_passk.data import PromptDataModule
+from lit_passk.engines.interrupts import ENDING
+from lit_passk.modules import PassKRLModule
+from lit_passk.results.save_rollouts import SaveRollouts
+from lit_passk.rollout.parity import ParityCheck
+from lit_passk.types import Sampling
+
+STEPS = 4
+
+
+def script(prompt, seed):
+    draw = torch.Generator().manual_seed(seed % 2**31)
+    return [*torch.randint(5, 9, (3,), generator=draw).tolist(), *[5] * 5], [-1.5] * 8
+
+
+class Drawing(L.Callback):
+    """Random numbers that a user's callback draws in a step; they go on where they stood."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        pl_module.log("drawn", torch.rand(()))
+
+
+def run(policy, folder, *callbacks, resume=False):
+    torch.manual_seed(int(resume))
+    rollout = RolloutCallback(
+        ScriptedEngine(script),
+        group_size=4,
+        sampling=Sampling(max_tokens=4),
+        val_sampling=Sampling(max_tokens=4),
+        parity=ParityCheck(every=0),
+        save=SaveRollouts(),
+    )
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_steps=2 * STEPS,
+        max_epochs=-1,
+        val_check_interval=1,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        plugins=[CheckpointFiles()],
+        callbacks=[StopOnSignal(), *callbacks, Drawing(), rollout, ResumeCheckpoint()],
+    )
+    module = PassKRLModule(policy, DrGRPO(), ks=[1, 2], num_minibatches=2, optimizer=adam)
+    data = PromptDataModule(policy, MoreUps(7), {"ups": MoreUps(5)}, prompts_per_step=3, val_prompts_per_step=2)
+    trainer.fit(module, datamodule=data, ckpt_path=last_checkpoint(folder) if resume else None)
+    return trainer, module
+
+
+def adam(parameters):
+    return torch.optim.AdamW(parameters, lr=1e-2)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    before = {number: signal.getsignal(number) for number in ENDING}
+    yield
+    assert {number: signal.getsignal(number) for number in ENDING} == before
+
+
+@pytest.fixture
+def restored(monkeypatch):
+    """What the faults put in the way is taken away again."""
+    monkeypatch.setattr(os, "chmod", os.chmod)
+    monkeypatch.setattr(torch, "save", torch.save)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(maze_policy, tmp_path_factory):
+    return run(maze_policy, tmp_path_factory.mktemp("undisturbed"))
+
+
+# Where the signal comes, in which step, the steps done when the run ends, and the signal.
+PLACES = [
+    ("sampling", 1, 1, signal.SIGTERM),
+    ("backward", 1, 1, signal.SIGINT),
+    ("update", 1, 2, signal.SIGTERM),
+    ("log", 1, 2, signal.SIGHUP),
+    ("validation", 2, 2, signal.SIGINT),
+]
+MORE_PLACES = [
+    ("sampling", 3, 3, signal.SIGHUP),
+    ("scoring", 2, 2, signal.SIGINT),
+    ("forward", 2, 2, signal.SIGTERM),
+    ("optimizer", 2, 3, signal.SIGINT),
+    ("rollouts", 2, 3, signal.SIGTERM),
+    ("validation", 1, 1, signal.SIGTERM),
+    ("validation", 3, 3, signal.SIGTERM),  # at the end of an epoch
+]
+PLACES += [pytest.param(*place, marks=pytest.mark.slow) for place in MORE_PLACES]
+
+
+@pytest.mark.parametrize(("where", "step", "done", "number"), PLACES)
+def test_stopped_anywhere_and_resumed_is_bit_equal(
+    maze_policy, tmp_path, undisturbed, restored, caplog, where, step, done, number
+):
+    with pytest.raises(SystemExit) as stop:
+        run(maze_policy, tmp_path, SignalAt(step, where, number=number))
+    assert stop.value.code == 128 + number
+    assert last_checkpoint(tmp_path).name == f"step={done}.ckpt"
+    assert f"RL step {done} is in {last_checkpoint(tmp_path)}" in caplog.text
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [f"step={done}.ckpt"]
+    assert not (tmp_path / "run.lock").exists()
+    trainer, module = run(maze_policy, tmp_path, resume=True)
+    expected, uninterrupted = undisturbed
+    ours, theirs = module.state_dict(), uninterrupted.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)  # exact: going on is the same arithmetic
+    for name in [name for name in expected.callback_metrics if not name.startswith("time/")]:
+        assert trainer.callback_metrics[name] == expected.callback_metrics[name], name  # exact: the same arithmetic
+    assert len(list((tmp_path / "rollouts").glob("step_*"))) == STEPS
+
+
+class Validations(L.Callback):
+    def __init__(self):
+        self.of = []
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        self.of.append(pl_module.rl_step)
+
+
+@pytest.mark.parametrize("step", [1, 3])  # within an epoch and at its end
+def test_a_validation_that_was_broken_off_is_run_again_and_no_other(maze_policy, tmp_path, restored, step):
+    watch = Validations()
+    with pytest.raises(SystemExit):
+        run(maze_policy, tmp_path, watch, SignalAt(step, "validation"))
+    assert watch.of == [*range(1, step)]
+    with pytest.raises(SystemExit):  # and once more
+        run(maze_policy, tmp_path, watch, SignalAt(step, "validation"), resume=True)
+    assert watch.of == [*range(1, step)]
+    run(maze_policy, tmp_path, watch, resume=True)
+    assert watch.of == [*range(1, STEPS + 1)]
+
+
+def test_a_second_one_ends_the_process_at_once(maze_policy, tmp_path, monkeypatch):
+    """In the midst of the optimizer's steps, from where nothing can go on."""
+
+    class Ended(BaseException):
+        pass
+
+    def kill(pid, number):
+        if signal.getsignal(number) is not signal.SIG_DFL:
+            return send(pid, number)
+        raise Ended
+
+    class Twice(SignalAt):
+        def happen(self):
+            super().happen()
+            monkeypatch.setattr(time, "monotonic", lambda: now() + 2)  # a moment later; at once it would be an echo
+            super().happen()
+
+    send, now = os.kill, time.monotonic
+    monkeypatch.setattr(os, "kill", kill)
+    with pytest.raises(Ended):
+        run(maze_policy, tmp_path, Twice(1, "update"))
+    assert last_checkpoint(tmp_path) is None
+
+
+def test_an_echo_of_the_first_is_not_a_second_one(maze_policy, tmp_path):
+    class Twice(SignalAt):
+        def happen(self):
+            super().happen()
+            super().happen()
+
+    with pytest.raises(SystemExit) as stop:
+        run(maze_policy, tmp_path, Twice(1, "update"))
+    assert stop.value.code == 128 + signal.SIGTERM
+    assert last_checkpoint(tmp_path).name == "step=2.ckpt"
+
+
+def test_what_is_ignored_stays_ignored(maze_policy, tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # by nohup
+    try:
+        trainer, _ = run(maze_policy, tmp_path, SignalAt(1, "sampling", number=signal.SIGHUP))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert trainer.global_step == 2 * STEPS
+
+
+class OutOfMemory(FaultAt):
+    def happen(self):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+@pytest.mark.parametrize(("where", "kept"), [("sampling", 2), ("backward", 2), ("update", None)])
+def test_an_error_leaves_the_last_step_too_unless_it_broke_it(maze_policy, tmp_path, undisturbed, where, kept):
+    with pytest.raises(torch.OutOfMemoryError):
+        run(maze_policy, tmp_path, OutOfMemory(2, where))
+    last = last_checkpoint(tmp_path)
+    assert last is None if kept is None else last.name == f"step={kept}.ckpt"
+    if kept is not None:
+        _, module = run(maze_policy, tmp_path, resume=True)
+        ours, theirs = module.state_dict(), undisturbed[1].state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)  # exact: the same arithmetic
