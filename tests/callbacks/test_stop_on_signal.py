@@ -7,68 +7,11 @@ import time
 import lightning as L
 import pytest
 import torch
-from helpers.counting import MoreUps
 from helpers.faults import FaultAt, SignalAt
-from helpers.scripted_engine import ScriptedEngine
+from helpers.small_runs import STEPS, run
 
-from lit_passk.advantages import DrGRPO
-from lit_passk.callbacks import ResumeCheckpoint, RolloutCallback, StopOnSignal
-from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.checkpointing.run_folder import last_checkpoint
-from lit_passk.data import PromptDataModule
 from lit_passk.engines.interrupts import ENDING
-from lit_passk.modules import PassKRLModule
-from lit_passk.results.save_rollouts import SaveRollouts
-from lit_passk.rollout.parity import ParityCheck
-from lit_passk.types import Sampling
-
-STEPS = 4
-
-
-def script(prompt, seed):
-    draw = torch.Generator().manual_seed(seed % 2**31)
-    return [*torch.randint(5, 9, (3,), generator=draw).tolist(), *[5] * 5], [-1.5] * 8
-
-
-class Drawing(L.Callback):
-    """Random numbers that a user's callback draws in a step; they go on where they stood."""
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        pl_module.log("drawn", torch.rand(()))
-
-
-def run(policy, folder, *callbacks, resume=False):
-    torch.manual_seed(int(resume))
-    rollout = RolloutCallback(
-        ScriptedEngine(script),
-        group_size=4,
-        sampling=Sampling(max_tokens=4),
-        val_sampling=Sampling(max_tokens=4),
-        parity=ParityCheck(every=0),
-        save=SaveRollouts(),
-    )
-    trainer = L.Trainer(
-        accelerator="cpu",
-        max_steps=2 * STEPS,
-        max_epochs=-1,
-        val_check_interval=1,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        plugins=[CheckpointFiles()],
-        callbacks=[StopOnSignal(), *callbacks, Drawing(), rollout, ResumeCheckpoint()],
-    )
-    module = PassKRLModule(policy, DrGRPO(), ks=[1, 2], num_minibatches=2, optimizer=adam)
-    data = PromptDataModule(policy, MoreUps(7), {"ups": MoreUps(5)}, prompts_per_step=3, val_prompts_per_step=2)
-    trainer.fit(module, datamodule=data, ckpt_path=last_checkpoint(folder) if resume else None)
-    return trainer, module
-
-
-def adam(parameters):
-    return torch.optim.AdamW(parameters, lr=1e-2)
 
 
 @pytest.fixture(autouse=True)

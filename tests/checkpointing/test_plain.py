@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch.distributed import checkpoint as dcp
 
-from lit_passk.checkpointing.files import META, CheckpointFiles, list_files, read_shards
+from lit_passk.checkpointing.files import CheckpointFiles, list_files
 from lit_passk.checkpointing.plain import PlainReader, load_plain
+from lit_passk.checkpointing.reading import META, read_shards
 from lit_passk.checkpointing.run_folder import rl_step_of
 from lit_passk.commands.export import main as export
 from lit_passk.errors import Refusal

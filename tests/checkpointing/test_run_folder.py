@@ -8,7 +8,8 @@ import sys
 import pytest
 import torch
 
-from lit_passk.checkpointing.files import FILES, META, list_files
+from lit_passk.checkpointing.files import list_files
+from lit_passk.checkpointing.reading import FILES, META
 from lit_passk.checkpointing.run_folder import FolderLock, check_own, last_checkpoint, rl_step_of
 from lit_passk.errors import Refusal
 

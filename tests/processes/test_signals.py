@@ -11,7 +11,7 @@ from helpers.ranks import Ranks
 from helpers.runs import KL, Run, arguments
 
 from lit_passk import cli
-from lit_passk.checkpointing.files import is_whole
+from lit_passk.checkpointing.reading import is_whole
 from lit_passk.checkpointing.run_folder import last_checkpoint
 
 LAST = ("--ckpt_path", "last")

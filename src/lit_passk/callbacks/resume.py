@@ -44,7 +44,7 @@ class ResumeCheckpoint(Checkpoint):
         self.every = every
         self.keep = keep
         self._saved: list[Path] = []
-        self._last_step = -1
+        self._first_step = self._last_step = -1
         self._due = False
         self._lock: FolderLock | None = None
         self.at_rest = False
@@ -57,11 +57,12 @@ class ResumeCheckpoint(Checkpoint):
         if stage == "fit" and not is_trial(trainer):
             self._on_rank_0(trainer, self._take_folder)
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Refuse to go on in the folder of another run; only now is it known what was restored."""
         if not is_trial(trainer):
             self._on_rank_0(trainer, lambda: check_own(self.folder.parent, trainer.ckpt_path))
-        self._first_step, self.at_rest = pl_module.rl_step, True
+        self._first_step = pl_module.rl_step
+        self.at_rest = True
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any) -> None:
         """From here to the end of the step there is nothing to go on from."""

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or do not exist, in one file or in a folder of shards, and how either is read.
+"""Checkpoints that are whole or do not exist, in one file or in a folder of shards: how they are written.
 
 A checkpoint is written under another name, flushed to the disk and then renamed. A folder of shards also carries a list
 of its files and their sizes, so that one that lost a part later (a removal that was cut short) is recognised too.
@@ -10,9 +10,8 @@ import json
 import os
 import random
 import shutil
-import warnings
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,49 @@ import numpy as np
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_warn
-from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint import CheckpointException
 
-from lit_passk.checkpointing.plain import PlainReader, load_plain, read_plain
+from lit_passk.checkpointing.reading import FILES, check_whole, read_file, read_shards
 from lit_passk.distributed import all_objects, rank, world_size
-from lit_passk.errors import Refusal
-
-FILES = "files.json"
-META = "meta.pt"
-"""What is neither weights nor optimizer state in a folder of shards; Lightning's own name for it."""
+from lit_passk.errors import CannotRun, Refusal
 
 
 def partial_path(path: Path) -> Path:
     """Where a checkpoint lies while it is written."""
     return path.with_name(f".{path.name}.partial")
+
+
+@contextmanager
+def whole_or_nothing(path: Path) -> Iterator[Path]:
+    """Where to write a checkpoint to; what could not be finished is removed.
+
+    Raises:
+        CannotRun: With the path, when it could not be written.
+    """
+    partial = partial_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+    except (OSError, RuntimeError, CheckpointException) as error:  # torch raises the others, and may not say why
+        with suppress(OSError):
+            remove(partial)
+        raise CannotRun(
+            f"The checkpoint {str(path)!r} could not be written: {_first_line(error)} ({_free(path.parent)} free "
+            "there). Earlier checkpoints are as they were: make room, then go on by `--ckpt_path last`."
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, CheckpointException):  # of any rank
+        error = next(failure for failure, _ in error.failures.values())
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _free(folder: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB"
+    except OSError:
+        return "nothing"
 
 
 def list_files(folder: Path) -> None:
@@ -82,35 +110,6 @@ def check_replaceable(folder: Path, models: bool = True) -> None:
         raise Refusal(f"`--out` {str(folder)!r} holds a model already. Remove it, or name a new folder.")
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a checkpoint is complete."""
-    if not path.is_dir():
-        return zipfile.is_zipfile(path)  # its directory is at the end of the file
-    try:
-        sizes = json.loads((path / FILES).read_text())
-    except (OSError, ValueError):
-        return False
-    return all((path / name).is_file() and (path / name).stat().st_size == size for name, size in sizes.items())
-
-
-def check_whole(path: Path) -> None:
-    """Refuse to read a checkpoint that is not there or lacks a part.
-
-    Raises:
-        ValueError: With what is the matter.
-    """
-    if not path.exists():
-        raise Refusal(f"There is no checkpoint at {str(path)!r}.")
-    if path.is_dir() and not any((path / name).exists() for name in (FILES, META, ".metadata")):
-        raise Refusal(f"The folder {str(path)!r} holds no checkpoint.")
-    foreign = path.is_dir() and not (path / FILES).exists()  # Lightning's own shards come without the list
-    if not ((path / META).is_file() and (path / ".metadata").is_file() if foreign else is_whole(path)):
-        raise Refusal(
-            f"The checkpoint {str(path)!r} is not whole (whatever wrote or removed it was stopped), or no checkpoint "
-            "at all. `--ckpt_path last` finds the newest whole one of a run."
-        )
-
-
 def remove(path: Path) -> None:
     """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
@@ -127,84 +126,26 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def read_shards(path: Path, prefix: str = "") -> dict[str, Any]:
-    """Put a folder of shards together in this process, without a process group.
-
-    Args:
-        path: The checkpoint.
-        prefix: Read entries that start so only, such as ``state_dict.``; ``meta.pt`` is left out then.
-
-    Returns:
-        What a checkpoint in one file holds, ``optimizer_states`` included.
-    """
-    metadata = PlainReader(path).read_metadata()
-    flat: dict[str, Any] = {
-        name: torch.empty(e.size, dtype=e.properties.dtype) if isinstance(e, TensorStorageMetadata) else None
-        for name, e in metadata.state_dict_metadata.items()
-        if name.startswith(prefix)
-    }
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # that is what `no_dist` says
-        load_plain(flat, path, no_dist=True)
-    nested = _nest({metadata.planner_data[name]: value for name, value in flat.items()})
-    if prefix:
-        return nested
-    states = sorted(key for key in nested if key.startswith("optimizer_"))
-    optimizers = {"optimizer_states": [number_parameters(nested.pop(key)) for key in states]} if states else {}
-    return nested | optimizers | read_plain(path / META)
-
-
-def _nest(flat: dict[tuple[str | int, ...], Any]) -> Any:
-    """Dictionaries and lists again, from values by their paths."""
-    below: dict[str | int, dict[tuple[str | int, ...], Any]] = {}
-    for (key, *rest), value in flat.items():
-        below.setdefault(key, {})[tuple(rest)] = value
-    values = {key: part[()] if () in part else _nest(part) for key, part in below.items()}
-    return [values[i] for i in range(len(values))] if all(isinstance(key, int) for key in values) else values
-
-
-def number_parameters(state: dict[str, Any]) -> dict[str, Any]:
-    """An optimizer state whose parameters go by their place instead of their name."""
-    names = [name for group in state["param_groups"] for name in group["params"]]
-    number = {name: i for i, name in enumerate(names)}
-    return {
-        "state": {number[name]: value for name, value in state["state"].items()},
-        "param_groups": [g | {"params": [number[name] for name in g["params"]]} for g in state["param_groups"]],
-    }
-
-
-def name_parameters(state: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """An optimizer state whose parameters go by their name instead of their place."""
-    return {
-        "state": {names[i]: value for i, value in state["state"].items()},
-        "param_groups": [g | {"params": [names[i] for i in g["params"]]} for g in state["param_groups"]],
-    }
-
-
 class CheckpointFiles(TorchCheckpointIO):
     """Checkpoints in one file, replaced as a whole; reads folders of shards too."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint: all of it or none."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = partial_path(path)
-        remove(partial)
-        torch.save(checkpoint, partial)
-        put_in_place(partial, path)
+        with whole_or_nothing(path) as partial:
+            remove(partial)
+            torch.save(checkpoint, partial)
+            put_in_place(partial, path)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a checkpoint, in one file or in shards."""
+        """Read a checkpoint, in one file or in shards, to the CPU; no code in it is run, whatever is asked for."""
         path = Path(path)
         check_whole(path)
         if path.is_dir():
             return read_shards(path)
-        checkpoint = read_plain(path, map_location=map_location)
-        if "rl_step" not in checkpoint:
-            raise Refusal(f"{str(path)!r} is not a checkpoint of `lit-passk fit`.")
-        return checkpoint
+        return read_file(path)
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a checkpoint, in one file or in shards."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import pickle
 from pathlib import Path
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lit_passk.checkpointing.files import META, is_whole
+from lit_passk.checkpointing.reading import META, is_whole
 from lit_passk.errors import Refusal
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ def rl_step_of(path: Path) -> int:
     file, mmap = (path / META, False) if path.is_dir() else (path, True)  # no weights are read
     try:
         return torch.load(file, map_location="cpu", mmap=mmap, weights_only=True).get("rl_step", -1)
-    except (pickle.UnpicklingError, RuntimeError, OSError, AttributeError) as error:
+    except Exception as error:  # of what may be any file, or a damaged one, torch raises nearly everything
         log.warning("%s does not say of which RL step it is: %s", path, error)
         return -1
 

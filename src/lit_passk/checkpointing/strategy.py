@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch.strategies import ModelParallelStrategy
+from torch.distributed.checkpoint import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -16,16 +17,9 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.distributed.distributed_c10d import _set_pg_timeout
 
-from lit_passk.checkpointing.files import (
-    META,
-    check_whole,
-    list_files,
-    name_parameters,
-    partial_path,
-    put_in_place,
-    remove,
-)
-from lit_passk.checkpointing.plain import load_plain, read_plain
+from lit_passk.checkpointing.files import list_files, put_in_place, remove, whole_or_nothing
+from lit_passk.checkpointing.plain import load_plain
+from lit_passk.checkpointing.reading import META, check_whole, name_parameters, read_file
 from lit_passk.errors import Refusal
 
 
@@ -71,48 +65,52 @@ class ShardedStrategy(ModelParallelStrategy):
             self.checkpoint_io.save_checkpoint(checkpoint, path) if self.is_global_zero else None
             self.barrier()
             return
-        partial = partial_path(path)
-        if self.is_global_zero:
-            remove(partial)
-            partial.mkdir(parents=True)
-        self.barrier()
-        super().save_checkpoint(checkpoint, partial)
-        self.barrier()
-        if self.is_global_zero:
-            list_files(partial)
-            put_in_place(partial, path)
+        with whole_or_nothing(path) as partial:
+            if self.is_global_zero:
+                remove(partial)
+                partial.mkdir()
+            self.barrier()
+            super().save_checkpoint(checkpoint, partial)
+            self.barrier()
+            if self.is_global_zero:
+                list_files(partial)
+                put_in_place(partial, path)
         self.barrier()
 
     def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
         """Read shards or a file into the model and its optimizers, whatever the ranks were that wrote it."""
         path = Path(self.broadcast(str(checkpoint_path)))
         check_whole(path)
-        load = self._load_shards if path.is_dir() else self._load_file
-        return load(path)
+        return self._load_shards(path) if path.is_dir() else self._load_file(path)
 
     def _load_shards(self, path: Path) -> dict[str, Any]:
         assert self.model is not None
+        rest = read_file(path / META)
         # Under LoRA the frozen weights are those of the policy's own folder and in no checkpoint.
         state: dict[str, Any] = {
             "state_dict": get_model_state_dict(self.model, options=StateDictOptions(ignore_frozen_params=True))
         }
         for i, optimizer in enumerate(self.optimizers):
             state[f"optimizer_{i}"] = get_optimizer_state_dict(self.model, optimizer)
-        load_plain(state, path)
+        try:
+            load_plain(state, path)
+        except CheckpointException as error:
+            what = next(failure for failure, _ in error.failures.values())
+            raise Refusal(
+                f"The checkpoint {str(path)!r} does not fit this run, or is damaged: {str(what).splitlines()[0]} It is "
+                f"of the policy {rest.get('policy')!r}; set `model.policy`, `model.lora` and `model.optimizer` to what "
+                "that run had."
+            ) from error
         set_model_state_dict(self.model, state["state_dict"], options=StateDictOptions(strict=self._strict))
         for i, optimizer in enumerate(self.optimizers):
             set_optimizer_state_dict(self.model, optimizer, state[f"optimizer_{i}"])
-        return read_plain(path / META)
+        return rest
 
     def _load_file(self, path: Path) -> dict[str, Any]:
         assert self.model is not None
-        checkpoint = read_plain(path, mmap=True)
-        missing = {"state_dict", *(["optimizer_states"] if self.optimizers else [])} - set(checkpoint)
-        if missing:
-            raise Refusal(
-                f"{str(path)!r} cannot be resumed from: it holds {sorted(checkpoint)[:8]}, but no {sorted(missing)}. "
-                "Name a checkpoint that `lit-passk fit` wrote, or start anew from a policy's folder (`model.policy`)."
-            )
+        assert self.lightning_module is not None
+        checkpoint = read_file(path, mmap=True)
+        self.lightning_module.on_load_checkpoint(checkpoint)  # before its weights are put into a model they do not fit
         whole = StateDictOptions(full_state_dict=True, strict=self._strict)
         set_model_state_dict(self.model, checkpoint["state_dict"], options=whole)
         names = [name for name, parameter in self.model.named_parameters() if parameter.requires_grad]

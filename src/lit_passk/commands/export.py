@@ -17,15 +17,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from lit_passk import __version__
-from lit_passk.checkpointing.files import (
-    META,
-    check_replaceable,
-    check_whole,
-    put_in_place,
-    read_shards,
-    remove,
-)
-from lit_passk.checkpointing.plain import read_plain
+from lit_passk.checkpointing.files import check_replaceable, put_in_place, remove
+from lit_passk.checkpointing.reading import META, check_whole, read_file, read_shards
 from lit_passk.checkpointing.run_folder import find_last
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given
@@ -119,10 +112,9 @@ def _find(path: Path) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """A checkpoint without optimizer state, its weights under Hugging Face names."""
     if path.is_dir():
-        checkpoint = read_plain(path / META)
-        checkpoint |= read_shards(path, prefix="state_dict.")
+        checkpoint = read_file(path / META) | read_shards(path, prefix="state_dict.")
     else:
-        checkpoint = read_plain(path, mmap=True)
+        checkpoint = read_file(path, mmap=True)
     state = {k.removeprefix(PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(PREFIX)}
     if not state or "policy" not in checkpoint:
         raise Refusal(f"{str(path)!r} is not a checkpoint of `lit-passk fit`: it holds no policy.")

@@ -33,10 +33,12 @@ from lit_passk.modules.policies import (
     pack_step,
     step_logprobs,
 )
+from lit_passk.modules.resume_checks import check_fits, check_optimizers
 from lit_passk.modules.run_state import (
     add_run_state,
     constructor_settings,
     forget_elapsed_time,
+    kept_weights,
     restore_strategy,
     strategy_state,
 )
@@ -143,6 +145,7 @@ class PassKRLModule(L.LightningModule):
         self.config_yaml = ""  # the command line's configuration, for checkpoints and model cards
         self.policy_needed = True  # RolloutCallback sets False where the engine evaluates with weights of its own
         self._random_states: Sequence[dict[str, Any]] = ()  # of the checkpoint, until training starts
+        self._optimizers_before: list[str] | None = None  # their classes, of the checkpoint
         object.__setattr__(self, "reference", None)  # past nn.Module's registration of submodules
         self.automatic_optimization = False
         self.strict_loading = lora is None  # the frozen weights are the policy's own, and in no checkpoint
@@ -187,6 +190,7 @@ class PassKRLModule(L.LightningModule):
             restore_random_states(self._random_states)
         self._random_states = ()
         if self.trainer.ckpt_path is not None:
+            check_optimizers(self._optimizers_before or self._optimizer_classes(), self._optimizer_classes())
             self.optimization.resume(self.optimizers(), self.lr_schedulers())
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -205,15 +209,31 @@ class PassKRLModule(L.LightningModule):
             lora=self.lora,
             config=self.config_yaml,
             metrics=self.trainer.callback_metrics,
+            optimizers=self._optimizer_classes(),
         )
         checkpoint["advantage"] = strategy_state(self.advantage)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the number of RL steps; random states wait until training starts."""
+        """Restore the number of RL steps; random states wait until training starts.
+
+        Raises:
+            Refusal: If the checkpoint is not of this run.
+        """
+        check_fits(
+            checkpoint,
+            kept_weights(self.state_dict(), self.lora),
+            policy=self.policy_path,
+            lora=self.lora,
+            training=self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING,
+        )
+        self._optimizers_before = checkpoint.get("optimizers")
         self.rl_step = checkpoint["rl_step"]
         self._random_states = checkpoint["random_states"]
         restore_strategy(self.advantage, checkpoint.get("advantage", ()))
         forget_elapsed_time(checkpoint)
+
+    def _optimizer_classes(self) -> list[str]:
+        return [type(optimizer).__name__ for optimizer in self.trainer.optimizers]
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: str | Path, **settings: Any) -> Self:  # type: ignore[override]
@@ -226,8 +246,8 @@ class PassKRLModule(L.LightningModule):
         checkpoint = CheckpointFiles().load_checkpoint(checkpoint_path)
         module = cls(**(constructor_settings(checkpoint) | settings))
         module.configure_model()
-        module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
         module.on_load_checkpoint(checkpoint)
+        module.load_state_dict(checkpoint["state_dict"], strict=module.strict_loading)
         return module
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from lit_passk import __version__
 from lit_passk.advantages import AdvantageStrategy
 from lit_passk.advantages.base import with_parts
 from lit_passk.checkpointing.files import random_states
@@ -25,6 +26,7 @@ def add_run_state(
     lora: LoRA | None,
     config: str,
     metrics: Mapping[str, Any],
+    optimizers: Sequence[str],
 ) -> None:
     """Add the number of RL steps, every rank's random numbers and what an export wants to know; a collective.
 
@@ -37,9 +39,14 @@ def add_run_state(
     checkpoint["lora"] = asdict(lora) if lora is not None else None
     checkpoint["config"] = config
     checkpoint["metrics"] = {name: float(value) for name, value in metrics.items() if name != "step"}
-    if lora is not None:
-        state = checkpoint["state_dict"]
-        checkpoint["state_dict"] = {name: values for name, values in state.items() if is_adapter(name)}
+    checkpoint["optimizers"] = list(optimizers)
+    checkpoint["lit_passk"] = __version__
+    checkpoint["state_dict"] = kept_weights(checkpoint["state_dict"], lora)
+
+
+def kept_weights(state: dict[str, Any], lora: LoRA | None) -> dict[str, Any]:
+    """Those of a module's weights that a checkpoint holds."""
+    return state if lora is None else {name: values for name, values in state.items() if is_adapter(name)}
 
 
 def constructor_settings(checkpoint: dict[str, Any]) -> dict[str, Any]:

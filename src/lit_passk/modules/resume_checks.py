@@ -1,0 +1,86 @@
+"""Whether a checkpoint fits the run that is to go on from it: said in a sentence before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from torch import Tensor
+
+from lit_passk import __version__
+from lit_passk.errors import Refusal
+from lit_passk.policy.lora import LoRA
+
+PARTS = ("rl_step", "random_states", "policy", "dtype", "lora", "config", "metrics")
+"""What ``run_state.add_run_state`` writes."""
+
+
+def check_fits(
+    checkpoint: Mapping[str, Any],
+    own: Mapping[str, Tensor],
+    *,
+    policy: str,
+    lora: LoRA | None,
+    training: bool,
+) -> None:
+    """Refuse a checkpoint of another version, of another policy or of other adapters.
+
+    Args:
+        checkpoint: What was read; of one in shards everything but weights and optimizer state.
+        own: The run's weights, as its checkpoints hold them.
+        policy: The run's policy.
+        lora: The run's adapters.
+        training: Whether optimizer state is needed too.
+
+    Raises:
+        Refusal: With what differs and what to set.
+    """
+    if lacks := [part for part in PARTS if part not in checkpoint]:
+        raise Refusal(
+            f"The checkpoint holds no {', '.join(lacks)}: it was written by lit-passk "
+            f"{checkpoint.get('lit_passk', 'of an earlier version')}, this is {__version__}. Export it by that version "
+            "(`lit-passk export`), then begin a new run with the folder as `model.policy`."
+        )
+    whose = f"The checkpoint is of the policy {checkpoint['policy']!r}"
+    its, ours = checkpoint["lora"], None if lora is None else asdict(lora)
+    if its != ours:
+        raise Refusal(
+            f"{whose} with `model.lora` {its}, but this run has {ours}. Set `model.lora` to what that run had."
+        )
+    if (weights := checkpoint.get("state_dict")) is None:  # in shards, which the strategy compares itself
+        return
+    if difference := _difference(weights, own):
+        raise Refusal(
+            f"{whose}, which does not fit `model.policy` {policy!r}: {difference}. Set `model.policy` to what that run "
+            "had, or begin a new run, in a new folder, without `--ckpt_path`."
+        )
+    if training and "optimizer_states" not in checkpoint:
+        raise Refusal(
+            f"{whose} and holds weights alone, no optimizer state: there is nothing to go on from. Name one of "
+            "`checkpoints/`, or begin a new run from it: `lit-passk export`, then `model.policy`."
+        )
+
+
+def check_optimizers(before: Sequence[str], now: Sequence[str]) -> None:
+    """Refuse to go on with optimizers of other classes: their state means something else.
+
+    Raises:
+        Refusal: With both.
+    """
+    if before != now:
+        raise Refusal(
+            f"The checkpoint has the state of {', '.join(before)}, but `model.optimizer` is {', '.join(now)}. Set "
+            "`model.optimizer` to what that run had, or begin a new run from its weights (`lit-passk export`)."
+        )
+
+
+def _difference(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> str:
+    """The first thing in which weights differ, empty when nothing does."""
+    for name in ours.keys() & theirs.keys():
+        if ours[name].shape != theirs[name].shape:
+            return f"{name} has shape {tuple(theirs[name].shape)} there, {tuple(ours[name].shape)} here"
+    for names, where in ((theirs.keys() - ours.keys(), "there"), (ours.keys() - theirs.keys(), "here")):
+        if names:
+            return f"only {where} is a weight {min(names)}"
+    return ""

@@ -1,0 +1,111 @@
+"""A checkpoint that is damaged, or of something else, costs a sentence: what was needed, what came, what to change."""
+
+from argparse import Namespace
+
+import pytest
+import torch
+from helpers.runs import write_letters
+from helpers.small_runs import build, run
+
+from lit_passk.checkpointing.run_folder import last_checkpoint
+from lit_passk.commands.export import export
+from lit_passk.errors import Refusal
+from lit_passk.policy.lora import LoRA
+
+
+@pytest.fixture(scope="module")
+def whole(maze_policy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    run(maze_policy, folder)
+    return last_checkpoint(folder)
+
+
+def content(whole):
+    return torch.load(whole, weights_only=True)
+
+
+def changed(whole, path, *without, **changes):
+    """The checkpoint without some of its entries, others replaced."""
+    entries = content(whole) | changes
+    torch.save({name: value for name, value in entries.items() if name not in without}, path)
+
+
+def flipped(whole, path):
+    """One bit of one weight, which torch reads without a word."""
+    data = bytearray(whole.read_bytes())
+    weight = content(whole)["state_dict"]["policy.model.transformer.wte.weight"]
+    at = data.index(weight.numpy().tobytes())
+    data[at + 100] ^= 1
+    path.write_bytes(data)
+    torch.load(path, weights_only=True)
+
+
+FILES = {
+    "truncated": (lambda w, p: p.write_bytes(w.read_bytes()[:-1]), "is not whole"),
+    "empty": (lambda w, p: p.write_bytes(b""), "is not whole"),
+    "one bit": (flipped, "is damaged.*Remove it to go on from the one before"),
+    "a directory": (lambda w, p: p.mkdir(), "holds no checkpoint"),
+    "a run": (lambda w, p: p.symlink_to(w.parents[1]), r"holds no checkpoint\. Name one in it, such as .*step=4\.ckpt"),
+    "another project": (lambda w, p: torch.save({"state_dict": {}, "loops": {}}, p), "is not a checkpoint of"),
+    "a tensor": (lambda w, p: torch.save(torch.zeros(3), p), "is not a checkpoint of"),
+    "other code": (
+        lambda w, p: torch.save({"state_dict": {}, "hyper_parameters": Namespace(lr=1)}, p),
+        "cannot be read as tensors and plain values.*argparse.Namespace",
+    ),
+    "an earlier version": (
+        lambda w, p: changed(w, p, "random_states", "metrics", lit_passk="0.0.7"),
+        r"holds no random_states, metrics: it was written by lit-passk 0\.0\.7",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_file_that_is_no_whole_checkpoint(maze_policy, whole, tmp_path, what):
+    make, message = FILES[what]
+    path = tmp_path / "given.ckpt"
+    make(whole, path)
+    if what not in ("a run", "an earlier version"):  # an export finds a run's last one, and needs no random numbers
+        with pytest.raises(Refusal, match=message):
+            export(path, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    trainer, module, data = build(maze_policy, tmp_path / "run")
+    with pytest.raises(Refusal, match=message):
+        trainer.fit(module, datamodule=data, ckpt_path=path)
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+
+OTHERS = {
+    "another policy": ({"policy": "llama"}, "does not fit `model.policy` '.*llama': "),
+    "adapters": ({"lora": LoRA(rank=2)}, r"with `model\.lora` None, but this run has \{'rank': 2"),
+    "another optimizer": (
+        {"optimizer": lambda p: torch.optim.SGD(p, lr=1e-2)},
+        r"has the state of AdamW, but `model\.optimizer` is SGD",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_a_checkpoint_of_another_run(maze_policy, whole, tmp_path, what):
+    settings, message = dict(OTHERS[what][0]), OTHERS[what][1]
+    policy = settings.pop("policy", maze_policy)
+    if policy != maze_policy:
+        policy = str(tmp_path / policy)
+        write_letters(policy)
+    trainer, module, data = build(policy, tmp_path / "run", steps=5, **settings)
+    with pytest.raises(Refusal, match=message):
+        trainer.fit(module, datamodule=data, ckpt_path=whole)
+    if what != "another optimizer":
+        trainer, module, data = build(policy, tmp_path / "run", **settings)
+        with pytest.raises(Refusal, match=message):
+            trainer.validate(module, datamodule=data, ckpt_path=whole)
+
+
+def test_weights_alone_are_validated_and_not_gone_on_from(maze_policy, whole, tmp_path):
+    changed(whole, tmp_path / "weights.ckpt", "optimizer_states", "lr_schedulers")
+    trainer, module, data = build(maze_policy, tmp_path / "run")
+    with pytest.raises(Refusal, match="holds weights alone, no optimizer state"):
+        trainer.fit(module, datamodule=data, ckpt_path=tmp_path / "weights.ckpt")
+    trainer, module, data = build(maze_policy, tmp_path / "run")
+    trainer.ckpt_path = tmp_path / "weights.ckpt"  # as the command line does
+    trainer.validate(module, datamodule=data)
+    assert module.rl_step == 4
