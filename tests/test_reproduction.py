@@ -73,6 +73,8 @@ def test_seeds_and_problems_are_crossed():
     rest = sum((cells[i][j] - rows[i] - columns[j] + mean) ** 2 for i in range(S) for j in range(P)) / (
         (S - 1) * (P - 1)
     )
+    assert of_seeds > rest  # no component of the variance is taken as 0
+    assert of_problems > rest
     total = of_seeds + of_problems - rest
     degrees = total**2 / (of_seeds**2 / (S - 1) + of_problems**2 / (P - 1) + rest**2 / ((S - 1) * (P - 1)))
     found = estimate(torch.tensor(cells, dtype=torch.float64))
@@ -144,7 +146,7 @@ def test_the_page_says_what_the_data_says(tmp_path):
 
 @pytest.mark.parametrize(
     ("passk", "verdict"),
-    [(48, "holds"), (16, "does not hold"), (33, "not decided"), (None, "not measured yet")],
+    [(48, "holds"), (16, "does not hold"), (33, "not decided"), (None, "not measured yet"), (-48, "too few seeds")],
 )
 def test_what_becomes_of_a_claim(tmp_path, passk, verdict):
     from reproduction.domain import Claim, Experiment
@@ -156,7 +158,8 @@ def test_what_becomes_of_a_claim(tmp_path, passk, verdict):
     noise = [0, 3, -3, 2, -2, 0]
     rows = {("pass1", seed): [32 + n for n in noise] for seed in range(4)}
     if passk is not None:
-        rows |= {("passk", seed): [passk - noise[(i + seed) % 6] for i in range(6)] for seed in range(4)}
+        seeds = range(4 if passk > 0 else 2)
+        rows |= {("passk", seed): [abs(passk) - noise[(i + seed) % 6] for i in range(6)] for seed in seeds}
     write_data(settings, rows)
     claim = Claim("It is more", "passk", "pass1", "pass@1")
     said = claims(Experiment("", "", "pass1", ("pass1", "passk"), (claim,)), Measurements(settings))

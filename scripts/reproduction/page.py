@@ -10,13 +10,15 @@ from reproduction.measurements import Measurements
 from reproduction.statistics import Estimate, estimate, holm
 
 NOT_YET = "not measured yet"
-METHOD = """Differences are paired by seed and by problem. Intervals and p-values are for new seeds *and* new problems:
+FEWEST = 3
+"""Seeds that a verdict needs."""
+METHOD = f"""Differences are paired by seed and by problem. Intervals and p-values are for new seeds *and* new problems:
 the variance of a mean difference is that of a model with crossed random effects of seeds and problems, with
 Satterthwaite's degrees of freedom (`scripts/reproduction/statistics.py`). Of entropy and of the number of `different`
 answers among a problem's samples, which are one number a training, it is Student's t over seeds. A claim *holds* where
 p, corrected for the number of claims in its table (Holm), is below .05 and the difference on the claimed side of its
 bound (0 unless one is given); it *does not hold* where the difference is as surely on the other side; else nothing is
-decided.
+decided, nor by fewer than {FEWEST} seeds.
 """
 
 
@@ -72,9 +74,11 @@ def differences(
         cells = [difference_cell(found.get((arm, metric)), corrected.get((arm, metric))) for metric in metrics]
         seeds = len(measured.seeds(arm, experiment.baseline))
         rows.append([measured.domain.arms[arm].label, str(seeds), *cells])
+    said = "one seed, so no interval"
+    if tested:
+        said = f"mean [95 % interval] and p, corrected for the {len(tested)} comparisons of this table (Holm)"
     return [
-        f"Minus {measured.domain.arms[experiment.baseline].label}: mean [95 % interval] and p, corrected for the "
-        f"{len(tested)} comparisons of this table (Holm):",
+        f"Minus {measured.domain.arms[experiment.baseline].label}: {said}:",
         "",
         table(["training", "seeds", *metrics], rows),
     ]
@@ -99,8 +103,8 @@ def claims(experiment: Experiment, measured: Measurements) -> str:
 
 def verdict(claim: Claim, one: Estimate, corrected: float | None) -> str:
     """What the data says of a claim."""
-    if corrected is None:
-        return "one seed"
+    if corrected is None or one.seeds < FEWEST:
+        return "too few seeds"
     if corrected >= 0.05:
         return "not decided"
     return "holds" if one.mean > claim.above else "does not hold"

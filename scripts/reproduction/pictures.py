@@ -55,6 +55,7 @@ def _dots(panel: Axes, experiment: Experiment, measured: Measurements, arms: Seq
     panel.set_ylim(len(arms) - 0.5, -0.7)
     panel.margins(x=0.25)
     panel.tick_params(axis="x", labelsize=8)
+    panel.locator_params(axis="x", nbins=5)
     panel.grid(axis="x", alpha=0.3)
     panel.set_title(metric, fontsize=9)
 

@@ -29,8 +29,9 @@ def estimate(values: Tensor, null: float = 0.0) -> Estimate:
 
     Every seed was measured on the same problems, so values of one seed are not independent, nor those of one problem.
     The variance of the mean is that of the crossed random-effects model ``value = mean + seed + problem + rest``, with
-    mean squares ``MS`` of S seeds and P problems: ``(MS_seed + max(0, MS_problem - MS_rest)) / (S P)``; degrees of
-    freedom are Satterthwaite's. With one column (a quantity that has no problems) this is Student's t over seeds.
+    mean squares ``MS`` of S seeds and P problems: ``(max(MS_seed, MS_rest) + max(0, MS_problem - MS_rest)) / (S P)``,
+    since no component of it is below 0; degrees of freedom are Satterthwaite's, ``S - 1`` for the first of them.
+    With one column (a quantity that has no problems) this is Student's t over seeds.
 
     Args:
         values: Shape ``(S, P)``, float64: differences between two trainings of a seed on a problem, for instance.
@@ -48,11 +49,13 @@ def estimate(values: Tensor, null: float = 0.0) -> Estimate:
     if num_seeds < 2:
         return Estimate(mean, math.nan, math.nan, math.nan, num_seeds)
     seeds, problems = values.mean(dim=1, keepdim=True), values.mean(dim=0, keepdim=True)  # (S, 1), (1, P)
-    parts = [(num_problems * float((seeds - mean).square().sum()) / (num_seeds - 1), num_seeds - 1)]
+    of_seeds = num_problems * float((seeds - mean).square().sum()) / (num_seeds - 1)
+    parts = [(of_seeds, num_seeds - 1)]
     if num_problems > 1:
         of_problems = num_seeds * float((problems - mean).square().sum()) / (num_problems - 1)
         freedom = (num_seeds - 1) * (num_problems - 1)
         rest = float((values - seeds - problems + mean).square().sum()) / freedom
+        parts = [(max(of_seeds, rest), num_seeds - 1)]
         if of_problems > rest:
             parts += [(of_problems, num_problems - 1), (-rest, freedom)]
     variance = math.fsum(square for square, _ in parts)
