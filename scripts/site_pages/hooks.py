@@ -63,17 +63,21 @@ def api_page(page: str) -> str:
 
 
 def on_config(config: Any) -> Any:
-    """Put the pages of a folder in the place of its name in the navigation."""
+    """Put the pages of a folder in the place of its name in the navigation, and new pages under Reference."""
     strategies = sorted(path.name for path in (ROOT / "docs/strategies").glob("*.md") if path.stem != "README")
     folders = {
         "strategies/": ["strategies/README.md", *(f"strategies/{name}" for name in strategies)],
         "api/": [{title: f"api/{page}.md"} for page, (title, _) in API.items()],
     }
+    placed = str(config.nav)
     config.nav = [
         {title: folders.get(entry, entry) if isinstance(entry, str) else entry}
         for part in config.nav
         for title, entry in part.items()
     ]
+    (reference,) = (part["Reference"] for part in config.nav if "Reference" in part)
+    pages = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
+    reference += [page for page in pages if page not in placed and not page.startswith("strategies/")]
     return config
 
 

@@ -88,6 +88,14 @@ LOGGED = (
         "`train/loss/approx_kl` and `train/rollout_correction/ess`.",
     ),
     Logged(
+        "train/skipped_updates",
+        means="How many updates of the step were skipped, because their loss or gradient was not finite or nothing "
+        "could be scored.",
+        healthy="0.",
+        otherwise="The warning names the cause. More than `model.max_skipped_steps` steps in a row end the run, with the "
+        "step saved for a replay.",
+    ),
+    Logged(
         "train/lr",
         means="Learning rate of the step's last update.",
         healthy="What the schedule says.",
