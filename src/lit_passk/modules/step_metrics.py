@@ -92,8 +92,8 @@ LOGGED = (
         means="How many updates of the step were skipped, because their loss or gradient was not finite or nothing "
         "could be scored.",
         healthy="0.",
-        otherwise="The warning names the cause. More than `model.max_skipped_steps` steps in a row end the run, with the "
-        "step saved for a replay.",
+        otherwise="The warning names the cause. More than `model.max_skipped_steps` steps in a row end the run, with "
+        "the step saved for a replay.",
     ),
     Logged(
         "train/lr",
