@@ -1,23 +1,18 @@
 """Measure the training phase of one RL step, side by side with TRL's GRPOTrainer on the same recorded rollouts.
 
-    python scripts/bench_step.py speed --trl-python ../trl-venv/bin/python        # one seed, alternating runs
-    python scripts/bench_step.py mixed --trl-python ../trl-venv/bin/python        # seeds 0 to 9, skipping included
+    python scripts/bench_step.py speed --trl-python .venv-trl/bin/python        # one seed, alternating runs
+    python scripts/bench_step.py mixed --trl-python .venv-trl/bin/python        # seeds 0 to 9, skipping included
     python scripts/bench_step.py linear                                           # 8 to 128 prompts
     python scripts/bench_step.py vocabulary                                       # 32k to 256k entries
     python scripts/bench_step.py speed --model runs/smollm2 --prompts 4 --mean-tokens 30 --max-tokens 128 ...
     python scripts/bench_step.py speed --device cuda --bf16 --shape qwen2.5-1.5b --prompts 64 --mean-tokens 600 ...
 
-Every measurement is a process of its own (`bench_step_worker.py` for this library, `trl_step.py` for TRL), so that
+Every measurement is a process of its own (`bench_step_worker.py` for this library, `bench_trl.py` for TRL), so that
 peaks of memory are the process's. Times of this library hold advantages, packing, forward, backward, clipping,
 optimizer step and logging; TRL's hold what lies between finished rollouts and the end of its step. Results are appended
-to a JSON Lines file and printed as a summary.
+to a JSON Lines file and printed as a summary. The recorded step is `bench_workload.py`'s. TRL is installed apart:
 
-Two scripts are not part of this repository, `--workload-script` and `--trl-script` name them. `make_workload.py OUT
---prompts N ... --vocab N --seed N` writes a recorded step, one line per prompt: {"prompt_ids": [int], "completion_ids":
-[[int]], "rewards": [float]}. `trl_step.py MODEL WORKLOAD --steps N --micro N --device D [--bf16]` prints a JSON object
-with `seconds_per_step`, `completion_tokens` and `peak_gib`. The peer is installed apart:
-
-    python -m venv trl-venv && trl-venv/bin/pip install torch==2.13.0 trl==1.16.0 datasets "transformers<5.20"
+    bash scripts/setup_trl.sh      # makes .venv-trl
 """
 
 from __future__ import annotations
@@ -103,7 +98,9 @@ def make_workload(args: argparse.Namespace, model: Path, seed: int, **changes: A
     name = "-".join(str(value) for value in settings.values())
     path = Path(args.out) / f"workload-{name}-seed{seed}.jsonl"
     flags = [text for key, value in settings.items() for text in (f"--{key.replace('_', '-')}", str(value))]
-    subprocess.run([sys.executable, args.workload_script, str(path), *flags, "--seed", str(seed)], check=True)
+    subprocess.run(
+        [sys.executable, str(HERE / "bench_workload.py"), str(path), *flags, "--seed", str(seed)], check=True
+    )
     return path
 
 
@@ -138,7 +135,8 @@ def ours(args: argparse.Namespace, model: Path, workload: Path, steps: int, **fa
 
 def trl(args: argparse.Namespace, model: Path, workload: Path, micro: int, **facts: Any) -> dict[str, Any]:
     """Measure TRL, one timed step after a warm-up step."""
-    command = [args.trl_python, args.trl_script, str(model), str(workload), "--steps", "1", "--micro", str(micro)]
+    script = str(HERE / "bench_trl.py")
+    command = [args.trl_python, script, str(model), str(workload), "--steps", "1", "--micro", str(micro)]
     command += ["--device", args.device] + ["--bf16"] * args.bf16 + shlex.split(args.trl_flags)
     return measure(args, command, who="trl", micro=micro, **facts)
 
@@ -242,10 +240,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--trl-python", help="interpreter of the environment that holds TRL; without it no comparison")
     parser.add_argument("--trl-micro", type=int, nargs="+", default=[4, 16], help="TRL's micro-batches to try")
-    parser.add_argument("--trl-flags", default="", help="more options of trl_step.py")
-    bench = HERE.parents[1] / "shared" / "bench"
-    parser.add_argument("--trl-script", default=str(bench / "trl_step.py"))
-    parser.add_argument("--workload-script", default=str(bench / "make_workload.py"))
+    parser.add_argument("--trl-flags", default="", help="more options of bench_trl.py")
     parser.add_argument("--prefix", default="", help="put before each measured command, such as `taskset -c 1`")
     parser.add_argument("--prompts", type=int, default=8)
     parser.add_argument("--group-size", type=int, default=8)
@@ -254,12 +249,6 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--solve-rate", choices=["mixed", "half"], default="half")
     args = parser.parse_args()
-    for option, path in (
-        ("--workload-script", args.workload_script),
-        ("--trl-script", args.trl_python and args.trl_script),
-    ):
-        if path and not Path(path).is_file():
-            raise SystemExit(f"There is no {path}: name the script by {option}; what it has to do is in --help.")
     Path(args.out).mkdir(parents=True, exist_ok=True)
     summary = {"what": args.what, "date": date.today().isoformat(), "summary": commands[args.what](args)}
     with open(Path(args.out) / "summaries.jsonl", "a") as file:

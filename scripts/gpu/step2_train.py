@@ -1,13 +1,13 @@
 """How fast is the training step, what does it need, where does its time go? Beside TRL's on the same recorded step.
 
-    python scripts/gpu/step2_train.py --minutes 8 --workload-script make_workload.py --trl-script trl_step.py
-    python scripts/gpu/step2_train.py --device cpu --tiny --workload-script make_workload.py
+    python scripts/gpu/step2_train.py --minutes 8
+    python scripts/gpu/step2_train.py --device cpu --tiny
 
 Writes runs/gpu/step2.jsonl and tables of the slowest operations; start again to go on. Random weights of Qwen2.5's
 shapes made on the GPU, bfloat16, groups of 8 completions of 600 tokens on average. Each measurement is a process of its
-own: `scripts/bench_step_worker.py`, and `trl_step.py` where TRL can be imported. `scripts/bench_step.py --help` says
-what the two scripts do that are not part of this repository. Operations a second count useful ones alone (each token
-once, a prompt once a group, nothing computed again), their share is of a large matrix product's around each step.
+own: `scripts/bench_step_worker.py`, and `scripts/bench_trl.py` where TRL can be imported. Operations a second count
+useful ones alone (each token once, a prompt once a group, nothing computed again), their share is of a large matrix
+product's around each step.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def prepare(args: Namespace, one: Measurement) -> tuple[Path, Path]:
     settings = {"prompts": one.prompts, "group_size": 8, "solve_rate": "half", **lengths}
     bench = Namespace(
         model=None, shape=one.shape, bf16=args.device == "cuda", device=args.device, out=str(args.out),
-        workload_script=args.workload_script, **settings,
+        **settings,
     )  # fmt: skip
     model = make_model(bench)
     if args.device == "cuda":
@@ -92,8 +92,6 @@ def obstacle(args: Namespace, one: Measurement) -> str | None:
     """Why TRL cannot be measured here."""
     if not one.micro:
         return None
-    if not args.trl_script:
-        return "no --trl-script was named"
     return cannot_import(args.trl_python, "trl", "datasets", *["liger_kernel"] * ("--liger" in one.flags))
 
 
@@ -102,7 +100,7 @@ def command(args: Namespace, one: Measurement, model: Path, workload: Path) -> l
     device = ["--device", args.device, *["--bf16"] * (args.device == "cuda")]
     flags = one.flags.split()
     if one.micro:
-        script = str(Path(args.trl_script).resolve())
+        script = str(REPOSITORY / "scripts" / "bench_trl.py")
         return [args.trl_python, script, str(model), str(workload), *device, *flags, "--micro", str(one.micro)]
     if "--profile" in flags:
         flags.append(str(args.out / f"profile-{one.name.replace(', ', '-').replace(' ', '-')}.txt"))
@@ -128,12 +126,8 @@ def main() -> None:
     """Do what is not done yet."""
     args = options(
         __doc__,
-        ("--workload-script", "writes the recorded step; needed"),
-        ("--trl-script", "measures TRL"),
         ("--trl-python", "interpreter that has TRL; else this one"),
     )
-    if not args.workload_script:
-        raise SystemExit("Name the script that writes a recorded step: --workload-script; see bench_step.py --help.")
     args.trl_python = args.trl_python or sys.executable
     results = Results(args, "step2.jsonl")
     programme = TINY if args.tiny else PROGRAMME
