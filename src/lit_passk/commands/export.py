@@ -16,10 +16,11 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import GENERATION_CONFIG_NAME
 
-from lit_passk import __version__
 from lit_passk.checkpointing.files import check_replaceable, put_in_place, remove
 from lit_passk.checkpointing.reading import META, check_whole, read_file, read_shards
 from lit_passk.checkpointing.run_folder import find_last
+from lit_passk.commands.model_card import model_card
+from lit_passk.commands.push import check, push
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given
 from lit_passk.policy.checkpoint_names import skeleton
@@ -41,9 +42,21 @@ def main(args: Sequence[str]) -> None:
     parser.add_argument("--policy", help="where the policy's folder is now, if not where the run found it")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], help="default: as in the checkpoint")
     parser.add_argument("--adapter", action="store_true", help="with LoRA: write the adapter alone, not merged")
+    parser.add_argument(
+        "--results", nargs="+", default=[], metavar="FILE", help="result files of evaluations, for the model card"
+    )
+    parser.add_argument("--push", metavar="OWNER/NAME", help="upload the folder to the Hugging Face hub, as private")
+    parser.add_argument("--public", action="store_true", help="with --push: let anybody see a repository that is made")
     options = parser.parse_args(list(args))
-    export(options.ckpt_path, options.out, options.policy, options.dtype, options.adapter)
+    if options.public and not options.push:
+        raise Refusal("`--public` says who may see what `--push OWNER/NAME` uploads: give both.")
+    if options.push:
+        check(options.push)
+    out = Path(options.out).expanduser()
+    export(options.ckpt_path, out, options.policy, options.dtype, options.adapter, options.results)
     print(f"wrote {options.out}")
+    if options.push:
+        print(f"pushed to {push(out, options.push, options.public)}")
 
 
 def export(
@@ -52,6 +65,7 @@ def export(
     policy: str | None = None,
     dtype: str | None = None,
     adapter: bool = False,
+    results: Sequence[str | Path] = (),
 ) -> None:
     """Write a Hugging Face folder: safetensors, tokenizer, generation config and a model card; all of it or nothing.
 
@@ -62,6 +76,7 @@ def export(
             tokenizer are read, and under LoRA its weights.
         dtype: Dtype of the weights; None keeps the checkpoint's.
         adapter: With LoRA, write the adapter alone (for ``peft``) instead of merging it.
+        results: Result files of evaluations, whose pass@k the model card reports.
 
     Raises:
         ValueError: If the checkpoint is not whole or not of a ``PassKRLModule``, the policy it started from is not
@@ -94,7 +109,7 @@ def export(
                 # As it is: transformers loads settings of others that it refuses to save.
                 (partial / GENERATION_CONFIG_NAME).write_text(settings, encoding="utf-8")
         tokenizer.save_pretrained(partial)
-        (partial / "README.md").write_text(model_card(checkpoint, str(path), source, adapter))
+        (partial / "README.md").write_text(model_card(checkpoint, str(path), source, adapter, results))
         put_in_place(partial, out)
     finally:
         remove(partial)
@@ -162,35 +177,3 @@ def _write_adapter(checkpoint: dict[str, Any], source: str, folder: Path) -> Non
     config.save_pretrained(str(folder))
     tensors = {f"base_model.model.{new}": checkpoint["state_dict"][old].contiguous() for old, new in names.items()}
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-
-
-def model_card(checkpoint: dict[str, Any], path: str, source: str, adapter: bool) -> str:
-    """What the folder holds and how it came about: metrics of the last step and the run's configuration."""
-    rows = [f"| {name} | {value:.6g} |" for name, value in sorted(checkpoint["metrics"].items())]
-    return "\n".join(
-        [
-            "---",
-            f"library_name: {'peft' if adapter else 'transformers'}",
-            *([] if Path(source).is_dir() else [f"base_model: {source}"]),
-            "tags: [lit-passk, pass-at-k, reinforcement-learning]",
-            "---",
-            "",
-            f"# {Path(source).name}, trained with lit-passk",
-            "",
-            f"{'Adapter' if adapter else 'Weights'} of `{path}`: {checkpoint['rl_step']} steps of reinforcement "
-            f"learning with verifiable rewards from `{source}`, by lit-passk {__version__} (arXiv 2508.10751).",
-            "",
-            "## Metrics when the checkpoint was written",
-            "",
-            "| metric | value |",
-            "| --- | --- |",
-            *rows,
-            "",
-            "## Configuration",
-            "",
-            "```yaml",
-            checkpoint["config"].rstrip() or "# not recorded: the run was not started by the command line",
-            "```",
-            "",
-        ]
-    )
