@@ -22,22 +22,7 @@ from lit_passk.advantages import (
     PassKFullSampling,
     VoteAtK,
 )
-from lit_passk.types import GroupContext
-
-
-def context_of(correct: torch.Tensor, answers: torch.Tensor) -> GroupContext:
-    """What a training run would tell: who is correct and what was answered."""
-    zeros = torch.zeros(correct.shape)
-    return GroupContext(
-        problem_ids=torch.arange(len(correct)),
-        correct=correct,
-        answers=answers,
-        entropy=zeros,
-        logprob_sum=zeros,
-        logprob_mean=zeros,
-        num_tokens=zeros.long(),
-        truncated=zeros.bool(),
-    )
+from lit_passk.advantages.trial import trial_context
 
 
 def main(num_prompts: int = 4096, group_size: int = 1024) -> None:
@@ -47,8 +32,7 @@ def main(num_prompts: int = 4096, group_size: int = 1024) -> None:
     rewards = torch.rand(num_prompts, group_size, generator=generator)
     correct = rewards < torch.rand(num_prompts, 1, generator=generator)
     answers = torch.where(correct, 0, torch.randint(1, 12, correct.shape, generator=generator))
-    context = context_of(correct, answers)
-    few = context_of(correct[:, :32], answers[:, :32])
+    context = trial_context(correct, answers=answers)
     for name, strategy, given, known in (
         ("PassKAnalytic(8)", PassKAnalytic(8), rewards, context),
         ("PassKFullSampling(8)", PassKFullSampling(8), rewards, context),
@@ -64,7 +48,7 @@ def main(num_prompts: int = 4096, group_size: int = 1024) -> None:
         ("GroupAdvantage(max, 8, all)", GroupAdvantage("max", 8), rewards, None),
         ("GroupAdvantage(top:3, 8, all)", GroupAdvantage("top:3", 8), rewards, None),
         ("GroupAdvantage(max, 8, disjoint)", GroupAdvantage("max", 8, "disjoint"), rewards, None),
-        ("first 32 completions: PassKBootstrap(8)", PassKBootstrap(8), rewards[:, :32], few),
+        ("PassKBootstrap(8)", PassKBootstrap(8), rewards, context),
         ("VoteAtK(4)", VoteAtK(4), rewards, context),
         ("VoteAtK(8)", VoteAtK(8), rewards, context),
     ):

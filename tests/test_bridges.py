@@ -12,8 +12,8 @@ import torch
 
 from lit_passk import AdvantageStrategy, advantages
 from lit_passk.advantages import GRPO, PassKAnalytic, ReinforcePlusPlus, Schedule
+from lit_passk.advantages.trial import trial_context
 from lit_passk.bridges import group_advantages, make_strategy, trl_trainer, verl_estimator
-from lit_passk.types import BatchStats, GroupContext
 
 ARGUMENTS = {
     "Surrogate": {"derivative": torch.reciprocal},
@@ -45,23 +45,7 @@ def direct(strategy, flat):
     rows = torch.stack([flat.order[flat.index == p] for p in flat.index.unique()])  # (6, 8)
     correct, logprobs = flat.correct.flatten()[rows], flat.logprob_mean.flatten()[rows]
     rewards = correct.float()
-    context = GroupContext(
-        problem_ids=torch.arange(6),
-        correct=correct,
-        entropy=-logprobs,
-        logprob_sum=5 * logprobs,
-        logprob_mean=logprobs,
-        num_tokens=torch.full((6, 8), 5),
-        truncated=torch.zeros(6, 8, dtype=torch.bool),
-        step=3,
-        max_steps=10,
-        batch=BatchStats(
-            reward_mean=float(rewards.double().mean()),
-            reward_std=float(rewards.double().std(correction=0)),
-            prompt_entropy=-logprobs.mean(dim=1),
-        ),
-        answers=rows % 3,
-    )
+    context = trial_context(correct, logprob_mean=logprobs, answers=rows % 3, step=3, max_steps=10)
     result = torch.zeros(48)
     result[rows] = strategy(rewards, context)
     return result[flat.order]

@@ -2,7 +2,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from lit_passk.types import BatchStats, GroupContext
+from lit_passk.advantages.trial import trial_context
+from lit_passk.types import BatchStats
 
 # No test fails because a machine is busy, and every run sees the same examples.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -13,9 +14,8 @@ settings.load_profile("repeatable")
 def make_context():
     """Builds a context around who is right; anything else may be given, the rest is plausible filler."""
 
-    def make(correct, *, problem_ids=None, entropy=None, reward_stats=None, batch_entropy=None, **others):
+    def make(correct, *, entropy=None, reward_stats=None, batch_entropy=None, **others):
         correct = torch.as_tensor(correct, dtype=torch.bool)
-        num_prompts, group_size = correct.shape
         if entropy is None:
             entropy = torch.arange(correct.numel(), dtype=torch.float32).reshape(correct.shape) / 10
         batch = None
@@ -23,18 +23,7 @@ def make_context():
             mean, std = reward_stats or (0.5, 0.5)
             batch_entropy = entropy.mean(dim=1) if batch_entropy is None else batch_entropy
             batch = BatchStats(reward_mean=mean, reward_std=std, prompt_entropy=batch_entropy)
-        lengths = torch.full((num_prompts, group_size), 5)
-        return GroupContext(
-            problem_ids=torch.arange(num_prompts) if problem_ids is None else problem_ids,
-            correct=correct,
-            entropy=entropy,
-            logprob_sum=-entropy * lengths,
-            logprob_mean=-entropy,
-            num_tokens=lengths,
-            truncated=torch.zeros_like(correct),
-            batch=batch,
-            **others,
-        )
+        return trial_context(correct, **{"entropy": entropy, "batch": batch, "answers": None, **others})
 
     return make
 

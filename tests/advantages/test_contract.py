@@ -144,7 +144,7 @@ def test_large_groups_with_large_k(cls, k, make_context, group):
     rewards = group(1024, 3)
     advantages = cls(k=k)(rewards, make_context(rewards))
     assert torch.isfinite(advantages).all()
-    assert advantages[0, 0] > 0 > advantages[0, -1]
+    assert advantages[0, :3].mean() > 0 > advantages[0, 3:].mean()  # one by one, drawn groups have noise
 
 
 @every_strategy

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lit_passk.advantages import GRPO, UCPO, DifferentialSmoothing, Unlikeliness, WReinforce
+from lit_passk.advantages.trial import trial_context
 
 REWARDS = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
 LOGPROBS = torch.tensor([[-0.2, -0.8, -0.5, -1.0]])
@@ -97,18 +98,7 @@ def test_ucpo_moves_credit_and_keeps_its_amount(logprobs, num_correct, tau):
 
 def _context(correct, logprobs):
     """Built here: a fixture may not be drawn from by hypothesis."""
-    from lit_passk.types import GroupContext
-
-    logprobs = torch.tensor([logprobs], dtype=torch.float32)
-    return GroupContext(
-        problem_ids=torch.tensor([0]),
-        correct=torch.tensor([correct]).bool(),
-        entropy=-logprobs,
-        logprob_sum=5 * logprobs,
-        logprob_mean=logprobs,
-        num_tokens=torch.full(logprobs.shape, 5),
-        truncated=torch.zeros(logprobs.shape, dtype=torch.bool),
-    )
+    return trial_context(torch.tensor([correct]), logprob_mean=torch.tensor([logprobs], dtype=torch.float32))
 
 
 def test_one_very_unlikely_answer_does_not_take_everything(context):

@@ -32,19 +32,10 @@ class AdaptiveEntropy(PassKStrategy):
         ValueError: When called without a context.
 
     Example:
-        >>> from lit_passk.types import GroupContext
-        >>> correct = torch.tensor([[True, False, False, False], [True, False, False, False]])
-        >>> entropy = torch.tensor([[0.9, 1.1, 1.0, 1.2], [0.2, 0.1, 0.3, 0.2]])
-        >>> context = GroupContext(
-        ...     problem_ids=torch.tensor([0, 1]),
-        ...     correct=correct,
-        ...     entropy=entropy,
-        ...     logprob_sum=-10 * entropy,
-        ...     logprob_mean=-entropy,
-        ...     num_tokens=torch.full((2, 4), 10),
-        ...     truncated=torch.zeros(2, 4, dtype=torch.bool),
-        ... )
-        >>> AdaptiveEntropy(k=2)(correct.float(), context)
+        >>> from lit_passk.advantages.trial import trial_context
+        >>> correct = torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+        >>> context = trial_context(correct, entropy=torch.tensor([[0.9, 1.1, 1.0, 1.2], [0.2, 0.1, 0.3, 0.2]]))
+        >>> AdaptiveEntropy(k=2)(correct, context)
         tensor([[ 1.7321, -0.5774, -0.5774, -0.5774],
                 [ 1.0000, -0.3333, -0.3333, -0.3333]])
 

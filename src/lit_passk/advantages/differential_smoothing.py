@@ -43,18 +43,10 @@ class DifferentialSmoothing(AdvantageStrategy):
         ValueError: When called without a context.
 
     Example:
-        >>> from lit_passk.types import GroupContext
-        >>> logprob_mean = torch.tensor([[-0.2, -0.8, -0.5, -1.0]])
-        >>> context = GroupContext(
-        ...     problem_ids=torch.tensor([0]),
-        ...     correct=torch.tensor([[True, True, False, False]]),
-        ...     entropy=-logprob_mean,
-        ...     logprob_sum=10 * logprob_mean,
-        ...     logprob_mean=logprob_mean,
-        ...     num_tokens=torch.full((1, 4), 10),
-        ...     truncated=torch.zeros(1, 4, dtype=torch.bool),
-        ... )
-        >>> DifferentialSmoothing()(torch.tensor([[1.0, 1.0, 0.0, 0.0]]), context)
+        >>> from lit_passk.advantages.trial import trial_context
+        >>> correct = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
+        >>> context = trial_context(correct, logprob_mean=torch.tensor([[-0.2, -0.8, -0.5, -1.0]]))
+        >>> DifferentialSmoothing()(correct, context)
         tensor([[ 1.0100,  1.0400, -1.0250, -1.0500]])
 
     """

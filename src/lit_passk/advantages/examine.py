@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning
-from lit_passk.types import BatchStats, GroupContext
+from lit_passk.advantages.trial import trial_context
+from lit_passk.types import GroupContext
 
 
 def every_group(group_size: int) -> Tensor:
@@ -24,39 +25,15 @@ def every_group(group_size: int) -> Tensor:
     return (bits % 2).float()
 
 
-def make_context(correct: Tensor, step: int = 0, seed: int = 0) -> GroupContext:
-    """A context in which everything is known: correct as given, log-probabilities drawn, wrong answers of three kinds.
-
-    Args:
-        correct: Shape ``(P, G)``, any number type.
-        step: RL step, of 100.
-        seed: Of the log-probabilities, uniform between -1 and -0.1 per token.
-    """
-    right = correct.bool()
-    generator = torch.Generator().manual_seed(seed)
-    logprob_mean = -0.1 - 0.9 * torch.rand(right.shape, generator=generator)  # (P, G)
-    mean = right.double().mean() if right.numel() else torch.tensor(0.0)
-    return GroupContext(
-        problem_ids=torch.arange(len(right)),
-        correct=right,
-        entropy=-logprob_mean,
-        logprob_sum=10 * logprob_mean,
-        logprob_mean=logprob_mean,
-        num_tokens=torch.full(right.shape, 10),
-        truncated=torch.zeros_like(right),
-        answers=torch.where(right, 0, 1 + torch.arange(right.shape[1]) % 3),
-        step=step,
-        max_steps=100,
-        batch=BatchStats(
-            reward_mean=float(mean),
-            reward_std=float((mean * (1 - mean)).sqrt()),
-            prompt_entropy=-logprob_mean.mean(dim=1),
-        ),
-    )
+def _context(correct: Tensor, step: int = 0) -> GroupContext:
+    """Log-probabilities drawn between -1 and -0.1 per token, wrong answers of three kinds, RL step ``step`` of 100."""
+    drawn = torch.rand(correct.shape, generator=torch.Generator().manual_seed(0))  # (P, G)
+    answers = torch.where(correct.bool(), 0, 1 + torch.arange(correct.shape[1]) % 3)
+    return trial_context(correct, logprob_mean=-0.1 - 0.9 * drawn, answers=answers, step=step, max_steps=100)
 
 
 def advantages_of(strategy: AdvantageStrategy, correct: Tensor, rewards: Tensor | None = None, step: int = 0) -> Tensor:
-    """What a strategy makes of groups, in the context of ``make_context``; shape ``(P, G)``, float64.
+    """What a strategy makes of groups, in a context where all completions differ; shape ``(P, G)``, float64.
 
     Args:
         strategy: The strategy.
@@ -66,7 +43,7 @@ def advantages_of(strategy: AdvantageStrategy, correct: Tensor, rewards: Tensor 
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GroupSizeWarning)
-        return strategy(correct if rewards is None else rewards, make_context(correct, step)).double()
+        return strategy(correct if rewards is None else rewards, _context(correct, step)).double()
 
 
 def expected_gradient(strategy: AdvantageStrategy, group_size: int, solve_rate: float) -> float:
@@ -142,7 +119,7 @@ def context_fields(strategy: AdvantageStrategy, group_size: int = 8) -> set[str]
 
     """
     correct = every_group(2).repeat(1, -(-group_size // 2))[:, :group_size]
-    context = make_context(correct)
+    context = _context(correct)
     read: set[str] = set()
 
     class Watched:

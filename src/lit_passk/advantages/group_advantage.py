@@ -22,10 +22,12 @@ from lit_passk.functional.groups import (
 )
 from lit_passk.functional.order_statistics import read_weights, statistic_advantage
 from lit_passk.functional.passk_advantage import Std, check_std
+from lit_passk.functional.random import derive_seed
 from lit_passk.types import GroupContext
 
 Groups = Literal["disjoint", "bootstrap", "all"]
 MOST_ENUMERATED = 1 << 16
+MOST_DRAWN = 1 << 17  # members of groups that are drawn at once: they should stay in a CPU's cache
 
 
 class GroupReward(ABC):
@@ -80,7 +82,7 @@ class GroupAdvantage(GroupsOfK):
 
     Cost of ``all``: for a named f or weights a sort for each prompt (with ``std`` and several weights G^2), no group is
     formed. For a class of yours and rewards of 0 and 1 groups are counted, O(G k) for all prompts; with other rewards
-    they are enumerated, up to 65,536 of them. ``bootstrap``: O(G num_groups) for each prompt.
+    they are enumerated, up to 65,536 of them. ``bootstrap``: O(num_groups k^2) for each prompt.
 
     Args:
         f: What a group is paid: ``max``, ``min``, ``mean``, ``median``, ``top:m``, ``bottom:m``, ``cvar:q`` or k
@@ -155,25 +157,34 @@ class GroupAdvantage(GroupsOfK):
         if self.groups == "bootstrap":
             step = 0 if context is None else context.step
             ids = range(len(rewards)) if context is None else context.problem_ids.tolist()
-            drawn = (self.draw_groups(step, problem_id, group_size) for problem_id in ids)
-            shares = [self._share(row[None], members) for row, members in zip(rewards, drawn, strict=True)]
-            return torch.cat(shares) if shares else rewards.clone()
+            seeds = torch.tensor([derive_seed(self.seed, step, problem_id) for problem_id in ids], dtype=torch.int64)
+            at_once = max(1, MOST_DRAWN // (self.k * (self.num_groups or max(1, group_size))))
+            parts = zip(rewards.split(at_once), seeds.split(at_once), strict=True)
+            return torch.cat([self._share(rows, self._draw(group_size, some)) for rows, some in parts])
         advantages = self._all_groups(rewards)
         return advantages * math.comb(group_size - 1, self.k - 1) if self.reduction == "sum" else advantages
 
     def draw_groups(self, step: int, problem_id: int, group_size: int) -> Tensor:
         """Indices of the k different completions in each drawn group, shape ``(num_groups, k)``, int64."""
-        num_groups = group_size if self.num_groups is None else self.num_groups
-        return draw_groups(group_size, self.k, num_groups, self.seed, step, problem_id)
+        return self._draw(group_size, torch.tensor([derive_seed(self.seed, step, problem_id)]))[0]
+
+    def _draw(self, group_size: int, seeds: Tensor) -> Tensor:
+        """Groups of prompts, shape ``(P, num_groups, k)``."""
+        return draw_groups(group_size, self.k, self.num_groups or group_size, seeds)
 
     def _share(self, rewards: Tensor, members: Tensor) -> Tensor:
-        """Give each completion what its groups got, ``(P, G)``; ``members`` ``(M, k)`` are those of all P prompts."""
-        group_rewards = self._pay(rewards[:, members])  # (P, M)
-        return share_among_members(group_rewards, members, rewards.shape[1], self.reduction, self.std)
+        """Give each completion what its groups got, ``(P, G)``; ``members`` as in ``share_among_members``."""
+        if members.ndim == 2:
+            of_members = rewards[:, members]  # (P, M, k)
+        else:
+            of_members = rewards.gather(1, members.flatten(1)).view(members.shape)
+        return share_among_members(self._pay(of_members), members, rewards.shape[1], self.reduction, self.std)
 
     def _pay(self, rewards: Tensor) -> Tensor:
         """What groups are paid, shape ``(..., k)`` to ``(...)``."""
         if not callable(self.f):
+            if self.f == "max":
+                return rewards.amax(dim=-1)
             return rewards.sort(dim=-1).values @ torch.tensor(self.weights, dtype=torch.float64)
         paid = self.f(rewards).double()
         if paid.shape != rewards.shape[:-1]:

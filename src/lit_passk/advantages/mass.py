@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning
+from lit_passk.advantages.trial import trial_context
 from lit_passk.errors import Refusal
 from lit_passk.types import BatchStats, GroupContext
 
@@ -46,9 +47,13 @@ def advantage_mass(
     first = torch.arange(group_size).expand(len(counts), group_size)  # (P, G)
     places = torch.rand((len(counts), group_size), generator=random).argsort(dim=1)  # (P, G)
     correct = (first < counts[:, None]).gather(1, places)
+    if varied:
+        context = _varied(correct, step, max_steps, random)
+    else:
+        context = trial_context(correct, step=step, max_steps=max_steps)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GroupSizeWarning)
-        advantages = deepcopy(strategy)(correct.float(), _context(correct, step, max_steps, random if varied else None))
+        advantages = deepcopy(strategy)(correct.float(), context)
     return advantages.double().abs().sum(dim=1).view(_ARRANGEMENTS, group_size + 1).mean(dim=0)
 
 
@@ -73,26 +78,21 @@ def _refused(strategy: AdvantageStrategy, why: str) -> str:
     )
 
 
-def _context(correct: Tensor, step: int, max_steps: int, random: torch.Generator | None) -> GroupContext:
-    def number() -> Tensor:  # (P, G), from 0.5 to 1.5
-        return torch.ones(correct.shape) if random is None else torch.rand(correct.shape, generator=random) + 0.5
+def _varied(correct: Tensor, step: int, max_steps: int, random: torch.Generator) -> GroupContext:
+    """A context in which everything differs from completion to completion."""
 
-    logprobs, entropy = -number(), number()
-    answers = (100 * number()).long().masked_fill(correct, 0)  # wrong ones alike, or all different
-    return GroupContext(
-        problem_ids=torch.arange(len(correct)),
-        correct=correct,
+    def number() -> Tensor:  # (P, G), from 0.5 to 1.5
+        return torch.rand(correct.shape, generator=random) + 0.5
+
+    entropy = number()
+    return trial_context(
+        correct,
         entropy=entropy,
-        logprob_sum=10 * logprobs,
-        logprob_mean=logprobs,
+        logprob_mean=-number(),
         num_tokens=(10 * number()).long(),
-        truncated=number() < (0.0 if random is None else 1.0),
-        answers=answers,
+        truncated=number() < 1,
+        answers=(100 * number()).long().masked_fill(correct, 0),
         step=step,
         max_steps=max_steps,
-        batch=BatchStats(
-            reward_mean=0.5 * float(number()[0, 0]),
-            reward_std=0.5 * float(number()[0, 0]),
-            prompt_entropy=entropy.mean(dim=1),
-        ),
+        batch=BatchStats(reward_mean=0.3, reward_std=0.7, prompt_entropy=entropy.mean(dim=1)),
     )

@@ -42,19 +42,10 @@ class VoteAtK(GroupsOfK):
         ValueError: When called without a context or with one that has no ``answers``.
 
     Example:
-        >>> from lit_passk.types import GroupContext
-        >>> correct = torch.tensor([[True, True, False, False]])
-        >>> context = GroupContext(
-        ...     problem_ids=torch.tensor([0]),
-        ...     correct=correct,
-        ...     entropy=torch.ones(1, 4),
-        ...     logprob_sum=-torch.ones(1, 4),
-        ...     logprob_mean=-torch.ones(1, 4),
-        ...     num_tokens=torch.ones(1, 4, dtype=torch.int64),
-        ...     truncated=torch.zeros(1, 4, dtype=torch.bool),
-        ...     answers=torch.tensor([[84, 84, 82, -1]]),
-        ... )
-        >>> VoteAtK(k=3)(correct.float(), context)
+        >>> from lit_passk.advantages.trial import trial_context
+        >>> correct = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
+        >>> context = trial_context(correct, answers=torch.tensor([[84, 84, 82, -1]]))
+        >>> VoteAtK(k=3)(correct, context)
         tensor([[ 0.3333,  0.3333, -0.3333, -0.3333]])
 
     """

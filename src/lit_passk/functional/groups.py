@@ -15,7 +15,7 @@ from torch import Tensor
 from lit_passk.errors import Refusal
 from lit_passk.functional.g_pass_at_k import hypergeometric_pmf
 from lit_passk.functional.passk_advantage import Std, bessel_factor, normalize_groups
-from lit_passk.functional.random import derive_seed, uniform
+from lit_passk.functional.random import uniform
 
 Reduction = Literal["sum", "mean"]
 """What a completion gets of the advantages of the groups that hold it."""
@@ -39,16 +39,35 @@ def disjoint_groups(group_size: int, k: int) -> Tensor:
     return torch.arange(num_groups * k).reshape(num_groups, k)
 
 
-def draw_groups(group_size: int, k: int, num_groups: int, *key: int) -> Tensor:
-    """Random groups of k different completions, shape ``(num_groups, k)``, int64: the same for the same ``key``.
+def draw_groups(group_size: int, k: int, num_groups: int, seeds: Tensor) -> Tensor:
+    """Random groups of k different completions for P prompts: the same for the same seed, whatever the other prompts.
+
+    Floyd's way (Bentley, Floyd 1987): the last k places are gone through, at each a completion is drawn among those up
+    to it, and the last of them is taken where the drawn one was in the group already. Every group is equally likely.
+
+    Args:
+        group_size: Completions G of a prompt.
+        k: Completions in a group, at most G.
+        num_groups: Groups M of a prompt.
+        seeds: One for each prompt, shape ``(P,)``, int64.
+
+    Returns:
+        Shape ``(P, M, k)``, int64. ``O(k^2)`` for a group, and k random numbers.
 
     Example:
-        >>> draw_groups(5, 3, 2, 0, 1).shape, bool((draw_groups(5, 3, 2, 0, 1) == draw_groups(5, 3, 2, 0, 1)).all())
-        (torch.Size([2, 3]), True)
+        >>> groups = draw_groups(5, 3, 2, torch.tensor([6, 7]))
+        >>> groups.shape, bool((groups[1:] == draw_groups(5, 3, 2, torch.tensor([7]))).all())
+        (torch.Size([2, 2, 3]), True)
 
     """
-    keys = uniform(derive_seed(*key) + torch.arange(num_groups * group_size), counter=0)
-    return keys.reshape(num_groups, group_size).topk(k, dim=1).indices
+    shape = (len(seeds), k, num_groups)
+    numbers = uniform(seeds[:, None], torch.arange(k * num_groups)).view(shape).transpose(0, 1)  # (k, P, M)
+    members = torch.empty(numbers.shape, dtype=torch.int32)
+    for place, last in enumerate(range(group_size - k, group_size)):
+        drawn = (numbers[place] * (last + 1)).int()  # (P, M), from 0 to `last`
+        known = (members[:place] == drawn).any(dim=0)
+        members[place] = drawn.masked_fill_(known, last)
+    return members.long().permute(1, 2, 0)
 
 
 def all_groups(group_size: int, k: int) -> Tensor:
@@ -70,7 +89,8 @@ def share_among_members(
 
     Args:
         group_rewards: Shape ``(P, M)``, float64.
-        members: Which completions each group has, shape ``(M, k)``, int64; the same groups for all P prompts.
+        members: Which completions each group has, int64: shape ``(M, k)`` for the same groups of all P prompts, or
+            ``(P, M, k)``.
         group_size: Completions G of a prompt.
         reduction: ``sum`` over the groups that hold a completion, or their ``mean``.
         std: What the centred group rewards are divided by.
@@ -84,11 +104,13 @@ def share_among_members(
 
     """
     advantages = normalize_groups(group_rewards, std)  # (P, M)
-    collected = advantages.new_zeros(len(advantages), group_size)  # (P, G)
-    collected.index_add_(1, members.flatten(), advantages.repeat_interleave(members.shape[1], dim=1))
+    members = members.expand(len(advantages), -1, -1).movedim(-1, 0)  # (k, P, M)
+    places = members + group_size * torch.arange(len(advantages))[:, None]  # (k, P, M), among all completions
+    size = advantages.shape[0] * group_size
+    collected = torch.bincount(places.flatten(), advantages.expand(places.shape).flatten(), minlength=size)
     if reduction == "mean":
-        collected /= torch.bincount(members.flatten(), minlength=group_size).clamp(min=1)
-    return collected
+        collected = collected / torch.bincount(places.flatten(), minlength=size).clamp(min=1)
+    return collected.to(torch.float64).view(-1, group_size)
 
 
 def share_by_count(group_rewards: Tensor, group_size: int, std: Std = "population") -> Tensor:

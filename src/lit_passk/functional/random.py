@@ -30,15 +30,15 @@ def derive_seed(*key: SupportsIndex | str) -> int:
     return int.from_bytes(digest, "little") >> 2
 
 
-def uniform(seeds: Tensor, counter: int) -> Tensor:
+def uniform(seeds: Tensor, counter: int | Tensor) -> Tensor:
     """Draw one uniform number per seed: draw number ``counter`` of each seed's own stream (splitmix64).
 
     Args:
         seeds: Shape ``(N,)``, int64.
-        counter: Which draw of the stream, from 0.
+        counter: Which draw of the stream, from 0; or several, int64, of any shape that goes with that of ``seeds``.
 
     Returns:
-        Shape ``(N,)``, float64 in ``(0, 1)``.
+        Shape ``(N,)``, or that of both together, float64 in ``(0, 1)``.
 
     Example:
         >>> seeds = torch.tensor([7, 8, 9])
@@ -47,13 +47,14 @@ def uniform(seeds: Tensor, counter: int) -> Tensor:
 
     """
 
-    def mix(x: Tensor) -> Tensor:
-        x = (x ^ _shift(x, 30)) * _MIX_1
-        x = (x ^ _shift(x, 27)) * _MIX_2
-        return x ^ _shift(x, 31)
+    def mix(x: Tensor) -> Tensor:  # in place: many numbers are drawn at once
+        x.bitwise_xor_(_shift(x, 30)).mul_(_MIX_1)
+        x.bitwise_xor_(_shift(x, 27)).mul_(_MIX_2)
+        return x.bitwise_xor_(_shift(x, 31))
 
     # The seed is mixed before the counter is added: neighbouring seeds would otherwise walk the same sequence.
-    bits = mix(mix(seeds * _GOLDEN) + _wrap((counter + 1) * _GOLDEN))
+    step = _wrap((counter + 1) * _GOLDEN) if isinstance(counter, int) else (counter + 1) * _GOLDEN
+    bits = mix(mix(seeds * _GOLDEN) + step)
     return (_shift(bits, 12).to(torch.float64) + 0.5) * 2.0**-52
 
 

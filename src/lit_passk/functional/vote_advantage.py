@@ -98,58 +98,60 @@ def _of_answers(part: tuple[Tensor, ...], group_size: int, k: int, lots: _Lots) 
     # Numbers of ways, C(count, v), would overflow. Binomial chances, for any share, are such numbers up to one factor
     # that depends on the size of the group alone; this share keeps them from underflowing too.
     share = k / (group_size + 1)
-    votes, fewer = (_binomial((counts - less).clamp(min=0), share, k) for less in (0, 1))  # (P, D, k + 1)
-    silent, fewer_silent = (_binomial((num_silent - less).clamp(min=0), share, k) for less in (0, 1))  # (P, k + 1)
-    of_all, of_others = (float(_binomial(torch.tensor(group_size - less), share, k)[k]) for less in (0, 1))
+    votes, fewer = (_binomial((counts.T - less).clamp(min=0), share, k) for less in (0, 1))  # (D, k + 1, P)
+    silent, fewer_silent = (_binomial((num_silent - less).clamp(min=0), share, k) for less in (0, 1))  # (k + 1, P)
+    of_all, of_others = (float(_binomial(torch.tensor([group_size - less]), share, k)[k]) for less in (0, 1))
     num_answers = int((counts.amax(dim=0) > 0).sum())
     before = [_start(silent, lots)]
     for a in range(num_answers):
-        before.append(_times(before[a], votes[:, a], credit[:, a], lots))
-    mean = before[-1][1, :, :, k] @ lots.weight / of_all  # (P,)
-    behind = _start(torch.eye(k + 1, dtype=torch.float64)[:1].expand_as(silent), lots)
+        before.append(_times(before[a], votes[a], credit[:, a], lots))
+    mean = lots.weight @ before[-1][1, :, k] / of_all  # (P,)
+    behind = _start(torch.eye(k + 1, dtype=torch.float64)[:, :1].expand_as(silent), lots)
     without = torch.zeros(len(counts), counts.shape[1] + 1, dtype=torch.float64)
     for a in reversed(range(num_answers)):
-        rest = _times(behind, fewer[:, a], credit[:, a], lots)
+        rest = _times(behind, fewer[a], credit[:, a], lots)
         without[:, a] = _last_of_product(before[a], rest, lots)
-        behind = _times(behind, votes[:, a], credit[:, a], lots)
+        behind = _times(behind, votes[a], credit[:, a], lots)
     without[:, -1] = _last_of_product(_start(fewer_silent, lots), behind, lots)
     return (mean[:, None] - without / of_others) * (group_size / k)
 
 
 def _start(chances: Tensor, lots: _Lots) -> Tensor:
-    """State without an answer, ``(2, P, R, k + 1)``, of the chances ``(P, k + 1)`` that so many have none.
+    """State without an answer, ``(2, R, k + 1, P)``, of the chances ``(k + 1, P)`` that so many have none.
 
-    ``state[0, p, r, s]``: chance of s completions in which no answer has more than the winner's votes, each that has as
-    many counted y times; ``state[1]``: the same with one of these as the winner, counted by its credit.
+    ``state[0, r, s, p]``: chance of s completions in which no answer has more than the winner's votes, each that has as
+    many counted y times; ``state[1]``: the same with one of these as the winner, counted by its credit. Prompts lie
+    side by side, so that every operation below goes through memory in one piece.
     """
-    state = chances.new_zeros(2, len(chances), len(lots.y), chances.shape[1])
-    state[0] = chances[:, None, :]
+    state = chances.new_zeros(2, len(lots.y), *chances.shape)
+    state[0] = chances
     return state
 
 
 def _times(state: Tensor, votes: Tensor, credit: Tensor, lots: _Lots) -> Tensor:
-    """Add an answer that has v votes with chance ``votes[:, v]``, ``(P, k + 1)``, to a state."""
+    """Add an answer that has v votes with chance ``votes[v]``, ``(k + 1, P)``, and credit ``(P,)`` to a state."""
     product = torch.zeros_like(state)
-    most = int((votes > 0).any(dim=0).nonzero().max())
+    most = int((votes > 0).any(dim=1).nonzero().max())
     for v in range(most + 1):
         same, more = lots.first[v : v + 2]  # rows of winners with as many votes begin, and of those with more
-        chance, known = votes[:, v, None, None], state[..., : state.shape[-1] - v]
-        product[:, :, more:, v:] += chance * known[:, :, more:]
-        tied = chance * known[:, :, same:more]
-        product[:, :, same:more, v:] += lots.y[same:more, None] * tied
-        product[1, :, same:more, v:] += credit[:, None, None] * tied[0]
+        known = state[:, :, : state.shape[2] - v]
+        product[:, more:, v:].addcmul_(votes[v], known[:, more:])
+        tied = votes[v] * known[:, same:more]
+        product[:, same:more, v:].addcmul_(lots.y[same:more, None, None], tied)
+        product[1, same:more, v:].addcmul_(credit, tied[0])
     return product
 
 
 def _last_of_product(left: Tensor, right: Tensor, lots: _Lots) -> Tensor:
     """Joint chance of k completions and of a correct winner where two states come together, ``(P,)``."""
-    right = right.flip(-1)
-    return ((left[0] * right[1] + left[1] * right[0]).sum(dim=-1) * lots.weight).sum(dim=-1)
+    right = right.flip(2)
+    return lots.weight @ (left[0] * right[1]).addcmul_(left[1], right[0]).sum(dim=1)
 
 
 def _binomial(count: Tensor, share: float, k: int) -> Tensor:
-    """Chances of 0 to k successes in ``count`` trials, shape ``(..., k + 1)``."""
-    j = torch.arange(1, k + 1, dtype=torch.float64)
-    ratio = (count[..., None] - j + 1).clamp(min=0) / j * (share / (1 - share))
-    first = (1 - share) ** count[..., None].double()
-    return torch.cat([first, ratio], dim=-1).cumprod(dim=-1)
+    """Chances of 0 to k successes in ``count`` trials, shape ``(..., P)`` to ``(..., k + 1, P)``."""
+    count = count[..., None, :]
+    j = torch.arange(1, k + 1, dtype=torch.float64)[:, None]
+    ratio = (count - j + 1).clamp(min=0) / j * (share / (1 - share))
+    first = (1 - share) ** count.double()
+    return torch.cat([first, ratio], dim=-2).cumprod(dim=-2)

@@ -12,6 +12,7 @@ from torch import Tensor
 from lit_passk.advantages import AdvantageStrategy
 from lit_passk.advantages.base import leaves
 from lit_passk.advantages.buckets import buckets, no_size_warnings, usable
+from lit_passk.advantages.trial import trial_context
 from lit_passk.distributed import all_cat, all_sum
 from lit_passk.errors import Refusal
 from lit_passk.functional.answers import number_answers
@@ -137,18 +138,7 @@ def _probe(strategy: AdvantageStrategy, size: int) -> Iterator[Tensor]:
     """
     correct = torch.ones(size + 1, size).tril(-1).bool()  # (size + 1, size)
     entropy = torch.arange(size + 1, dtype=torch.float32)  # (size + 1,)
-    of_each = entropy[:, None].expand(correct.shape)  # (size + 1, size)
-    context = GroupContext(
-        problem_ids=torch.arange(size + 1),
-        correct=correct,
-        entropy=of_each,
-        logprob_sum=-of_each,
-        logprob_mean=-of_each,
-        num_tokens=torch.ones(correct.shape, dtype=torch.int64),
-        truncated=torch.zeros(correct.shape, dtype=torch.bool),
-        answers=(~correct).long(),
-        batch=BatchStats(reward_mean=0.5, reward_std=0.5, prompt_entropy=entropy),
-    )
+    context = trial_context(correct, entropy=entropy[:, None].expand(correct.shape))
     different = torch.linspace(0, 1, size).expand(correct.shape)  # (size + 1, size)
     for rewards in (correct.float(), different):
         with no_size_warnings():
