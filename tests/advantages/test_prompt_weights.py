@@ -16,6 +16,7 @@ from lit_passk.advantages import (
     BayesianBoundary,
     Combination,
     DrGRPO,
+    GroupSizeWarning,
     MaxRL,
     PassKAnalytic,
     Surrogate,
@@ -214,6 +215,8 @@ def test_boundary_golden_values(group, k):
 def test_boundary_gate_and_refusals(group):
     assert BayesianBoundary(16)(group(8, 3)).any()
     assert not BayesianBoundary(16)(group(8, 6)).any()  # u(6) = .005, below .01 * 9
+    with pytest.warns(GroupSizeWarning, match="closes its gate on every group of rollout.group_size = 512"):
+        assert not BayesianBoundary(4)(group(512, 0)).any()  # u(0) is below 4, the gate at 5.13
     for options, message in (({"k": 0}, "integer k >= 1"), ({"threshold": 1.0}, r"threshold in \[0, 1\)")):
         with pytest.raises(ValueError, match=message):
             BayesianBoundary(**options)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 
-from lit_passk.advantages.base import AdvantageStrategy, read_correct, to_float64
+from lit_passk.advantages.base import AdvantageStrategy, GroupSizeWarning, read_correct, to_float64
 from lit_passk.errors import Refusal
 from lit_passk.functional.boundary import boundary_utility_table
 from lit_passk.functional.passk_advantage import Std, check_std, normalize_groups
@@ -32,7 +34,8 @@ class BayesianBoundary(AdvantageStrategy):
 
     Scale: for a mean over completions, as GRPO's.
 
-    Edge cases: groups with a correct completion sum to zero, others to ``-G w(0)``; all-correct ones get zeros.
+    Edge cases: groups with a correct completion sum to zero, others to ``-G w(0)``; all-correct ones get zeros. No
+    utility is above k: groups of more than about ``k / threshold`` are all below the gate, which warns.
 
     References:
         - arXiv 2606.15455, eqs. 8 and 9; k of 16, threshold of 0.01.
@@ -59,13 +62,27 @@ class BayesianBoundary(AdvantageStrategy):
         self.threshold = threshold
         self.std: Std = std
 
+    def check_group_size(self, group_size: int) -> None:
+        """Warn where every prompt is below the gate."""
+        if not (self._gated(group_size) > 0).any():
+            warnings.warn(
+                f"BayesianBoundary(k={self.k}, threshold={self.threshold}) closes its gate on every group of "
+                f"rollout.group_size = {group_size}: its advantages are always zero. Lower the threshold or the group "
+                "size.",
+                GroupSizeWarning,
+                stacklevel=2,
+            )
+
+    def _gated(self, group_size: int) -> Tensor:
+        """The weight for 0 to G correct completions, shape ``(G + 1,)``."""
+        utility = boundary_utility_table(group_size, self.k)
+        return torch.where(utility >= self.threshold * (group_size + 1), utility / utility[min(1, group_size)], 0.0)
+
     def __call__(self, rewards: Tensor, context: GroupContext | None = None) -> Tensor:
         """Advantages of shape ``(P, G)``, float32, from rewards and ``context.correct``, shape ``(P, G)``."""
         correct = read_correct(self, rewards, context)
-        group_size = correct.shape[1]
-        utility = boundary_utility_table(group_size, self.k)  # (G + 1,)
-        table = torch.where(utility >= self.threshold * (group_size + 1), utility / utility[min(1, group_size)], 0.0)
+        self.check_group_size(correct.shape[1])
         num_correct = correct.sum(dim=1, keepdim=True).long()  # (P, 1)
-        weight = table[num_correct]  # (P, 1)
+        weight = self._gated(correct.shape[1])[num_correct]  # (G + 1,) -> (P, 1)
         base = normalize_groups(to_float64(rewards), self.std)  # (P, G)
         return torch.where(num_correct == 0, 0.0 - weight, weight * base).to(rewards.device, torch.float32)

@@ -110,7 +110,7 @@ def share_among_members(
     collected = torch.bincount(places.flatten(), advantages.expand(places.shape).flatten(), minlength=size)
     if reduction == "mean":
         collected = collected / torch.bincount(places.flatten(), minlength=size).clamp(min=1)
-    return collected.to(torch.float64).view(-1, group_size)
+    return collected.to(advantages.dtype).view(-1, group_size)
 
 
 def share_by_count(group_rewards: Tensor, group_size: int, std: Std = "population") -> Tensor:
