@@ -32,6 +32,7 @@ SECTIONS = {
     "Parts of the reward": ["modules.part_metrics"],
     "The loss": [
         *("modules.objective", "losses.base", "losses.clipped", "losses.sapo", "losses.clip_cov", "losses.kl_cov"),
+        "losses.simko",
     ],
     "Engine and policy": ["losses.correction", "rollout.parity", "rollout.one_step_off_policy"],
     "Time, and what sampling cost": ["rollout.source", "rollout.dynamic_sampling"],

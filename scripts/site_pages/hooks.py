@@ -15,7 +15,7 @@ KATEX = ROOT / "src/lit_passk/report/assets/katex"
 API = {
     "lightning": ("Modules, data, callbacks", ["modules", "modules.policies", "policy.lora", "data", "callbacks"]),
     "types": ("What travels", ["types", "errors"]),
-    "advantages": ("Advantage strategies", ["advantages", "advantages.examine"]),
+    "advantages": ("Advantage strategies", ["advantages", "advantages.examine", "advantages.trial"]),
     "losses": ("Losses and corrections", ["losses"]),
     "tasks": ("Tasks", ["tasks"]),
     "rewards": ("Rewards", ["rewards"]),

@@ -19,7 +19,7 @@ from lit_passk.callbacks import RolloutCallback
 from lit_passk.data import DemonstrationDataModule, PromptDataModule
 from lit_passk.data.samplers import DifficultyPools
 from lit_passk.logged import pattern_of
-from lit_passk.losses import TIS, ClipCovLoss, ClippedLoss, GeometricMask, KLCovLoss, SAPOLoss
+from lit_passk.losses import TIS, ClipCovLoss, ClippedLoss, GeometricMask, KLCovLoss, SAPOLoss, SimKOLoss
 from lit_passk.modules import PassKRLModule, SFTModule
 from lit_passk.rewards import SoftOverlong, Verdict
 from lit_passk.rollout.dynamic_sampling import DynamicSampling
@@ -114,7 +114,7 @@ def names(policy):
     """Names of all numbers that these runs log."""
     logger = Names()
     shown = everything(policy, logger)
-    for loss in (SAPOLoss(), ClipCovLoss(), KLCovLoss()):
+    for loss in (SAPOLoss(), ClipCovLoss(), KLCovLoss(), SimKOLoss()):
         fit(policy, logger, loss, {"parity": ParityCheck(every=0)}, MoreUps(8))
 
     def script(prompt, seed):

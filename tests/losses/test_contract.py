@@ -41,7 +41,7 @@ METRICS = {
     "SAPOLoss": {"gate"},
     "ClipCovLoss": {*CLIPPED, "left_out"},
     "KLCovLoss": {"penalised"},
-    "SimKOLoss": {*CLIPPED, "shared", "penalised"},
+    "SimKOLoss": {*CLIPPED, "shared", "top_penalised"},
 }
 LOG_RATIOS = [[0.1, -0.05, 0.2], [0.0], [-0.5, 0.4], [3e-4, -1e-4, 2e-4, 0.0]]
 ADVANTAGES = [1.0, -2.0, -0.5, 0.7]

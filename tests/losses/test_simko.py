@@ -67,7 +67,7 @@ def test_the_penalty_is_for_the_likeliest_undecided_token_of_a_wrong_completion(
     output = SimKOLoss(1, alpha=0.0, top_penalty=1.1)(told)
     (grad,) = torch.autograd.grad(output.loss, plain.logprobs)
     torch.testing.assert_close(6 * grad, torch.tensor([0.5, 0.55, 0.5, 0.5, -0.5, -0.5]).double())
-    assert float(output.metrics["penalised"]) == pytest.approx(1 / 6)
+    assert float(output.metrics["top_penalised"]) == pytest.approx(1 / 6)
 
 
 def test_the_ratio_keeps_its_value(make_inputs):

@@ -6,7 +6,21 @@ import torch
 
 from lit_passk.errors import Refusal
 from lit_passk.functional.policy_loss import clipped_surrogate, completion_quantile
+from lit_passk.logged import Logged
 from lit_passk.losses.base import LossInputs, LossOutput, PolicyLoss, check_clip, clip_fractions
+
+LOGGED = (
+    Logged(
+        "train/loss/shared",
+        means="With `SimKOLoss`: share of the tokens whose push up is shared with the likeliest tokens beside them.",
+        healthy="About `1 - entropy_quantile` times the share of tokens with an advantage above 0.",
+    ),
+    Logged(
+        "train/loss/top_penalised",
+        means="With `SimKOLoss`: share of the tokens whose push down is `top_penalty` times as large: the undecided "
+        "ones of completions with an advantage below 0 where the policy's first choice was sampled.",
+    ),
+)
 
 
 class SimKOLoss(PolicyLoss):
@@ -81,7 +95,7 @@ class SimKOLoss(PolicyLoss):
     def __call__(self, inputs: LossInputs) -> LossOutput:
         """Weighted sum of token losses.
 
-        Metrics: ``shared`` and ``penalised`` (the shares of tokens that are changed in either way),
+        Metrics: ``shared`` and ``top_penalised`` (the shares of tokens that are changed in either way),
         ``clip_fraction_low``, ``clip_fraction_high``, ``approx_kl``.
         """
         top = inputs.top_logprobs  # (T, N)
@@ -100,4 +114,4 @@ class SimKOLoss(PolicyLoss):
         scaled = torch.where(penalised, self.top_penalty * advantages, advantages)
         losses = -clipped_surrogate(ratio, scaled, self.clip_low, self.clip_high)
         clipped = clip_fractions(ratio, advantages, self.clip_low, self.clip_high)
-        return self.reduce(losses, inputs, {"shared": shared, "penalised": penalised, **clipped})
+        return self.reduce(losses, inputs, {"shared": shared, "top_penalised": penalised, **clipped})
