@@ -106,6 +106,38 @@ i = 0
 while True:
     open(f'/tmp/hostile{i}', 'wb').write(bytes(1 << 20))
     i += 1
+### fills the table of files
+i = 0
+while True:
+    open(f'/tmp/hostile{i}', 'w').close()
+    i += 1
+### fills the table of files with folders and links
+import os
+os.symlink('/', '/tmp/root')
+while True:
+    os.mkdir('/tmp/hostile')
+    os.symlink('/tmp/root/usr', '/tmp/hostile/usr')
+    os.chdir('/tmp/hostile')
+    os.rename('/tmp/hostile', '/tmp/root2')
+### holds on to files that have no name
+import os, time
+held = []
+while True:
+    try: held.append(os.open('/tmp', os.O_TMPFILE | os.O_RDWR))
+    except OSError: time.sleep(60)
+### fills pipes and socket pairs
+import os, socket, time
+held = []
+while True:
+    try:
+        for end in socket.socketpair():
+            end.setblocking(False)
+            held.append(end)
+            end.send(bytes(1 << 17))
+    except OSError: break
+while True:
+    try: os.write(os.pipe2(os.O_NONBLOCK)[1], bytes(1 << 20))
+    except OSError: time.sleep(60)
 ### deep recursion
 import sys
 sys.setrecursionlimit(10 ** 9)

@@ -13,7 +13,7 @@ import pytest
 from helpers.sandbox import require_sandbox
 
 from lit_passk.errors import Refusal
-from lit_passk.tasks.code import CodeTask
+from lit_passk.tasks.code import CodeTask, live_code_bench
 from lit_passk.tasks.code.imports import imports_for
 from lit_passk.tasks.code.judge import same_lines
 from lit_passk.tasks.code.live_code_bench import unpacked
@@ -24,7 +24,11 @@ FAST = Limits(seconds=2, total_seconds=20)
 
 
 def packed(value) -> str:
-    return base64.b64encode(zlib.compress(pickle.dumps(value))).decode()
+    return pickled(pickle.dumps(value))
+
+
+def pickled(data):
+    return base64.b64encode(zlib.compress(data)).decode()
 
 
 def row(number=0, private=(), public=(("3\n1 2 3", "6\n"),), func_name=None, starter="", **fields):
@@ -118,9 +122,23 @@ class Hostile:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (packed(Hostile()), "the pickle asks for posix.system"),
-        (packed(["a", "list"]), "must be a pickled text, but are a pickled list"),
-        (packed(b"[]"), r"must be a pickled text, but (are|the pickle asks)"),
+        (packed(Hostile()), "must be a pickled text, but the pickle says STACK_GLOBAL"),
+        (packed(["a", "list"]), "must be a pickled text, but the pickle says EMPTY_LIST"),
+        (packed(b"[]"), "must be a pickled text, but the pickle says"),
+        (pickled(b"cos\nsystem\n(S'true'\ntR."), "the pickle says GLOBAL 'os system'"),
+        (pickled(b"(S'true'\nios\nsystem\n."), "the pickle says MARK"),
+        (pickled(b"\x80\x02\x82\x01."), "the pickle says EXT1 1"),
+        (pickled(b"Pname\n."), "the pickle says PERSID 'name'"),
+        (pickled(b"\x8c\x01a}b."), "the pickle says EMPTY_DICT"),
+        (pickled(b"\x80\x05\x96" + bytes(5) + b"\1\0\0."), "neither JSON nor base64"),  # a petabyte
+        (pickled(b"\x80\x04\x8d" + b"\xff" * 8 + b"."), "neither JSON nor base64"),
+        (pickled(b"\x8c\x02[]0."), "the pickle says POP"),
+        (pickled(b"\x8c\x02[]\x8c\x02[]."), "must be one pickled text, but the pickle holds 2"),
+        (packed(""), "are no JSON"),
+        (packed("[" * 100_000), "are no JSON"),
+        (packed("[" + "9" * 5000 + "]"), "are no JSON"),
+        ("[1,", "are no JSON"),
+        (base64.b64encode(zlib.compress(bytes(1 << 20))).decode(), "neither JSON nor base64"),
         (base64.b64encode(b"no zlib").decode(), "neither JSON nor base64"),
         ("no base64!", "neither JSON nor base64"),
         (base64.b64encode(zlib.compress(b"no pickle")).decode(), "neither JSON nor base64"),
@@ -131,6 +149,13 @@ def test_a_pickle_holds_a_text_or_is_refused(value, reason, tmp_path):
         unpacked(value)
     with pytest.raises(Refusal, match=rf"rows.jsonl line 1 is malformed: its private tests .*{reason}"):
         task_of(tmp_path, row(private_test_cases=value))
+
+
+def test_tests_that_grow_without_bound_are_refused(monkeypatch):
+    monkeypatch.setattr(live_code_bench, "_MOST_BYTES", 1 << 20)
+    assert unpacked(packed(json.dumps(["x" * 1000]))) == ["x" * 1000]
+    with pytest.raises(Refusal, match="more than 1 MiB when they are unpacked"):
+        unpacked(packed(json.dumps(["x" * (1 << 20)])))
 
 
 @pytest.mark.parametrize("protocol", range(6))

@@ -219,6 +219,7 @@ def judge_calls(
     """Run the tests in one process and the program in another one; see ``judge``."""
     end = time.monotonic() + limits.total_seconds
     job = {
+        "isolated": not unsafe,
         "units": list(units),
         "limits": limits.for_process(len(tests.get("cases", ())) or 1),
         "limit_each": tests["style"] == "functional",

@@ -1,19 +1,18 @@
 """The rows of LiveCodeBench (arXiv 2403.07974): its prompt, and tests that are published packed.
 
 ``private_test_cases`` is base64 of zlib of a pickle of a JSON text. A pickle can run anything when it is read, so this
-one may hold a text and nothing else.
+one is not: the text is found by the pickle's instructions, and any but those around a text are refused.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import io
 import json
-import pickle
+import pickletools
 import zlib
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from lit_passk.errors import Refusal
 
@@ -27,6 +26,9 @@ _WITHOUT_STARTER = (
     "the sample inputs). Enclose your code within delimiters as follows. Ensure that when the python program runs, it "
     "reads the inputs, runs the algorithm and writes output to STDOUT.\n```python\n# YOUR CODE HERE\n```\n\n"
 )
+_MOST_BYTES = 1 << 30
+_TEXT = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
+_AROUND_A_TEXT = ("PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "STOP")
 _ANSWER = "### Answer: (use the provided format with backticks)\n\n"
 
 
@@ -58,32 +60,45 @@ def unpacked(text: str) -> list[Mapping[str, Any]]:
     Example:
         >>> unpacked('[{"input": "1", "output": "1", "testtype": "stdin"}]')[0]["input"]
         '1'
+        >>> import pickle
         >>> packed = base64.b64encode(zlib.compress(pickle.dumps('[{"input": "2"}]'))).decode()
         >>> unpacked(packed)
         [{'input': '2'}]
 
     """
-    if text.lstrip().startswith("["):
-        return json.loads(text)
+    if not text.lstrip().startswith("["):
+        try:
+            text = _pickled_text(_decompressed(base64.b64decode(text, validate=True)))
+        except (binascii.Error, zlib.error, ValueError) as error:
+            if isinstance(error, Refusal):
+                raise
+            raise Refusal(
+                f"its private tests are neither JSON nor base64 of zlib of a pickled text ({error})"
+            ) from None
     try:
-        packed = zlib.decompress(base64.b64decode(text, validate=True))
-        found = _TextUnpickler(io.BytesIO(packed)).load()
-    except Refusal:
-        raise
-    except (binascii.Error, zlib.error, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
-        raise Refusal(
-            f"its private tests are neither JSON nor base64 of zlib of a pickled text ({type(error).__name__}: {error})"
-        ) from None
-    if not isinstance(found, str):
-        raise Refusal(f"its private tests must be a pickled text, but are a pickled {type(found).__name__}")
-    return json.loads(found)
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(f"its private tests are no JSON ({error})") from None
 
 
-class _TextUnpickler(pickle.Unpickler):
-    """Reads a text, and refuses a pickle that asks for any class, function or object from outside."""
+def _decompressed(packed: bytes) -> bytes:
+    unpacking = zlib.decompressobj()
+    data = unpacking.decompress(packed, _MOST_BYTES)
+    if unpacking.unconsumed_tail:
+        raise Refusal(f"its private tests are more than {_MOST_BYTES >> 20} MiB when they are unpacked")
+    return data
 
-    def find_class(self, module: str, name: str) -> NoReturn:
-        raise Refusal(f"its private tests must be a pickled text, but the pickle asks for {module}.{name}")
 
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise Refusal(f"its private tests must be a pickled text, but the pickle asks for the object {pid!r}")
+def _pickled_text(pickled: bytes) -> str:
+    """The text that a pickle is, found without unpickling: a pickle of anything else is refused."""
+    texts: list[str] = []
+    for opcode, argument, _ in pickletools.genops(pickled):
+        if opcode.name in _TEXT:
+            texts.append(str(argument))
+        elif opcode.name not in _AROUND_A_TEXT:
+            raise Refusal(
+                f"its private tests must be a pickled text, but the pickle says {opcode.name} {argument!r:.80}"
+            )
+    if len(texts) != 1:
+        raise Refusal(f"its private tests must be one pickled text, but the pickle holds {len(texts)}")
+    return texts[0]

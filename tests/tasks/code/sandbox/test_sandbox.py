@@ -22,6 +22,7 @@ pytestmark = pytest.mark.seconds
 require_sandbox()
 
 FAST = Limits(seconds=1, total_seconds=10, memory_mb=256)
+LONG = Limits(seconds=30)
 SLEEPER = {"style": "stdio", "cases": [{"input": "", "output": ""}], "tolerance": None}
 
 
@@ -134,6 +135,26 @@ def test_memory_is_limited(size, passed):
 def test_the_disk_is_limited(size, passed):
     program = f"for i in range({size}): open(f'/tmp/{{i}}', 'wb').write(bytes(1 << 20))"
     assert passes(program, ("", ""), limits=Limits(files_mb=4)).passed is passed
+
+
+@pytest.mark.parametrize(("number", "passed"), [(5_000, True), (150_000, False)])
+def test_files_are_counted(number, passed):
+    """Empty ones, which the size of the disk does not limit; whoever judges, in either style."""
+    program = f"""
+    import os
+    def f(x):
+        for i in range({number}): os.close(os.open('/tmp/' + str(i), os.O_CREAT))
+        return 'made'
+    """
+    assert passes(program + "\n    print(f(0))", ("", "made"), limits=LONG).passed is passed
+    tests = {"style": "functional", "names": ["f"], "owner": "Solution", "cases": [([0], ["made"])]}
+    assert judge(tests, [("program", textwrap.dedent(program))], LONG).passed is passed
+
+
+def test_what_a_program_leaves_in_its_tmp_is_gone_for_the_next():
+    program = "import os; print(os.listdir('/tmp')); open('/tmp/left', 'w').close(); os.mkdir('/tmp/hostile')"
+    assert passes(program, ("", "[]")).passed
+    assert passes(program, ("", "[]")).passed
 
 
 def test_cpu_time_is_a_limit_of_each_test():

@@ -73,7 +73,7 @@ class Limits:
         memory_mb: Address space of each process, MiB. With ``processes``, it bounds what a program can hold in all.
         processes: Processes and threads at a time.
         output_mb: What a program may print in one test, MiB.
-        files_mb: Size of its ``/tmp``, MiB.
+        files_mb: Size of its ``/tmp``, MiB, which holds 10,000 files at most.
         packages: Installed packages it may import besides the standard library, for example ``[numpy]``.
     """
 
@@ -97,13 +97,13 @@ class Limits:
         return 2 * self.seconds
 
     def for_process(self, num_tests: int = 1) -> dict[str, int]:
-        """The limits a process sets for itself, in the units of setrlimit; one process is the sandbox's own."""
+        """The limits a process sets for itself, as setrlimit takes them; one process and one thread are our own."""
         total = min(num_tests * self.seconds, max(self.seconds, self.total_seconds))
         return {
             "cpu": math.ceil(self.seconds),
             "total_cpu": math.ceil(total),
             "memory": self.memory_mb << 20,
-            "processes": self.processes + 1,
+            "processes": self.processes + 2,
             "file": self.files_mb << 20,
         }
 

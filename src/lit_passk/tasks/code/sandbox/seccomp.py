@@ -20,6 +20,7 @@ _DENIED = {
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "pidfd_getfd": (438, 438),
+    "vmsplice": (278, 75),
     "process_madvise": (440, 440),
     "kcmp": (312, 272),
     "get_robust_list": (274, 100),

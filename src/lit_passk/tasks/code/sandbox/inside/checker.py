@@ -15,7 +15,7 @@ import marshal
 import os
 from math import isclose
 
-from lit_passk.tasks.code.sandbox.inside.confine import fresh_module, limit
+from lit_passk.tasks.code.sandbox.inside.confine import fresh_module, limit, watch_files
 from lit_passk.tasks.code.sandbox.inside.functions import serve
 from lit_passk.tasks.code.sandbox.inside.wire import Closed, TooLong, Unsendable, decode, encode, receive, send
 
@@ -46,6 +46,8 @@ def main(job: dict[str, Any], control: BinaryIO) -> None:
         return
     os.close(requests)
     os.close(answers_write)
+    if job["isolated"]:
+        watch_files()
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # the one signal that Python listens to
     os.write(1, b"ready\n")
     tests = marshal.load(control)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAIN_STACK = 64 << 20
+MOST_FILES = 10_000
 
 
 def limit(limits: dict[str, int]) -> None:
@@ -43,6 +44,42 @@ def limit_cpu(seconds: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     soft = int(time.process_time()) + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def watch_files() -> None:
+    """From now on end the program, and all that it started, when it makes more than ``MOST_FILES`` files.
+
+    An empty file has no size that ``/tmp`` could limit, but costs the kernel a kilobyte that no other limit counts. For
+    the first process of a PID namespace alone: elsewhere -1 would be everybody.
+    """
+    import _thread
+
+    if os.getpid() != 1:
+        return
+    before = _files()
+
+    def watch() -> None:
+        while True:
+            time.sleep(0.02)
+            if _files() - before > MOST_FILES:
+                kill_all()
+
+    _thread.stack_size(64 << 10)
+    _thread.start_new_thread(watch, ())
+    _thread.stack_size(0)
+
+
+def kill_all() -> None:
+    """End every other process of the PID namespace; only for its first one."""
+    try:
+        os.kill(-1, 9)
+    except OSError:  # nothing left
+        return
+
+
+def _files() -> int:
+    found = os.statvfs("/tmp")
+    return found.f_files - found.f_ffree
 
 
 def fresh_module(name: str) -> dict[str, Any]:

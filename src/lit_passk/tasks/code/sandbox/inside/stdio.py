@@ -11,7 +11,7 @@ import marshal
 import os
 import sys
 
-from lit_passk.tasks.code.sandbox.inside.confine import fresh_module, limit
+from lit_passk.tasks.code.sandbox.inside.confine import fresh_module, kill_all, limit, watch_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def main(job: dict[str, Any], control: BinaryIO) -> None:
     isolated = job["isolated"] and os.getpid() == 1  # never when pids are the host's: kill(-1) reaches all of them
     for module in job["modules"]:  # once here instead of once in every child
         __import__(module)
+    if isolated:
+        watch_files()
     gc.freeze()  # what is here already is no garbage: children need not look through it as they end
     os.write(1, b"ready\n")
     while True:
@@ -47,14 +49,14 @@ def main(job: dict[str, Any], control: BinaryIO) -> None:
         status = os.waitpid(pid, 0)[1]
         os.close(stdin)
         if isolated:
-            kill_all()
+            end_rest()
         os.write(1, f"exit {os.waitstatus_to_exitcode(status)}\n".encode())
 
 
-def kill_all() -> None:
+def end_rest() -> None:
     """End whatever the program left running, so that it can touch no later test."""
+    kill_all()
     try:
-        os.kill(-1, 9)
         while True:
             os.waitpid(-1, 0)
     except OSError:  # nothing left
