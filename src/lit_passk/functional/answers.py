@@ -20,6 +20,8 @@ _SPACING = re.compile(r"\\[,;:! ]|\\quad|~|\s+|\\left(?![a-z])|\\right(?![a-z])"
 _UNIT = re.compile(r"(?:\\?%|\^?\\circ|\^\{\\circ\}|°)$")
 _FRACTION = re.compile(r"^([+-]?)(?:\\frac\{(-?\d+)\}\{(\d+)\}|(\d+)/(\d+))$")
 _DECIMAL = re.compile(r"^[+-]?(?=\.?\d)(?:\d{1,3}(?:,\d{3})+|\d*)(?:\.\d*)?$")
+_MOST_DIGITS = 1000
+"""Beyond, a number is its spelling: Python refuses to turn texts of 4,300 digits into numbers."""
 _CHOICE = re.compile(r"^\(?([A-Za-z])\)?$")
 
 
@@ -124,7 +126,9 @@ def _balanced(text: str) -> bool:
 
 
 def _rational(text: str) -> str | None:
-    """``text`` as a reduced fraction or integer, None when it is neither."""
+    """``text`` as a reduced fraction or integer, None when it is neither, or of more digits than an answer has."""
+    if len(text) > _MOST_DIGITS:
+        return None
     if match := _FRACTION.match(text):
         sign, *parts = match.groups()
         numerator, denominator = (int(part) for part in parts if part is not None)

@@ -89,6 +89,8 @@ def _read(tokens: list[Token]) -> Answer:
     parts, separators = _split(tokens, _SEPARATORS)
     if separators:
         items = tuple(item for part in parts if _trimmed(part) for item in _spread(_read(part)))
+        if not items:  # "or" alone
+            raise UnreadableError
         if isinstance(items[0], Relation) and items[0].signs == ("\\ne",):  # x \ne 0, 1
             name = items[0].sides[0]
             items = tuple(Relation((name, i), ("\\ne",)) if isinstance(i, Formula) else i for i in items)
