@@ -5,7 +5,9 @@
     python scripts/reproduce_arithmetic.py --steps 3 --seeds 1 --out runs/look    # a look at whether it runs
     python scripts/reproduce_arithmetic.py --report        # pages and pictures from the data
 
-Needs vLLM. What was measured is in docs/reproduction/products.jsonl; the page is docs/reproduction/products.md.
+Needs vLLM. An RL step takes about a minute of one core, so a training 25 minutes, and the six trainings with all
+measurements about three hours of one core. What was measured is in docs/reproduction/products.jsonl; the page is
+docs/reproduction/products.md.
 """
 
 from reproduction.commands import main

@@ -71,7 +71,7 @@ def trainings(domain: Domain, names: Sequence[str], first_seed: int, seeds: int 
 
 
 def write(settings: Settings, out: Path) -> None:
-    """Write the domain's page and pictures, and, where it lies in the documentation, the pages that quote the data."""
+    """Write the domain's page and pictures; in the documentation all domains' pages and those that quote the data."""
     domain, measured = settings.domain, Measurements(settings)
     out.mkdir(parents=True, exist_ok=True)
     for name, experiment in domain.experiments.items():
@@ -83,6 +83,8 @@ def write(settings: Settings, out: Path) -> None:
     if out == FOLDER:
         settings_of = {name: Settings(one, ROOT, FOLDER / f"{name}.jsonl", one.steps) for name, one in DOMAINS.items()}
         data = {name: Measurements(one) for name, one in settings_of.items()}
+        for name, one in data.items():
+            (FOLDER / f"{name}.md").write_text(text_of(one))
         for file in QUOTING:
             file.write_text(fill(file.read_text(), data))
 

@@ -1,7 +1,8 @@
 """Countdown, the second domain: the claims of the mazes' first and fifth experiment, put to the test elsewhere.
 
-All is fixed here before anything is looked at. Chosen on the validation split: the number of imitation steps. The
-learning rate, the length of the training and where it changes over are those of the mazes. Judged on the test split.
+All is fixed here before anything is looked at. Chosen on the validation split with seed 100: 400 imitation steps, after
+which pass@1 is .03 and pass@64 .75; 200 steps of Pass@4 training from there ended with .06 and .77. The learning rate,
+the length of the training and where it changes over are those of the mazes. Judged on the test split.
 """
 
 from __future__ import annotations

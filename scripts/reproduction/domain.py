@@ -76,7 +76,7 @@ class Domain:
     measures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further options of the measurement, by cold start."""
     first_seed: int = 0
-    """The first that no setting was chosen with."""
+    """The first of which nothing was known before."""
 
     def last_part(self, arm: str) -> int:
         """The part at whose end an arm is compared with others."""

@@ -1,7 +1,7 @@
 """A real pretrained model: SmolLM2-135M-Instruct on products of two numbers, judged on factors it never trained on.
 
-All is fixed here before anything is looked at: the learning rate and the length of the training come from one training
-with seed 0 in which both were looked at on the problems that are judged; seed 0 is therefore not used.
+All is fixed here before anything is looked at, but for seed 0, which was run and published before with fewer samples
+(docs/performance.md): it is not used.
 """
 
 from __future__ import annotations
