@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from lit_passk.engines.vllm_models import cannot_run, check_routers
+from lit_passk.engines.vllm_models import cannot_run, check_routers, fit_to_model
 from lit_passk.errors import CannotRun
 
 SETTINGS = {"use_grouped_topk": False, "scoring_func": "softmax", "custom_routing_function": None}
@@ -55,3 +56,33 @@ def test_what_stops_vllm_is_told_in_its_own_words() -> None:
     message = str(cannot_run(ValueError("head size 16\nis not   supported"), "/models/tiny"))
     assert "cannot run the model of '/models/tiny' here: ValueError: head size 16 is not supported." in message
     assert "TransformersEngine" in message
+
+
+@dataclass
+class Args:
+    """The part of vLLM's ``EngineArgs`` that is read."""
+
+    architecture: str
+    has_inner_state: bool = False
+    enable_chunked_prefill: bool | None = False
+    enable_prefix_caching: bool | None = None
+
+    def create_model_config(self) -> Args:
+        return self
+
+
+@pytest.mark.parametrize(("has_state", "caching"), [(True, False), (False, None)])
+def test_prefixes_are_not_cached_where_states_would_have_to_be(has_state: bool, caching: bool | None) -> None:
+    assert fit_to_model(Args("Mamba2ForCausalLM", has_state)).enable_prefix_caching is caching
+
+
+def test_the_users_word_and_chunked_prefill_are_left_alone() -> None:
+    for args in (Args("X", True, enable_prefix_caching=True), Args("X", True, enable_chunked_prefill=True)):
+        assert fit_to_model(args) is args
+
+
+def test_an_architecture_that_a_cpu_computes_wrongly_is_refused() -> None:
+    with pytest.raises(
+        CannotRun, match=r"another Lfm2ForCausalLM than transformers: .* Sample with TransformersEngine"
+    ):
+        fit_to_model(Args("Lfm2ForCausalLM", True))

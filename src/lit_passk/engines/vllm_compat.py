@@ -125,6 +125,8 @@ def build_engine(engine_args: dict[str, Any]) -> LLMEngine:
             engine_args = {"distributed_executor_backend": "external_launcher"} | engine_args
         try:
             engine = vllm.LLMEngine.from_engine_args(vllm_models.fit_to_model(vllm.EngineArgs(**engine_args)))
+        except CannotRun:
+            raise
         except Exception as error:
             if not distributed:  # what a half-built engine leaves
                 vllm.distributed.cleanup_dist_env_and_memory()

@@ -37,12 +37,26 @@ def cannot_run(error: Exception, path: str) -> CannotRun:
     )
 
 
+WRONG_ON_CPU = {"Lfm2ForCausalLM": "log-probabilities of its own samples were off by 0.7 nats"}
+"""Architectures that vLLM 0.32 runs on a CPU without an error, and computes otherwise than transformers."""
+
+
 def fit_to_model(args: EngineArgs) -> EngineArgs:
-    """Leave out prefix caching where vLLM refuses it: a recurrent state is cached only if prompts may be split."""
+    """Leave out prefix caching where vLLM on a CPU refuses it: states are cached only if prompts may be split.
+
+    Raises:
+        CannotRun: If vLLM would run the model and compute another one.
+    """
     undecided = args.enable_chunked_prefill is False and args.enable_prefix_caching is None
-    if undecided and args.create_model_config().has_inner_state:
-        return dataclasses.replace(args, enable_prefix_caching=False)
-    return args
+    if not undecided:  # on a GPU, or the user's word
+        return args
+    config = args.create_model_config()
+    if config.architecture in WRONG_ON_CPU:
+        raise CannotRun(
+            f"vLLM on a CPU computes another {config.architecture} than transformers: "
+            f"{WRONG_ON_CPU[config.architecture]}. Sample with TransformersEngine, or on a GPU."
+        )
+    return dataclasses.replace(args, enable_prefix_caching=False) if config.has_inner_state else args
 
 
 def _inside_vllm(file: str) -> str:

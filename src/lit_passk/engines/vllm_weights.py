@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lit_passk.engines.interrupts import interrupts_held
-from lit_passk.engines.vllm_models import check_routers
+from lit_passk.engines.vllm_models import cannot_run, check_routers
 from lit_passk.errors import CannotRun
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ def reload_weights(
     account = _Account(model, names.tied, look_closely)
     kwargs = {"weights_iterator": account.sent(names.translate(named_tensors)), "is_checkpoint_format": True}
     with account.kept(), interrupts_held():  # on a CPU, kernels of old weights are freed by their `__del__`
-        engine.collective_rpc("reload_weights", kwargs=kwargs)
+        try:
+            engine.collective_rpc("reload_weights", kwargs=kwargs)
+        except (KeyError, ValueError) as error:  # a name or shape that the model's loader does not know
+            raise cannot_run(error, engine.model_config.model) from error
     account.settle()
     check_routers(model)
 
