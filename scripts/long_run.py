@@ -86,7 +86,7 @@ def look_at(processes: Sequence[psutil.Process], folder: Path) -> dict[str, floa
     look["processes"] = len(processes)
     look["semaphores and shared memory"] = len(shared)
     for path in folder.rglob("*"):
-        if path.is_file():
+        if path.is_file() and path.name != FILE:
             part = path.relative_to(folder).parts[0] if path.parent != folder else "others"
             look[f"{part}/: KiB"] += path.stat().st_size / 1024
             look[f"{part}/: files"] += 1
@@ -112,6 +112,11 @@ def slope(steps: np.ndarray, values: np.ndarray) -> tuple[float, float]:
     return rise, T_975 * error
 
 
+def number(value: float) -> str:
+    """Three digits; what is left of a constant by rounding is 0."""
+    return f"{value:+.3g}" if abs(value) > 1e-9 else "0"
+
+
 def rows(path: Path) -> Iterator[str]:
     """The table of a run."""
     looks = [json.loads(line) for line in path.read_text().splitlines()]
@@ -126,7 +131,8 @@ def rows(path: Path) -> Iterator[str]:
         middle = float(np.median(values))
         flat = abs(rise) <= half or abs(rise) <= FLAT * abs(middle)
         yield (
-            f"| {name} | {middle:.4g} | {values.max():.4g} | {rise:+.3g} [{rise - half:+.3g}, {rise + half:+.3g}] | "
+            f"| {name} | {middle:.4g} | {values.max():.4g} | "
+            f"{number(rise)} [{number(rise - half)}, {number(rise + half)}] | "
             f"{'flat' if flat else 'grows' if rise > 0 else 'falls'} |"
         )
 

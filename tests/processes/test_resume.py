@@ -101,7 +101,7 @@ def test_a_file_of_weights_alone_is_no_checkpoint_to_resume_from(train, policy, 
     torch.save({"state_dict": checkpoint["state_dict"]}, tmp_path / "weights.ckpt")
     ranks = Ranks(arguments(policy, tmp_path, "fsdp2", 1, "--ckpt_path", str(tmp_path / "weights.ckpt")), 1, tmp_path)
     assert ranks.wait() == [1]
-    assert "but no ['optimizer_states']" in ranks.output()
+    assert "is not a checkpoint of `lit-passk fit`" in ranks.output()
 
 
 def test_a_checkpoint_is_written_after_the_validation_of_its_step(train):

@@ -44,12 +44,13 @@ class ResumeCheckpoint(Checkpoint):
         self.every = every
         self.keep = keep
         self._saved: list[Path] = []
-        self._first_step = self._last_step = -1
+        self._last_step = -1
         self._due = False
         self._lock: FolderLock | None = None
         self.at_rest = False
-        """Whether weights and optimizer are those after the last whole RL step, which ``_rest`` belongs to."""
+        """Whether weights and optimizer are those after the last whole RL step."""
         self._rest: dict[str, Any] = {}
+        self._rest_step = -1  # which step that is
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Agree on the folder, lock it and clear away what a killed run was in the middle of writing."""
@@ -61,7 +62,6 @@ class ResumeCheckpoint(Checkpoint):
         """Refuse to go on in the folder of another run; only now is it known what was restored."""
         if not is_trial(trainer):
             self._on_rank_0(trainer, lambda: check_own(self.folder.parent, trainer.ckpt_path))
-        self._first_step = pl_module.rl_step
         self.at_rest = True
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any) -> None:
@@ -73,7 +73,7 @@ class ResumeCheckpoint(Checkpoint):
         self._due = self._due or pl_module.rl_step % self.every == 0
         if self._due and not _validation_follows(trainer):
             self._save(trainer, pl_module)
-        self._come_to_rest(trainer)
+        self._come_to_rest(trainer, pl_module)
         if _validation_follows(trainer):
             _validate_again(self._rest["loops"]["fit_loop"])
 
@@ -87,7 +87,7 @@ class ResumeCheckpoint(Checkpoint):
         if trainer.state.fn == TrainerFn.FITTING:
             if self._due:
                 self._save(trainer, pl_module)
-            self._come_to_rest(trainer)
+            self._come_to_rest(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Save the end of the run."""
@@ -100,7 +100,7 @@ class ResumeCheckpoint(Checkpoint):
     def on_exception(self, trainer: L.Trainer, pl_module: PassKRLModule, exception: BaseException) -> None:  # type: ignore[override]
         """Save the last whole RL step, if it can still be had; leave the folder to others."""
         together = world_size() == 1 or getattr(exception, "together", False)
-        is_new = pl_module.rl_step not in (self._first_step, self._last_step) and not is_trial(trainer)
+        is_new = pl_module.rl_step == self._rest_step != self._last_step and not is_trial(trainer)
         if self.at_rest and together and is_new:
             try:
                 path = self._save(trainer, pl_module, self._rest)
@@ -139,11 +139,12 @@ class ResumeCheckpoint(Checkpoint):
             self._lock.release()
             self._lock = None
 
-    def _come_to_rest(self, trainer: L.Trainer) -> None:
+    def _come_to_rest(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:
         """Keep what moves on while the next step is sampled: where loops and data stand, random numbers."""
         self._rest = {"loops": copy.deepcopy(trainer._checkpoint_connector._get_loops_state_dict())}
         if world_size() == 1:  # several ranks stop between steps alone, where theirs are the same
             self._rest["random_states"] = random_states()
+        self._rest_step = pl_module.rl_step
         self.at_rest = True
 
     def _save(self, trainer: L.Trainer, pl_module: PassKRLModule, rest: dict[str, Any] | None = None) -> Path | None:

@@ -27,6 +27,7 @@ from lit_passk.policy.checkpoint_names import skeleton
 from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, peft_config
 from lit_passk.policy.sharding import full_tensors, parameters_on_meta
 from lit_passk.policy.source import generation_settings, resolve_policy
+from lit_passk.results.atomic import writing
 
 log = logging.getLogger(__name__)
 
@@ -98,21 +99,23 @@ def export(
             f"The run started from the policy {source!r}, which cannot be read: {reason} "
             "Say where it is now by `--policy`."
         ) from error
-    out.parent.mkdir(parents=True, exist_ok=True)
+    model = None if adapter else _build(checkpoint, source, getattr(torch, dtype) if dtype else None)
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        if adapter:
-            _write_adapter(checkpoint, source, partial)
-        else:
-            _build(checkpoint, source, getattr(torch, dtype) if dtype else None).save_pretrained(partial)
-            if (settings := generation_settings(source)) is not None:
-                # As it is: transformers loads settings of others that it refuses to save.
-                (partial / GENERATION_CONFIG_NAME).write_text(settings, encoding="utf-8")
-        tokenizer.save_pretrained(partial)
-        (partial / "README.md").write_text(model_card(checkpoint, str(path), source, adapter, results))
-        put_in_place(partial, out)
-    finally:
-        remove(partial)
+    with writing(out, "What was there is as it was: make room, or name another `--out`."):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if model is None:
+                _write_adapter(checkpoint, source, partial)
+            else:
+                model.save_pretrained(partial)
+                if (settings := generation_settings(source)) is not None:
+                    # As it is: transformers loads settings of others that it refuses to save.
+                    (partial / GENERATION_CONFIG_NAME).write_text(settings, encoding="utf-8")
+            tokenizer.save_pretrained(partial)
+            (partial / "README.md").write_text(model_card(checkpoint, str(path), source, adapter, results))
+            put_in_place(partial, out)
+        finally:
+            remove(partial)
 
 
 def _find(path: Path) -> Path:

@@ -33,12 +33,15 @@ from lit_passk.report.tables import (
     notes,
     summary_table,
 )
+from lit_passk.results.atomic import atomic_text, writing
 from lit_passk.results.record import flatten_settings, settings_differences
 
 Section = tuple[str, Table, Sequence[str]]
 """Heading, table and notes."""
 _MOST_COMPLETIONS = 50_000
 """Completions of trainings that a page holds; an evaluation's are all there."""
+
+KEPT = "One that was there is as it was: make room, or name another `--out`."
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -127,15 +130,16 @@ def report(
     written = _write_numbers(out, summaries, histories, ks, confidence)
     if paper is not None:
         name = "table.tex" if table == "latex" else "table.md"
-        (out / name).write_text(paper + "\n", encoding="utf-8")
+        _write(out / name, paper + "\n")
         written.append(name)
     figures = _figures(out, summaries, histories, ks, confidence)
     files = [pair for run in evaluations for pair in run.files()]
     described = [(label, results.path, results.settings, results.versions) for label, results in files]
     described += [(one.label, one.folder.path, one.folder.settings, one.folder.versions) for one in trainings]
-    (out / "report.md").write_text(_markdown(described, sections, list(figures)), encoding="utf-8")
+    _write(out / "report.md", _markdown(described, sections, list(figures)))
     svgs = {what: svg for _, (what, svg) in figures.items()}
-    write_page(out / "report.html", files, sections, svgs, max_chars, list(zip(trainings, histories, strict=True)))
+    with writing(out / "report.html", KEPT):
+        write_page(out / "report.html", files, sections, svgs, max_chars, list(zip(trainings, histories, strict=True)))
     names = [*written, *figures, "report.md", "report.html"]
     print(f"\nwrote {', '.join(str(out / name) for name in names)}", file=sys.stdout if table is None else sys.stderr)
 
@@ -252,8 +256,13 @@ def _write_numbers(
     if histories:
         texts["steps.csv"] = steps_csv(histories, ks, confidence)
     for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        _write(out / name, text)
     return list(texts)
+
+
+def _write(path: Path, text: str) -> None:
+    with writing(path, KEPT), atomic_text(path, errors="backslashreplace") as stream:
+        stream.write(text)
 
 
 def _figures(

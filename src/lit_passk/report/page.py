@@ -31,6 +31,7 @@ from lit_passk.report.runs import Training
 from lit_passk.report.steps import History, Visit
 from lit_passk.report.tables import Table
 from lit_passk.results import CompletionRecord, Results
+from lit_passk.results.atomic import atomic_text
 from lit_passk.results.record import flatten_settings
 
 _SCRIPTS = ("text.js", "steps.js", "list.js", "detail.js", "page.js")
@@ -70,7 +71,7 @@ def write_page(
         "SCRIPT": lambda: "".join(map(_asset, _SCRIPTS)),
     }
     pieces = _MARK.split(_asset("page.html"))
-    with Path(path).open("w", encoding="utf-8", errors="xmlcharrefreplace") as stream:  # halves of a character
+    with atomic_text(Path(path), errors="xmlcharrefreplace") as stream:  # halves of a character
         for text, mark in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
             stream.write(text)
             if mark == "BLOBS":

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
+from lit_passk.results.atomic import writing
 from lit_passk.results.reader import read_header, read_records
 from lit_passk.results.record import (
     FORMAT,
@@ -170,8 +171,9 @@ class ResultWriter:
         """Write at the end, wholly or not at all."""
         fd, written = self._stream.fileno(), 0
         try:
-            while written < len(data):
-                written += os.pwrite(fd, data[written:], self._offset + written)
+            with writing(self.path, "What it holds is whole: make room and run the same command again."):
+                while written < len(data):
+                    written += os.pwrite(fd, data[written:], self._offset + written)
         except BaseException:
             self._truncate(self._offset)
             raise
