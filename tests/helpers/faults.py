@@ -162,7 +162,7 @@ class NanAt(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         def ruin(policy: Any, args: Any, out: Any) -> Any:
             if torch.is_grad_enabled() and (pl_module.rl_step in self.steps and trainer.global_rank == self.rank):
-                return out[0] * float("nan"), out[1]
+                return out._replace(logprobs=out.logprobs * float("nan"))
             return None
 
         pl_module.policy.register_forward_hook(ruin)

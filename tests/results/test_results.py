@@ -167,6 +167,11 @@ def test_foreign_files_are_left_alone(tmp_path):
     ("line", "message"),
     [
         (b"not json\n", "not a JSON line"),
+        (b"\0" * 40 + b"\n", "not a JSON line"),
+        (
+            encode_record(record(sample=9)).replace(b'"answer": "9"', b'"answer": "\xe9"'),
+            "not a JSON line .*can't decode",
+        ),
         (b"[1]\n", "Expected `object`, got `array`"),
         (encode_record(record(sample=9)).replace(b'"seed"', b'"sead"'), "unknown field `sead`"),
         (

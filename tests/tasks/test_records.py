@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import gzip
 import json
 import sys
 import warnings
@@ -50,6 +51,33 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
     path.write_bytes(b'{"q": "one"}\n{"q": "\xff"}\n')
     with pytest.raises(ValueError, match="line 2 is not valid JSON"):
         load_records(str(path))
+
+
+LINES = '{"q": "one"}\n{"q": "two"}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (LINES.encode("utf-16"), "line 1 is not valid JSON"),
+        (gzip.compress(LINES.encode()), "line 1 is not valid JSON"),
+        (LINES.encode() + b"\0" * 8, "line 3 is not valid JSON"),
+        (LINES.encode()[:-5], "line 2 is not valid JSON"),
+        (LINES.encode() + b'{"q": "' + b"x" * 10_000_000, r"line 3 is not valid JSON: .{,80} It begins .{,120}$"),
+    ],
+    ids=["utf-16", "gzip", "nul", "torn", "10 MB torn"],
+)
+def test_a_file_that_is_damaged_or_encoded_otherwise_is_named(tmp_path, content, message):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load_records(str(path))
+
+
+def test_a_byte_order_mark_other_line_ends_and_10_mb_are_taken(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + LINES.replace("\n", "\r\n").encode() + b'{"q": "' + b"x" * 10_000_000 + b'"}')
+    assert [len(record.fields["q"]) for record in load_records(str(path))] == [3, 3, 10_000_000]
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,10 @@ class PromptDataModule(L.LightningDataModule):
         """Tokens of a task's longest prompt; ``name`` as in ``tasks``."""
         return max(len(token_ids) for _, token_ids in self._prompts(self.tasks[name], name))
 
+    def largest_token(self, name: str) -> int:
+        """The largest id of a token in a task's prompts; ``name`` as in ``tasks``."""
+        return max(max(token_ids) for _, token_ids in self._prompts(self.tasks[name], name) if token_ids)
+
     def train_dataloader(self) -> PromptLoader:
         """Training prompts, reshuffled every epoch; sized, because Lightning fetches ahead of unsized loaders.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -21,7 +22,7 @@ from lit_passk.policy.head import Chunk, HeadOutput
 from lit_passk.policy.logprobs import logits_to_logprobs, token_logprobs
 from lit_passk.policy.packing import PackedBatch, TokenCosts
 from lit_passk.policy.plain import plain_token_logprobs
-from lit_passk.policy.source import policy_config, resolve_policy
+from lit_passk.policy.source import cannot_load, policy_config, resolve_policy
 
 log = logging.getLogger(__name__)
 
@@ -176,16 +177,28 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
         **kwargs: Handed to ``from_pretrained``.
 
     Raises:
-        ValueError: If there is no such folder and the hub gives no such model.
+        ValueError: If there is no such folder and the hub gives no such model, or it is not whole.
     """
     keep_freed_memory()
     source = resolve_policy(path)
+    config = policy_config(source)
     try:
-        model = AutoModelForCausalLM.from_pretrained(source, config=policy_config(source), dtype=dtype, **kwargs)
-    except OSError as error:
-        if Path(source).is_dir():
-            raise  # it lacks something: the message says what
-        raise not_given(source, "model", error) from error
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source, config=config, dtype=dtype, output_loading_info=True, **kwargs
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, OSError) and not Path(source).is_dir():
+            raise not_given(source, "model", error) from error
+        if isinstance(error, RuntimeError) and type(error) is not RuntimeError:  # no memory left, say
+            raise
+        raise cannot_load(source, error) from error
+    model, found = loaded
+    if missing := sorted(found["missing_keys"]):  # transformers draws them at random, and says so in a log
+        raise Refusal(
+            f"The weights of {source!r} lack {len(missing)} tensors of {type(model).__name__}, "
+            f"{', '.join(missing[:3])} first: the folder's config.json and its weights do not belong together, or a "
+            "file of it is missing."
+        )
     return CausalPolicy(without_noise(model)).train()
 
 

@@ -11,6 +11,8 @@ from lit_passk.hub import not_given, use_hub
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+_OTHER_ARCHITECTURES = ("MaskedLM", "Classification", "QuestionAnswering", "RewardModel", "EmbeddingModel")
+
 
 def resolve_policy(path: str | Path) -> str:
     """A folder's path with ``~`` expanded, or a hub id as it is, after a look whether the hub answers.
@@ -42,15 +44,20 @@ def load_config(path: str) -> PreTrainedConfig:
         return AutoConfig.from_pretrained(path, trust_remote_code=False)
     except ValueError as error:
         if "trust_remote_code" not in str(error):
-            raise
+            raise cannot_load(path, error) from error
         raise Refusal(
             f"The policy {path!r} brings program code of its own (`auto_map` of its config.json), which is never run. "
             "Take a model whose architecture transformers has by itself."
         ) from None
     except OSError as error:
         if Path(path).is_dir():
-            raise  # it lacks something: the message says what
+            raise cannot_load(path, error) from error
         raise not_given(path, "model", error) from error
+
+
+def cannot_load(path: str, error: Exception) -> Refusal:
+    """The refusal of a folder that is there and holds no whole model, or another than its configuration says."""
+    return Refusal(f"The policy {path!r} cannot be loaded as a causal language model: {str(error).splitlines()[0]}")
 
 
 def policy_config(path: str) -> PreTrainedConfig:
@@ -60,11 +67,25 @@ def policy_config(path: str) -> PreTrainedConfig:
     sampled ones; as TRL does, they are set to 0. What ``export`` writes has them as they were.
     """
     config = load_config(path)
+    _refuse_other_models(path, config)
     for part in [config, *(getattr(config, name, None) for name in config.sub_configs)]:
         for name, value in vars(part or object).items() if part is not None else ():
             if isinstance(value, float) and any(word in name for word in ("drop", "jitter")):
                 setattr(part, name, 0.0)
     return config
+
+
+def _refuse_other_models(path: str, config: PreTrainedConfig) -> None:
+    """Refuse models that do not write text token by token; some would load, and be trained on noise."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    others = [name for name in config.architectures or () if name.endswith(_OTHER_ARCHITECTURES)]
+    if others or config.is_encoder_decoder or type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        what = ", ".join(others or config.architectures or [config.model_type])
+        raise Refusal(
+            f"The policy {path!r} is no causal language model, but {what}. Give a decoder-only model that continues "
+            "text (`...ForCausalLM` in its config.json)."
+        )
 
 
 def refuse_quantized(path: str) -> None:

@@ -201,7 +201,7 @@ def decode_record(line: bytes, where: str) -> CompletionRecord:
     """Read a record's line; ``where`` ("file:line") opens the message of every error."""
     try:
         return _RECORD.decode(line)
-    except msgspec.DecodeError:  # wrong, or half a surrogate pair, which this parser refuses
+    except (msgspec.DecodeError, UnicodeDecodeError):  # wrong, or half a surrogate pair, which this parser refuses
         pass
     try:
         return msgspec.convert(_decode_json(line, where), CompletionRecord)

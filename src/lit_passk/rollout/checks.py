@@ -23,6 +23,17 @@ def check_training_sampling(sampling: Sampling) -> None:
         raise Refusal("`rollout.sampling.temperature` is 0: greedy completions of a group are all the same.")
 
 
+def _check_tokens(data: PromptDataModule, name: str, vocab_size: int) -> None:
+    """Refuse prompts with tokens for which the model has no embedding: on a GPU that ends in an assertion."""
+    largest = data.largest_token(name)
+    if largest >= vocab_size:
+        raise Refusal(
+            f"The tokenizer has {len(data.tokenizer)} tokens and the model embeds {vocab_size}: a prompt of {name!r} "
+            f"holds {data.tokenizer.convert_ids_to_tokens(largest)!r} (id {largest}). Take the tokenizer that belongs "
+            "to the model, or enlarge its embeddings (`resize_token_embeddings` of transformers) and save both."
+        )
+
+
 def check_lengths_fit(
     data: PromptDataModule, policy_path: str, sampling: Sampling | None, val_sampling: Sampling
 ) -> None:
@@ -34,11 +45,16 @@ def check_lengths_fit(
         sampling: Of the training; None when nothing is trained.
         val_sampling: Of the validation.
     """
-    limit = position_limit(policy_config(resolve_policy(policy_path)))
+    config = policy_config(resolve_policy(policy_path))
+    limit = position_limit(config)
     if sampling is not None:
         check_length(data.longest_prompt("train"), sampling, limit)
     for name in data.val:
         check_length(data.longest_prompt(name), val_sampling, limit)
+    vocab_size = config.get_text_config().vocab_size
+    if len(data.tokenizer) > vocab_size:  # harmless while no prompt has the tokens that are too many
+        for name in ["train"] * (sampling is not None) + list(data.val):
+            _check_tokens(data, name, vocab_size)
     if sampling is not None and data.val and val_sampling.max_tokens < sampling.max_tokens:
         rank_zero_warn(
             f"Validation cuts completions at {val_sampling.max_tokens} tokens (`rollout.val_sampling.max_tokens`), "
