@@ -27,8 +27,6 @@ ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", flags=re.M | re.S)
 OTHER_PROGRAMS = {"cd", "curl", "docker", "export", "git", "ls", "mkdir", "pip", "pytest", "python", "source", "sbatch"}
 OTHER_PROGRAMS |= {"jq", "sky", "tail", "tensorboard", "trackio", "vllm", "wandb", "xdg-open", "zcat"}
-ELSEWHERE = {"make_workload.py"}
-"""Scripts that a reader brings along, as the page says."""
 NOT_INSTALLED = {"trl", "verl", "datasets"}
 PARTS = {"model": PassKRLModule, "rollout": RolloutCallback, "data": PromptDataModule, "trainer": L.Trainer}
 
@@ -116,7 +114,7 @@ def check_shell(block: str) -> None:
             if words != ["--version"] and "--help" not in words:
                 check_command(words)
         elif command[0] in ("bash", "python") and len(command) > 1 and command[1].endswith((".py", ".sh")):
-            assert command[1] in ELSEWHERE or Path(command[1]).exists() or (ROOT / command[1]).exists(), command[1]
+            assert Path(command[1]).exists() or (ROOT / command[1]).exists(), command[1]
         else:
             assert command[0] in OTHER_PROGRAMS | {"redirected"} or command[0].startswith("."), command
 
