@@ -70,7 +70,7 @@ class StopOnSignal(L.Callback):
     the signal is enough. An evaluation ends at once, or after the batch with several processes; what it has sampled is
     in its result file.
 
-    The signal by which SLURM announces the end of a job (SIGUSR1) is handed on to Lightning between two steps, which
+    The signal by which SLURM announces the end of a job (SIGUSR1) is handed on to Lightning at the end of a step, which
     writes ``hpc_ckpt_<n>.ckpt`` and requeues the job. Signals that are ignored (by ``nohup``) stay ignored.
     """
 
@@ -109,6 +109,13 @@ class StopOnSignal(L.Callback):
         """Stop between two steps."""
         self._look()
 
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+        """Let Lightning write its checkpoint and requeue the job: here the state is one to go on from."""
+        if self._requeue is not None and all_max(torch.tensor(int(self._requeue_due)), "signals"):
+            self._requeue_due = False
+            number, handler = self._requeue
+            handler(number, None)
+
     def on_validation_batch_start(self, trainer: L.Trainer, *args: Any) -> None:
         """Stop between two batches."""
         self._look()
@@ -121,12 +128,7 @@ class StopOnSignal(L.Callback):
 
     def _look(self) -> None:
         """Act on signals that came meanwhile, on whichever rank; every rank must call this."""
-        got, requeue = all_max(torch.tensor([self._got or 0, int(self._requeue_due)]), "signals").tolist()
-        if requeue and self._requeue is not None:
-            self._requeue_due = False
-            number, handler = self._requeue
-            handler(number, None)
-        if got:
+        if got := int(all_max(torch.tensor(self._got or 0), "signals")):
             self._got = got
             raise Stopped(got, together=True)
 
