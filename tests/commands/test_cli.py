@@ -426,7 +426,7 @@ def test_a_cold_start_replaces_no_policy(maze_policy, tmp_path, capsys):
         ({"model.max_grad_norm": -1.0}, "at least 0, but got -1.0"),
         ({"model.compute.token_budget": 0}, "but got 0 and 256"),
         ({"trainer.max_steps": -5}, "You passed in -5"),
-        ({"data.train": {"class_path": "my_project.Broken"}}, "finite number"),
+        ({"data.train": {"class_path": "my_project.Broken"}}, "its reward is nan"),
         ({"data.max_prompt_tokens": 0}, "No prompt"),
         ({"data.chat_template": True}, "no chat template"),
         ({"model.policy": "./nowhere"}, "no such folder"),
