@@ -15,7 +15,8 @@ OUTPUT = {"text", "console", "", "latex", "json", "diff", "html"}
 
 OF_A_DOCTEST = {
     "my_project/groups.py": "from lit_passk.advantages import GroupReward\n\n\n"
-    "class AtLeast(GroupReward):\n    def __init__(self, wanted: int) -> None:\n        self.wanted = wanted\n"
+    "class AtLeast(GroupReward):\n    def __init__(self, wanted: int) -> None:\n        self.wanted = wanted\n\n"
+    "    def __call__(self, rewards):\n        return ((rewards > 0.5).sum(dim=-1) >= self.wanted).double()\n"
 }
 """The class that the example of `GroupAdvantage` defines, in the file that its YAML takes it from."""
 
