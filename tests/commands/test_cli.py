@@ -321,7 +321,7 @@ def test_a_file_that_is_no_checkpoint(user_code, maze_policy, capsys):
 def test_missing_cold_start_prints_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     error = refusal(capsys, "fit", "--config", str(CONFIGS / "maze_cpu.yaml"))
-    assert "lit-passk sft --config configs/maze_sft_cpu.yaml --out ./runs/maze_sft" in error
+    assert "lit-passk sft --config maze_sft_cpu --out ./runs/maze_sft" in error
     assert list(tmp_path.iterdir()) == []
 
 

@@ -62,8 +62,19 @@ class FaultAt(L.Callback):
         task.score = lambda *args: (self._reach("scoring"), score(*args))[1]
         pl_module.policy.register_forward_pre_hook(lambda *_: self._reach("forward" if torch.is_grad_enabled() else ""))
         trainer.optimizers[0].register_step_post_hook(lambda *_: self._reach("optimizer"))
-        chmod = os.chmod
-        os.chmod = lambda *args: (self._reach("rollouts", self.module.rl_step - 1), chmod(*args))[1]  # type: ignore
+        self.chmod = os.chmod
+
+        def within_rollouts(*args: Any, **kwargs: Any) -> None:
+            self._reach("rollouts", self.module.rl_step - 1)
+            self.chmod(*args, **kwargs)
+
+        os.chmod = within_rollouts
+
+    def teardown(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
+        os.chmod = getattr(self, "chmod", os.chmod)  # the next test in this process is another one
+
+    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self.teardown(trainer, pl_module, "fit")
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, *args: Any) -> None:
         self._reach("start")

@@ -22,6 +22,7 @@ from helpers.policies import (
 from torch.nn.attention import flex_attention
 from transformers import AutoModelForCausalLM
 
+from lit_passk.errors import Refusal
 from lit_passk.policy.logprobs import Chunk
 from lit_passk.policy.model import CHUNKS, PACKABLE, _warn_of_padding, decoder_blocks, load_policy
 from lit_passk.policy.packing import pack
@@ -277,7 +278,7 @@ def test_missing_model_is_named_with_the_way_out(path, monkeypatch):
 
 def test_broken_folder_says_what_it_lacks(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", **SIZES}))
-    with pytest.raises(OSError, match="safetensors"):
+    with pytest.raises(Refusal, match="safetensors"):
         load_policy(tmp_path)
 
 

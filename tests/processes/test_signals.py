@@ -1,16 +1,14 @@
 """Signals to real processes: one rank of two, SLURM's announcement, a terminal that is closed."""
 
 import os
-import pty
 import signal
-import sys
 
 import pytest
 import torch
 from helpers.ranks import Ranks
 from helpers.runs import KL, Run, arguments
+from helpers.terminal import in_terminal
 
-from lit_passk import cli
 from lit_passk.checkpointing.reading import is_whole
 from lit_passk.checkpointing.run_folder import last_checkpoint
 
@@ -64,22 +62,6 @@ def test_slurm_announces_the_end_of_a_job_in_the_midst_of_a_step(train, policy, 
     again = tmp_path / "again"
     args = arguments(policy, again, "auto", 1, *KL, "--ckpt_path", str(tmp_path / "hpc_ckpt_1.ckpt"))
     assert_same_end(again, args, undisturbed)
-
-
-def in_terminal(args):
-    """Run the command line in a terminal that is closed as soon as the run has done something."""
-    child, terminal = pty.fork()
-    if child == 0:
-        try:
-            cli.main(args)
-        except SystemExit as error:
-            os._exit(error.code)
-        os._exit(0)
-    said = b""
-    while b"rl_step: 1" not in said:
-        said += os.read(terminal, 1000)
-    os.close(terminal)
-    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_a_terminal_that_is_closed(policy, tmp_path):

@@ -21,7 +21,7 @@ def trial_context(correct: Tensor, **known: Any) -> GroupContext:
 
     Example:
         >>> context = trial_context(torch.tensor([[1, 0]]), logprob_mean=torch.tensor([[-0.5, -2.0]]))
-        >>> context.entropy, context.logprob_sum, context.answers
+        >>> context.entropy, context.logprob_sum, context.answers  # exact: halves
         (tensor([[0.5000, 2.0000]]), tensor([[ -5., -20.]]), tensor([[0, 1]]))
 
     """

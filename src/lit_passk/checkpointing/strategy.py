@@ -112,7 +112,9 @@ class ShardedStrategy(ModelParallelStrategy):
         checkpoint = read_file(path, mmap=True)
         self.lightning_module.on_load_checkpoint(checkpoint)  # before its weights are put into a model they do not fit
         whole = StateDictOptions(full_state_dict=True, strict=self._strict)
-        set_model_state_dict(self.model, checkpoint["state_dict"], options=whole)
+        set_model_state_dict(
+            self.model, dict(checkpoint["state_dict"]), options=whole
+        )  # torch adds to what it is given
         names = [name for name, parameter in self.model.named_parameters() if parameter.requires_grad]
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=False):
             set_optimizer_state_dict(self.model, optimizer, name_parameters(state, names), options=whole)

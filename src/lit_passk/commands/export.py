@@ -84,11 +84,11 @@ def export(
             where it was, or ``out`` is something else than a model's folder.
     """
     path, out = _find(Path(ckpt_path).expanduser()), Path(os.path.abspath(Path(out).expanduser()))
+    check_replaceable(out)
     checkpoint = _read(path)
     source = str(policy or checkpoint["policy"])
     if adapter and not checkpoint["lora"]:
         raise Refusal(f"`--adapter` was given, but {str(path)!r} is not of a run with LoRA.")
-    check_replaceable(out)
     try:
         source = resolve_policy(source)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)

@@ -129,7 +129,7 @@ def completion_quantile(values: Tensor, completion_index: Tensor, q: float) -> T
         Shape ``(T,)``.
 
     Example:
-        >>> completion_quantile(torch.tensor([1.0, 4.0, 2.0, 7.0]), torch.tensor([0, 0, 0, 1]), 0.5)
+        >>> completion_quantile(torch.tensor([1.0, 4.0, 2.0, 7.0]), torch.tensor([0, 0, 0, 1]), 0.5)  # exact: as given
         tensor([2., 2., 2., 7.])
 
     """

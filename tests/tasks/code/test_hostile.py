@@ -158,7 +158,7 @@ x = int(input())
 if x == 3 and os.fork() == 0:
     time.sleep(60)
 alive = 0
-for pid in range(2, 200):
+for pid in range(3, 200):  # 2 is the thread of the first process that watches files
     try: os.kill(pid, 0); alive += pid != os.getpid()
     except OSError: pass
 print(x * x if x == 3 or not alive else 0)
