@@ -81,8 +81,9 @@ def test_the_users_word_and_chunked_prefill_are_left_alone() -> None:
         assert fit_to_model(args) is args
 
 
-def test_an_architecture_that_a_cpu_computes_wrongly_is_refused() -> None:
+@pytest.mark.parametrize("caching", [None, False, True])
+def test_an_architecture_that_a_cpu_computes_wrongly_is_refused(caching: bool | None) -> None:
     with pytest.raises(
         CannotRun, match=r"another Lfm2ForCausalLM than transformers: .* Sample with TransformersEngine"
     ):
-        fit_to_model(Args("Lfm2ForCausalLM", True))
+        fit_to_model(Args("Lfm2ForCausalLM", True, enable_prefix_caching=caching))

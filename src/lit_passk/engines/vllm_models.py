@@ -47,8 +47,7 @@ def fit_to_model(args: EngineArgs) -> EngineArgs:
     Raises:
         CannotRun: If vLLM would run the model and compute another one.
     """
-    undecided = args.enable_chunked_prefill is False and args.enable_prefix_caching is None
-    if not undecided:  # on a GPU, or the user's word
+    if args.enable_chunked_prefill is not False:  # on a GPU
         return args
     config = args.create_model_config()
     if config.architecture in WRONG_ON_CPU:
@@ -56,7 +55,8 @@ def fit_to_model(args: EngineArgs) -> EngineArgs:
             f"vLLM on a CPU computes another {config.architecture} than transformers: "
             f"{WRONG_ON_CPU[config.architecture]}. Sample with TransformersEngine, or on a GPU."
         )
-    return dataclasses.replace(args, enable_prefix_caching=False) if config.has_inner_state else args
+    undecided = args.enable_prefix_caching is None  # else it is the user's word
+    return dataclasses.replace(args, enable_prefix_caching=False) if undecided and config.has_inner_state else args
 
 
 def _inside_vllm(file: str) -> str:
