@@ -65,10 +65,10 @@ class Objective:
         policy: CausalPolicy,
         reference: CausalPolicy | None,
         training: TrainingBatch,
+        mismatch: bool,
         micro: PackedBatch,
         old_logprobs: Tensor | None,
-        mismatch: bool,
-        selected: Tensor | None = None,
+        selected: Tensor | None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of one micro-batch of T trained tokens, a weighted sum over them.
 
@@ -76,10 +76,10 @@ class Objective:
             policy: The policy; called once.
             reference: The initial policy; None is the policy with its adapters off.
             training: The step's N completions.
-            micro: Some of them, on the policy's device.
-            old_logprobs: The policy's before the step's first update, shape ``(T,)``; None are those of now.
             mismatch: Whether the engine's log-probabilities differ from the policy's (older weights, coarser
                 precision), so that ``auto`` corrects for it.
+            micro: Some of the completions, on the policy's device.
+            old_logprobs: The policy's before the step's first update, shape ``(T,)``; None are those of now.
             selected: Tokens that the policy loss has singled out, shape ``(T,)``, bool.
 
         Returns:

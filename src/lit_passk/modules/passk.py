@@ -14,9 +14,8 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from lit_passk.advantages import AdvantageStrategy, PassKAnalytic
-from lit_passk.advantages.base import with_parts
-from lit_passk.checkpointing.files import CheckpointFiles, restore_random_states
-from lit_passk.distributed import rank, world_size
+from lit_passk.checkpointing.files import CheckpointFiles
+from lit_passk.distributed import world_size
 from lit_passk.errors import Refusal
 from lit_passk.losses import ClippedLoss, PolicyLoss, RolloutCorrection
 from lit_passk.metrics import EvaluationMetric
@@ -24,36 +23,18 @@ from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.guards import guard
 from lit_passk.modules.objective import Objective, mismatch_of
 from lit_passk.modules.optimization import Optimization
-from lit_passk.modules.part_metrics import part_metrics
-from lit_passk.modules.policies import (
-    Compute,
-    build_policy,
-    build_reference,
-    completion_logprobs,
-    pack_step,
-    step_logprobs,
-)
-from lit_passk.modules.resume_checks import check_fits, check_optimizers
-from lit_passk.modules.run_state import (
-    add_run_state,
-    constructor_settings,
-    forget_elapsed_time,
-    kept_weights,
-    restore_strategy,
-    strategy_state,
-)
+from lit_passk.modules.policies import Compute, build_policy, build_reference, completion_logprobs
+from lit_passk.modules.run_state import RunState, constructor_settings
 from lit_passk.modules.saved_steps import stopped
 from lit_passk.modules.schedules import WarmupLR
-from lit_passk.modules.selection import select_tokens
-from lit_passk.modules.signal import signal_metrics
-from lit_passk.modules.skipped import SkippedUpdates, check_weights, nothing_scored
-from lit_passk.modules.step_metrics import step_metrics
+from lit_passk.modules.skipped import SkippedUpdates, nothing_scored
+from lit_passk.modules.step_log import log_step
 from lit_passk.modules.trainer_checks import check_trainer, refuse_spawn
 from lit_passk.modules.training_batch import TrainingBatch, collect
+from lit_passk.modules.updates import Part, Updates
 from lit_passk.modules.validation import ValidationMetrics
 from lit_passk.policy.lora import LoRA
 from lit_passk.policy.model import CausalPolicy
-from lit_passk.policy.packing import PackedBatch
 from lit_passk.policy.sharding import gradient_sync
 from lit_passk.policy.source import refuse_quantized, resolve_policy
 from lit_passk.types import PromptBatch, RolloutBatch
@@ -144,8 +125,7 @@ class PassKRLModule(L.LightningModule):
         self.rl_step = 0  # RL steps done so far; also the version of the policy's weights
         self.config_yaml = ""  # the command line's configuration, for checkpoints and model cards
         self.policy_needed = True  # RolloutCallback sets False where the engine evaluates with weights of its own
-        self._random_states: Sequence[dict[str, Any]] = ()  # of the checkpoint, until training starts
-        self._optimizers_before: list[str] | None = None  # their classes, of the checkpoint
+        self.run_state = RunState()
         object.__setattr__(self, "reference", None)  # past nn.Module's registration of submodules
         self.automatic_optimization = False
         self.strict_loading = lora is None  # the frozen weights are the policy's own, and in no checkpoint
@@ -184,14 +164,9 @@ class PassKRLModule(L.LightningModule):
             self.reference.to(self.device)
 
     def on_train_start(self) -> None:
-        """Re-check the strategy: the number of RL steps is known only now. Restore a checkpoint's random numbers."""
+        """Re-check the strategy: the number of RL steps is known only now. Go on from a checkpoint, if there is one."""
         self.advantage.check_run(self.max_rl_steps)
-        if self._random_states:
-            restore_random_states(self._random_states)
-        self._random_states = ()
-        if self.trainer.ckpt_path is not None:
-            check_optimizers(self._optimizers_before or self._optimizer_classes(), self._optimizer_classes())
-            self.optimization.resume(self.optimizers(), self.lr_schedulers())
+        self.run_state.start(self)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer over the trainable parameters, and its schedule."""
@@ -199,41 +174,15 @@ class PassKRLModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the number of RL steps, random numbers and what an export wants to know; a collective."""
-        if "optimizer_states" in checkpoint:  # to go on from; weights alone are written to look into
-            check_weights(self.policy, self.rl_step)
-        add_run_state(
-            checkpoint,
-            rl_step=self.rl_step,
-            policy=self.policy_path,
-            dtype=self.compute.dtype,
-            lora=self.lora,
-            config=self.config_yaml,
-            metrics=self.trainer.callback_metrics,
-            optimizers=self._optimizer_classes(),
-        )
-        checkpoint["advantage"] = strategy_state(self.advantage)
+        self.run_state.write(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the number of RL steps; random states wait until training starts.
+        """Take the number of RL steps; random numbers wait until training starts.
 
         Raises:
             Refusal: If the checkpoint is not of this run.
         """
-        check_fits(
-            checkpoint,
-            kept_weights(self.state_dict(), self.lora),
-            policy=self.policy_path,
-            lora=self.lora,
-            training=self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING,
-        )
-        self._optimizers_before = checkpoint.get("optimizers")
-        self.rl_step = checkpoint["rl_step"]
-        self._random_states = checkpoint["random_states"]
-        restore_strategy(self.advantage, checkpoint.get("advantage", ()))
-        forget_elapsed_time(checkpoint)
-
-    def _optimizer_classes(self) -> list[str]:
-        return [type(optimizer).__name__ for optimizer in self.trainer.optimizers]
+        self.run_state.read(self, checkpoint)
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: str | Path, **settings: Any) -> Self:  # type: ignore[override]
@@ -277,33 +226,18 @@ class PassKRLModule(L.LightningModule):
         advantages = compute_advantages(self.advantage, rollouts, self.rl_step, self.max_rl_steps)  # (N,)
         keep = (advantages != 0) | (not self.objective.only_policy_loss)  # (N,) those with a gradient
         training = collect(rollouts, advantages, keep, self.num_minibatches, self.aggregation)
-        minibatches = [self._micro_batches(training, number) for number in range(self.num_minibatches)]
-        old = [self._old_logprobs(training, micro_batches) for micro_batches in minibatches]
         mismatch = mismatch_of(training, self.rl_step, self.compute_dtype)
         sums = {name: torch.zeros(()) for name in ("num_updates", "skipped_updates", "grad_norm")}
         faults, unscored = [], nothing_scored(rollouts)
-        updates = list(zip(minibatches, old, strict=True)) * self.num_epochs
-        for number, (micro_batches, old_logprobs) in enumerate(updates):
-            selected = self._select(training, micro_batches, old_logprobs, number)
-            update, fault = self._update(training, micro_batches, old_logprobs, mismatch, selected, unscored)
+        for parts in self.updates(training):
+            update, fault = self._update(training, parts, mismatch, unscored)
             sums |= {name: sums.get(name, 0) + value for name, value in update.items()}
             faults += [fault] if fault is not None else []
         if self.skipped.count(self.rl_step + 1, faults):
             raise stopped(self, rollouts, advantages, faults)
         self.rl_step += 1
-        self._log_step(rollouts, advantages, sums)
+        log_step(self, rollouts, advantages, sums)
         return {"advantages": advantages}
-
-    def _micro_batches(self, training: TrainingBatch, number: int) -> list[PackedBatch]:
-        """This rank's micro-batches of one mini-batch: as many on every rank, the n-th costs about the same on all."""
-        keep = training.minibatch == number  # (N,)
-        return pack_step(self.policy, training, keep, self.compute.token_budget, world_size=world_size(), rank=rank())
-
-    def _old_logprobs(self, training: TrainingBatch, micro_batches: list[PackedBatch]) -> list[Tensor] | None:
-        """Log-probs before the first update, ``(T,)`` each; None for a single update, whose ratio is 1 anyway."""
-        if self.updates_per_step == 1:
-            return None
-        return step_logprobs(self.policy, micro_batches, training.temperature, self.device)
 
     def completion_logprobs(self, rollouts: RolloutBatch) -> list[Tensor]:
         """The policy's log-probabilities of sampled tokens, N tensors on the CPU; every rank must call this."""
@@ -314,38 +248,28 @@ class PassKRLModule(L.LightningModule):
         """Precision in which the policy computes."""
         return torch.bfloat16 if "bf16" in str(self.trainer.precision) else self.policy.model.dtype
 
-    def _select(
-        self, training: TrainingBatch, micro_batches: list[PackedBatch], old: list[Tensor] | None, number: int
-    ) -> list[Tensor] | None:
-        """Let a policy loss that wants to see the whole of the step's ``number``-th update single out its tokens."""
-        if not self.objective.selects:
-            return None
-        moved = old is None or number > 0  # before the first of several updates they are the old ones
-        now = step_logprobs(self.policy, micro_batches, training.temperature, self.device) if moved else old
-        assert now is not None
-        update = self.rl_step * self.updates_per_step + number
-        return select_tokens(self.objective.loss, training, micro_batches, now, now if old is None else old, update)
+    def updates(self, training: TrainingBatch) -> Updates:
+        """The updates that a step's completions are cut into; iterate while the policy is trained on them."""
+        return Updates(
+            policy=self.policy,
+            objective=self.objective,
+            training=training,
+            num_minibatches=self.num_minibatches,
+            num_epochs=self.num_epochs,
+            token_budget=self.compute.token_budget,
+            first=self.rl_step * self.updates_per_step,
+            device=self.device,
+        )
 
     def _update(
-        self,
-        training: TrainingBatch,
-        micro_batches: list[PackedBatch],
-        old: list[Tensor] | None,
-        mismatch: bool,
-        selected: list[Tensor] | None,
-        fault: str | None,
+        self, training: TrainingBatch, parts: Sequence[Part], mismatch: bool, fault: str | None
     ) -> tuple[dict[str, Tensor], str | None]:
         """One optimizer step on this rank's micro-batches; returns sums to log, and why it was skipped if it was."""
         sums: dict[str, Tensor] = {"num_updates": torch.ones((), dtype=torch.float32)}
-        for number, micro in enumerate(micro_batches):
-            micro = micro.to(self.device)
-            now = self.compute.gradient_sync == "every" or number == len(micro_batches) - 1
-            old_logprobs = None if old is None else old[number]
-            chosen = None if selected is None else selected[number].to(self.device)
+        for number, part in enumerate(parts):
+            now = self.compute.gradient_sync == "every" or number == len(parts) - 1
             with gradient_sync(self.policy, self.trainer.strategy, now):
-                loss, metrics = self.objective(
-                    self.policy, self.reference, training, micro, old_logprobs, mismatch, chosen
-                )
+                loss, metrics = self.objective(self.policy, self.reference, training, mismatch, *part.to(self.device))
                 # Gradients are averaged over ranks, while the weights divide by global counts.
                 self.manual_backward(loss * world_size())
             for name, value in metrics.items():
@@ -362,23 +286,6 @@ class PassKRLModule(L.LightningModule):
 
     def _trainable(self) -> list[nn.Parameter]:
         return [p for p in self.policy.parameters() if p.requires_grad]
-
-    def _log_step(self, rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Tensor]) -> None:
-        """Log what the step was, and show it to strategies that go by it (``Switch``); every rank must call this."""
-        breakdown = getattr(self.trainer.datamodule, "breakdown", None)  # type: ignore[attr-defined]
-        described = step_metrics(rollouts, advantages, sums, breakdown)
-        described |= part_metrics([*rollouts.groups, *rollouts.not_trained], breakdown)
-        described |= signal_metrics(rollouts, advantages)
-        metrics = {f"train/{name}": value for name, value in described.items()}
-        for part in with_parts(self.advantage):
-            part.observe(metrics)
-        self.log("step", float(self.rl_step))  # the axis of every logger, for what is logged beside it too
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every > 0 and self.rl_step % every == 0:  # Lightning takes long over numbers it will not write
-            self.log_dict(metrics)
-            self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        self.log("rl_step", float(self.rl_step), prog_bar=True, logger=False)
-        self.log("reward", metrics["train/reward"], prog_bar=True, logger=False)
 
     # --- validation --------------------------------------------------------------------------------------------------
 

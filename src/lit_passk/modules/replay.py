@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -16,10 +17,8 @@ from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.non_finite import FirstNonFinite, Places
 from lit_passk.modules.objective import mismatch_of
 from lit_passk.modules.passk import PassKRLModule
-from lit_passk.modules.policies import pack_step
 from lit_passk.modules.saved_steps import restored
-from lit_passk.modules.training_batch import TrainingBatch, collect
-from lit_passk.policy.packing import PackedBatch
+from lit_passk.modules.training_batch import collect
 from lit_passk.results.saved_step import SavedStep
 from lit_passk.rollout.parity import TOLERANCES
 from lit_passk.tasks.scores import NOT_FINITE
@@ -106,10 +105,10 @@ def _computed(
     policy.zero_grad(set_to_none=True)
     with _cast(device, autocast):
         logprobs = module.completion_logprobs(rollouts)
-        for micro, selected in _updates(module, training):
-            micro = micro.to(device)
-            with FirstNonFinite(policy, micro, places) as first:
-                loss, _ = module.objective(policy, module.reference, training, micro, None, mismatch, selected)
+        for part in chain.from_iterable(module.updates(training)):
+            part = part.to(device)
+            with FirstNonFinite(policy, part.micro, places) as first:
+                loss, _ = module.objective(policy, module.reference, training, mismatch, *part)
                 loss.backward()
             made.loss += float(loss.detach())
             made.forward, made.backward = made.forward or first.forward, made.backward or first.backward
@@ -120,16 +119,6 @@ def _computed(
     }
     policy.zero_grad(set_to_none=True)
     return logprobs, made
-
-
-def _updates(module: PassKRLModule, training: TrainingBatch) -> Iterator[tuple[PackedBatch, Tensor | None]]:
-    """The micro-batches of each mini-batch, as one process has them, with the tokens that the loss singles out."""
-    for number in range(module.num_minibatches):
-        of_update = training.minibatch == number  # (N,)
-        micro_batches = pack_step(module.policy, training, of_update, module.compute.token_budget)
-        selected = module._select(training, micro_batches, None, number)
-        for i, micro in enumerate(micro_batches):
-            yield micro, None if selected is None else selected[i].to(module.device)
 
 
 def _cast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:

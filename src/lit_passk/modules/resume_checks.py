@@ -13,7 +13,7 @@ from lit_passk.errors import Refusal
 from lit_passk.policy.lora import LoRA
 
 PARTS = ("rl_step", "random_states", "policy", "dtype", "lora", "config", "metrics")
-"""What ``run_state.add_run_state`` writes."""
+"""What ``RunState.write`` writes."""
 
 
 def check_fits(

@@ -5,43 +5,93 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_passk import __version__
 from lit_passk.advantages import AdvantageStrategy
 from lit_passk.advantages.base import with_parts
-from lit_passk.checkpointing.files import random_states
+from lit_passk.checkpointing.files import random_states, restore_random_states
 from lit_passk.modules.policies import Compute
+from lit_passk.modules.resume_checks import check_fits, check_optimizers
+from lit_passk.modules.skipped import check_weights
 from lit_passk.policy.lora import LoRA, is_adapter
+
+if TYPE_CHECKING:
+    from lit_passk.modules.passk import PassKRLModule
 
 log = logging.getLogger(__name__)
 
 
-def add_run_state(
-    checkpoint: dict[str, Any],
-    *,
-    rl_step: int,
-    policy: str,
-    dtype: str,
-    lora: LoRA | None,
-    config: str,
-    metrics: Mapping[str, Any],
-    optimizers: Sequence[str],
-) -> None:
-    """Add the number of RL steps, every rank's random numbers and what an export wants to know; a collective.
+class RunState:
+    """What a ``PassKRLModule`` writes into its checkpoints and takes from them."""
 
-    With LoRA only the adapters' weights stay in the checkpoint.
-    """
-    checkpoint["rl_step"] = rl_step
-    checkpoint["random_states"] = random_states()
-    checkpoint["policy"] = policy
-    checkpoint["dtype"] = dtype
-    checkpoint["lora"] = asdict(lora) if lora is not None else None
-    checkpoint["config"] = config
-    checkpoint["metrics"] = {name: float(value) for name, value in metrics.items() if name != "step"}
-    checkpoint["optimizers"] = list(optimizers)
-    checkpoint["lit_passk"] = __version__
-    checkpoint["state_dict"] = kept_weights(checkpoint["state_dict"], lora)
+    def __init__(self) -> None:
+        self._random_states: Sequence[dict[str, Any]] = ()  # of the checkpoint, until training starts
+        self._optimizers: list[str] | None = None  # their classes, of the checkpoint
+
+    def write(self, module: PassKRLModule, checkpoint: dict[str, Any]) -> None:
+        """Add the number of RL steps, random numbers and what an export wants to know; a collective.
+
+        With LoRA only the adapters' weights stay in the checkpoint.
+
+        Raises:
+            CannotRun: If a run could not go on from the weights.
+        """
+        if "optimizer_states" in checkpoint:  # to go on from; weights alone are written to look into
+            check_weights(module.policy, module.rl_step)
+        lora, metrics = module.lora, module.trainer.callback_metrics
+        checkpoint |= {
+            "rl_step": module.rl_step,
+            "random_states": random_states(),
+            "policy": module.policy_path,
+            "dtype": module.compute.dtype,
+            "lora": asdict(lora) if lora is not None else None,
+            "config": module.config_yaml,
+            "metrics": {name: float(value) for name, value in metrics.items() if name != "step"},
+            "optimizers": _classes(module.trainer.optimizers),
+            "lit_passk": __version__,
+            "state_dict": kept_weights(checkpoint["state_dict"], lora),
+            "advantage": strategy_state(module.advantage),
+        }
+
+    def read(self, module: PassKRLModule, checkpoint: dict[str, Any]) -> None:
+        """Take the number of RL steps and what the strategy remembers; the rest waits for ``start``.
+
+        Raises:
+            Refusal: If the checkpoint is not of this run.
+        """
+        check_fits(
+            checkpoint,
+            kept_weights(module.state_dict(), module.lora),
+            policy=module.policy_path,
+            lora=module.lora,
+            training=module._trainer is not None and module.trainer.state.fn == TrainerFn.FITTING,
+        )
+        self._optimizers = checkpoint.get("optimizers")
+        self._random_states = checkpoint["random_states"]
+        module.rl_step = checkpoint["rl_step"]
+        restore_strategy(module.advantage, checkpoint.get("advantage", ()))
+        forget_elapsed_time(checkpoint)
+
+    def start(self, module: PassKRLModule) -> None:
+        """Go on with the checkpoint's random numbers, once, and with its optimizer's state if that fits.
+
+        Raises:
+            Refusal: If the state is of another optimizer.
+        """
+        if self._random_states:
+            restore_random_states(self._random_states)
+        self._random_states = ()
+        if module.trainer.ckpt_path is not None:
+            now = _classes(module.trainer.optimizers)
+            check_optimizers(self._optimizers or now, now)
+            module.optimization.resume(module.optimizers(), module.lr_schedulers())
+
+
+def _classes(optimizers: Sequence[Any]) -> list[str]:
+    return [type(optimizer).__name__ for optimizer in optimizers]
 
 
 def kept_weights(state: dict[str, Any], lora: LoRA | None) -> dict[str, Any]:
