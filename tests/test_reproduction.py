@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import small_runs
+
+from lit_passk.checkpointing.run_folder import last_checkpoint
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "docs/reproduction.md", "docs/choosing_k.md"]
@@ -252,26 +255,20 @@ def test_a_command_ends_with_the_time_there_is(tmp_path):
         call([sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "log", time.monotonic() + 60)
 
 
-def test_a_budget_of_tokens_ends_a_training_and_goes_on_counting(tmp_path):
-    from types import SimpleNamespace
-
+def test_a_budget_of_tokens_ends_a_training_and_goes_on_counting(maze_policy, tmp_path):
     from reproduction.pieces import TokenBudget
 
-    group = SimpleNamespace(completions=[SimpleNamespace(token_ids=[1, 2, 3])] * 4)
-    batch = SimpleNamespace(rollouts=SimpleNamespace(groups=[group], not_trained=[group]))
-    trainer = SimpleNamespace(
-        should_stop=False, callback_metrics={"train/with_advantage": 0.5}, default_root_dir=str(tmp_path)
-    )
-    budget = TokenBudget(tokens=72)
-    for _ in range(2):
-        budget.on_train_batch_end(trainer, None, None, batch, 0)
-    assert not trainer.should_stop
-    resumed = TokenBudget(tokens=72)
-    resumed.load_state_dict(budget.state_dict())
-    resumed.on_train_batch_end(trainer, None, None, batch, 2)
-    assert trainer.should_stop
-    resumed.on_train_end(trainer, None)
-    assert json.loads((tmp_path / "budget.json").read_text()) == {"tokens": 72, "steps": 3, "with_advantage": 0.5}
+    def train(folder, steps, resume=False):
+        trainer, module, data = small_runs.build(maze_policy, folder, TokenBudget(tokens=100), steps=steps)
+        trainer.fit(module, datamodule=data, ckpt_path=last_checkpoint(folder) if resume else None)
+        return module.rl_step, json.loads((folder / "budget.json").read_text())
+
+    steps, whole = train(tmp_path / "whole", 9)
+    assert (steps, whole["steps"], whole["with_advantage"]) == (3, 3, 1.0)
+    assert 100 <= whole["tokens"] <= 144
+    _, part = train(tmp_path / "parts", 1)
+    assert (part["steps"], part["tokens"] <= 48) == (1, True)
+    assert train(tmp_path / "parts", 9, resume=True) == (steps, whole)
 
 
 def test_no_digits_with_a_target_are_in_two_splits():
