@@ -86,8 +86,7 @@ class TokenBudget(L.Callback):
         groups = (*batch.rollouts.groups, *batch.rollouts.not_trained)
         self.sampled += sum(len(completion.token_ids) for group in groups for completion in group.completions)
         self.steps += 1
-        taught = batch.rollouts.prompt_index[outputs["advantages"] != 0].unique()  # not logged in every step
-        self.with_advantage += len(taught) / max(len(batch.rollouts.groups), 1)
+        self.with_advantage += outputs["metrics"]["train/with_advantage"]
         trainer.should_stop = trainer.should_stop or self.sampled >= self.tokens
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:

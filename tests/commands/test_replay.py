@@ -46,6 +46,7 @@ def config(policy, folder, **changes):
             "accelerator": "cpu",
             "max_steps": 2,
             "logger": False,
+            "log_every_n_steps": 7,  # the step that is saved is none that is logged
             "enable_progress_bar": False,
             "default_root_dir": str(folder),
             "callbacks": [{"class_path": "lit_passk.callbacks.SaveForReplay", "init_args": {"steps": [2]}}],

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
-from torch import Tensor
 
 from lit_passk.callbacks.resume import is_trial
 from lit_passk.errors import Refusal
@@ -47,12 +46,11 @@ class SaveForReplay(L.Callback):
         self,
         trainer: L.Trainer,
         pl_module: PassKRLModule,  # type: ignore[override]
-        outputs: Mapping[str, Tensor],  # type: ignore[override]
+        outputs: Mapping[str, Any],  # type: ignore[override]
         batch: PromptBatch,
         batch_idx: int,
     ) -> None:
-        """Write the step, with what was logged of it."""
+        """Write the step, with what it came to."""
         if pl_module.rl_step in self.steps and not is_trial(trainer):
-            metrics = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("train/")}
             place = Place(Path(trainer.default_root_dir), pl_module.rl_step)
-            save_step(pl_module, batch.rollouts, outputs["advantages"], place, "it was asked for", metrics)
+            save_step(pl_module, batch.rollouts, outputs["advantages"], place, "it was asked for", outputs["metrics"])

@@ -216,11 +216,12 @@ class PassKRLModule(L.LightningModule):
 
     # --- training ----------------------------------------------------------------------------------------------------
 
-    def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
         """One RL step: advantages, then one optimizer step per mini-batch and epoch.
 
         Returns:
-            ``advantages`` of this rank's completions, shape ``(N,)``, for callbacks (``on_train_batch_end``).
+            For callbacks (``on_train_batch_end``): ``advantages`` of this rank's completions, shape ``(N,)``, and
+            ``metrics``, the numbers of the step by name, those of steps that are not logged too.
         """
         rollouts = batch.rollouts
         advantages = compute_advantages(self.advantage, rollouts, self.rl_step, self.max_rl_steps)  # (N,)
@@ -236,8 +237,7 @@ class PassKRLModule(L.LightningModule):
         if self.skipped.count(self.rl_step + 1, faults):
             raise stopped(self, rollouts, advantages, faults)
         self.rl_step += 1
-        log_step(self, rollouts, advantages, sums)
-        return {"advantages": advantages}
+        return {"advantages": advantages, "metrics": log_step(self, rollouts, advantages, sums)}
 
     def completion_logprobs(self, rollouts: RolloutBatch) -> list[Tensor]:
         """The policy's log-probabilities of sampled tokens, N tensors on the CPU; every rank must call this."""

@@ -59,7 +59,7 @@ def save_step(
         advantages: Theirs, shape ``(N,)``.
         place: Where.
         reason: Why it is saved.
-        metrics: What was logged of it.
+        metrics: What it came to, by name.
 
     Raises:
         OSError: On the first rank, if it cannot be written.

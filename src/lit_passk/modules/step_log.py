@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from lit_passk.modules.passk import PassKRLModule
 
 
-def log_step(module: PassKRLModule, rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Tensor]) -> None:
+def log_step(
+    module: PassKRLModule, rollouts: RolloutBatch, advantages: Tensor, sums: dict[str, Tensor]
+) -> dict[str, float]:
     """Log what the step was, and show it to strategies that go by it (``Switch``); every rank must call this.
 
     Args:
@@ -24,6 +26,9 @@ def log_step(module: PassKRLModule, rollouts: RolloutBatch, advantages: Tensor, 
         rollouts: This rank's completions.
         advantages: Theirs, shape ``(N,)``.
         sums: Of this rank's updates; see ``step_metrics``.
+
+    Returns:
+        All that describes the step, whether or not this is one that is written (``trainer.log_every_n_steps``).
     """
     breakdown = getattr(module.trainer.datamodule, "breakdown", None)  # type: ignore[attr-defined]
     described = step_metrics(rollouts, advantages, sums, breakdown)
@@ -39,3 +44,4 @@ def log_step(module: PassKRLModule, rollouts: RolloutBatch, advantages: Tensor, 
         module.log("train/lr", module.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
     module.log("rl_step", float(module.rl_step), prog_bar=True, logger=False)
     module.log("reward", metrics["train/reward"], prog_bar=True, logger=False)
+    return metrics
