@@ -104,6 +104,45 @@ def test_an_appended_end_token_is_left_out(pattern):
     assert ids == begin + made.convert_tokens_to_ids(["U", "D"])
 
 
+def begins(always):
+    """A tokenizer that writes a begin token, even where no special tokens are asked for."""
+    made = tokenizer("{{ bos_token }}" + TURNS)
+    made.add_special_tokens({"bos_token": "<s>"})
+    special = [("<s>", made.bos_token_id)]
+    made._tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=special)
+    if always:
+        call = type(made).__call__
+        own = type("Always", (type(made),), {"__call__": lambda self, text, **_: call(self, text)})
+        made.__class__ = own
+    return made
+
+
+@pytest.mark.parametrize("always", [False, True], ids=["when asked", "always"])
+@pytest.mark.parametrize("chat_template", [True, False])
+def test_a_begin_token_of_both_template_and_tokenizer_is_there_once(monkeypatch, always, chat_template):
+    said = []
+    monkeypatch.setattr(rendering, "rank_zero_info", said.append)
+    rendering._say_begun_twice.cache_clear()
+    made = begins(always)
+    renderer = PromptRenderer(made, chat_template=chat_template)
+    rendered = "<s>UD"  # by the template, or in the row by whoever rendered it before
+    bare, twice = renderer.tokenize(["UD", "<s><s>UD"])
+    (ids,) = renderer.prompt_ids(["UD"]) if chat_template else renderer.tokenize([rendered])
+    assert ids.count(made.bos_token_id) == 1
+    assert ids[0] == made.bos_token_id
+    assert renderer.tokenize([rendered]) == [made.convert_tokens_to_ids(["<s>", "U", "D"])]
+    assert bare == made.convert_tokens_to_ids(["<s>", "U", "D"] if always or not chat_template else ["U", "D"])
+    assert twice.count(made.bos_token_id) == 2, "what a row repeats by itself is its own affair"
+    assert len(said) == int(always or not chat_template)
+
+
+def test_a_text_may_begin_with_an_end_token_twice_where_that_is_the_begin_token_too():
+    made = tokenizer(None)
+    made.add_special_tokens({"bos_token": made.eos_token})
+    (ids,) = PromptRenderer(made).tokenize([made.eos_token * 2 + "U"])
+    assert ids == [made.eos_token_id] * 2 + made.convert_tokens_to_ids(["U"])
+
+
 @pytest.mark.parametrize(
     ("template", "prompt", "message"),
     [

@@ -14,21 +14,35 @@ import torch
 
 from lit_passk.callbacks import RolloutCallback
 
+PHASES = {
+    "start": "of the next step",
+    "sampling": "the next step",
+    "scoring": "the next step",
+    "logprobs": "before its first update",
+    "forward": "within its update",
+    "backward": "within its update",
+    "optimizer": "within its update",
+    "update": "between its two optimizer steps",
+    "log": "when it is done but nothing of it is on the disk",
+    "rollouts": "in the middle of writing them",
+    "validation": "within the one that follows that step",
+    "write": "in the middle of writing the checkpoint of that step",
+    "rename": "with the checkpoint written but not yet under its name",
+}
+"""Where a fault may be put, given a number of steps that are done."""
+
 
 class FaultAt(L.Callback):
     """Something that happens once, in a phase of an RL step of the command line or of a ``Trainer``.
 
     Args:
         step: RL steps done by then.
-        where: ``start`` of the next step; ``sampling`` and ``scoring`` it; ``forward``, ``backward``, ``optimizer``:
-            within its update; ``update``: between its two optimizer steps; ``log``: when it is done but nothing of it
-            is on the disk; ``rollouts``: in the middle of writing them; ``write``: in the middle of writing the
-            checkpoint of that step; ``rename``: with the checkpoint written but not yet under its name; ``validation``:
-            within the one that follows that step.
+        where: One of ``PHASES``.
         rank: Which rank; -1 is every rank, as when a machine goes down.
     """
 
     def __init__(self, step: int, where: str, rank: int = -1) -> None:
+        assert where in PHASES, where
         self.step = step
         self.where = where
         self.rank = rank
@@ -60,7 +74,9 @@ class FaultAt(L.Callback):
         task = trainer.datamodule.tasks["train"]
         score = task.score
         task.score = lambda *args: (self._reach("scoring"), score(*args))[1]
-        pl_module.policy.register_forward_pre_hook(lambda *_: self._reach("forward" if torch.is_grad_enabled() else ""))
+        pl_module.policy.register_forward_pre_hook(
+            lambda *_: self._reach("forward" if torch.is_grad_enabled() else "logprobs")
+        )
         trainer.optimizers[0].register_step_post_hook(lambda *_: self._reach("optimizer"))
         self.chmod = os.chmod
 

@@ -40,9 +40,15 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
 
 
 def build(
-    policy: str, folder: Path, *callbacks: L.Callback, every: int = 50, steps: int = STEPS, **settings: Any
+    policy: str,
+    folder: Path,
+    *callbacks: L.Callback,
+    every: int = 50,
+    steps: int = STEPS,
+    workers: bool = False,
+    **settings: Any,
 ) -> tuple[L.Trainer, PassKRLModule, PromptDataModule]:
-    """The trainer, the module with these settings, and the data."""
+    """The trainer, the module with these settings, and the data; ``workers`` has processes score."""
     rollout = RolloutCallback(
         ScriptedEngine(script),
         group_size=4,
@@ -68,7 +74,8 @@ def build(
     )
     settings = {"ks": [1, 2], "num_minibatches": 2, "optimizer": adam, **settings}
     module = PassKRLModule(policy, DrGRPO(), **settings)
-    data = PromptDataModule(policy, MoreUps(7), {"ups": MoreUps(5)}, prompts_per_step=3, val_prompts_per_step=2)
+    train = MoreUps(7, hang_on="none of them" if workers else None)
+    data = PromptDataModule(policy, train, {"ups": MoreUps(5)}, prompts_per_step=3, val_prompts_per_step=2)
     return trainer, module, data
 
 

@@ -95,9 +95,10 @@ class Watch:
     def report(self, exception: BaseException) -> None:
         """Say that this rank failed by itself."""
         self._failed = True
+        notes = getattr(exception, "__notes__", ())
         event = {
             "rank": self.rank,
-            "what": f"{type(exception).__name__}: {exception}" + _where(exception),
+            "what": " ".join([f"{type(exception).__name__}: {exception}{_where(exception)}", *notes]),
             "trace": "".join(traceback.format_exception(exception)),
         }
         self._events.put(event) if self.rank == 0 else self._send(0, event)

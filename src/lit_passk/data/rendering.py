@@ -51,6 +51,7 @@ class PromptRenderer:
             )
         self.system_turns = self.chat_template and self._knows_system_turns()
         self._num_appended = self._count_appended()
+        self._own_begin = self._begin_token_of_its_own()
 
     def render(self, prompt: Prompt) -> str:
         """The text that the policy continues.
@@ -91,10 +92,19 @@ class PromptRenderer:
         return self.tokenize([self.render(prompt) for prompt in prompts])
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of rendered prompts; an end token that the tokenizer appends is left out, as prompts go on."""
+        """Token ids of rendered prompts; an end token that the tokenizer appends is left out, as prompts go on.
+
+        A begin token that both the text has and the tokenizer writes is there once.
+        """
         # A rendered template has its special tokens already.
         rows = self.tokenizer(list(texts), add_special_tokens=not self.chat_template)["input_ids"]
-        return [row[: len(row) - self._num_appended] for row in rows]
+        return [self._begun_once(row[: len(row) - self._num_appended]) for row in rows]
+
+    def _begun_once(self, row: list[int]) -> list[int]:
+        if self._own_begin is None or row[:2] != [self._own_begin] * 2:
+            return row
+        _say_begun_twice(getattr(self.tokenizer, "name_or_path", "") or "the policy")
+        return row[1:]
 
     def _apply(self, turns: list[dict[str, str]]) -> str:
         if self.system_prompt is not None and turns[0]["role"] != "system":
@@ -133,6 +143,12 @@ class PromptRenderer:
         added = len(whole) - len(plain)
         return next((n for n in range(added + 1) if whole[added - n : len(whole) - n] == plain), 0)
 
+    def _begin_token_of_its_own(self) -> int | None:
+        """The begin token, if the tokenizer puts it before a text; some do so even where none are asked for."""
+        begin = getattr(self.tokenizer, "bos_token_id", None)
+        row = self.tokenizer(PROBE, add_special_tokens=not self.chat_template)["input_ids"]
+        return begin if begin is not None and row[:1] == [begin] else None
+
 
 def _without_system_turns(turns: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """The same with the text of each system turn before that of the user's turn that follows it."""
@@ -155,6 +171,12 @@ def _without_system_turns(turns: Sequence[dict[str, str]]) -> list[dict[str, str
 def _say_no_system_turn(name: str) -> None:
     """Once for a tokenizer, however many tasks it renders."""
     rank_zero_info(f"The chat template of {name!r} has no system turn: its text goes before the user's.")
+
+
+@cache
+def _say_begun_twice(name: str) -> None:
+    """Once for a tokenizer."""
+    rank_zero_info(f"The tokenizer of {name!r} writes its begin token, and prompts have one too: it is written once.")
 
 
 def _is_text(content: object) -> bool:

@@ -49,6 +49,9 @@ class RolloutEngine(ABC):
     version it wants, and stops the run when a completion says another one.
     """
 
+    memory_settings: Sequence[str] = ("lower `rollout.sampling.max_tokens`", "lower `rollout.group_size`")
+    """What to change where memory runs out in the engine, such as "lower `rollout.engine.batch_size`"."""
+
     @property
     def samples_beside_training(self) -> bool:
         """Whether ``generate`` may run in a thread of its own while the policy trains.

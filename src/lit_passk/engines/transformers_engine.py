@@ -35,6 +35,8 @@ class TransformersEngine(RolloutEngine):
             sampled in parts.
     """
 
+    memory_settings = ("lower `rollout.engine.batch_size`", *RolloutEngine.memory_settings)
+
     def __init__(self, batch_size: int = 512) -> None:
         if batch_size < 1:
             raise Refusal(f"TransformersEngine needs batch_size >= 1, but got {batch_size}.")

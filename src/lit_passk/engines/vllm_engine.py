@@ -56,6 +56,14 @@ class VLLMEngine(RolloutEngine):
 
     needs_policy = False
 
+    memory_settings = (
+        "set `rollout.engine.max_model_len` to the longest prompt and completion",
+        "lower `rollout.engine.gpu_memory_utilization` where training holds the memory, raise it where vLLM wants "
+        "more (`rollout.engine.kv_cache_gib` sets its cache alone)",
+        "set `rollout.engine.enforce_eager: true`",
+        "lower `max_num_seqs` in `rollout.engine.engine_args`",
+    )
+
     def __init__(
         self,
         dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",

@@ -11,6 +11,8 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from lit_passk.errors import Refusal
+from lit_passk.memory import memory_for
+from lit_passk.modules.policies import ROOM, WEIGHTS
 from lit_passk.modules.schedules import check_scheduler
 from lit_passk.modules.skipped import fault_of
 from lit_passk.policy.sharding import clip_gradients
@@ -45,6 +47,7 @@ class Optimization:
         """Let a resumed run have the settings of its configuration; call it when the checkpoint's state is loaded."""
         apply_settings(optimizer, scheduler, self._settings)
 
+    @memory_for("the optimizer's step", [*WEIGHTS, "choose a `model.optimizer` with fewer moments", *ROOM])
     def step(
         self, parameters: Sequence[nn.Parameter], optimizer: Any, scheduler: Any, loss: Tensor, fault: str | None = None
     ) -> tuple[Tensor, str | None]:

@@ -18,12 +18,13 @@ from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.distributed import world_size
 from lit_passk.errors import Refusal
 from lit_passk.losses import ClippedLoss, PolicyLoss, RolloutCorrection
+from lit_passk.memory import memory_for
 from lit_passk.metrics import EvaluationMetric
 from lit_passk.modules.advantage import compute_advantages
 from lit_passk.modules.guards import guard
 from lit_passk.modules.objective import Objective, mismatch_of
 from lit_passk.modules.optimization import Optimization
-from lit_passk.modules.policies import Compute, build_policy, build_reference, completion_logprobs
+from lit_passk.modules.policies import UPDATE, Compute, build_policy, build_reference, completion_logprobs
 from lit_passk.modules.run_state import RunState, constructor_settings
 from lit_passk.modules.saved_steps import stopped
 from lit_passk.modules.schedules import WarmupLR
@@ -261,6 +262,7 @@ class PassKRLModule(L.LightningModule):
             device=self.device,
         )
 
+    @memory_for("the update", UPDATE)
     def _update(
         self, training: TrainingBatch, parts: Sequence[Part], mismatch: bool, fault: str | None
     ) -> tuple[dict[str, Tensor], str | None]:

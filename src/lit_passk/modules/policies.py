@@ -11,12 +11,31 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from lit_passk.distributed import all_max
 from lit_passk.errors import Refusal
+from lit_passk.memory import memory_for
 from lit_passk.modules.training_batch import TrainingBatch
 from lit_passk.policy.lora import LoRA, adapter_off
 from lit_passk.policy.model import CausalPolicy
 from lit_passk.policy.packing import PackedBatch, pack
 from lit_passk.policy.sharding import load_on_ranks
 from lit_passk.types import RolloutBatch
+
+FEWER_TOKENS = ("lower `model.compute.token_budget`", "lower `rollout.sampling.max_tokens`")
+"""What needs less memory in a forward pass: a micro-batch holds one completion at least."""
+ROOM = ("lower `rollout.engine.gpu_memory_utilization` where the engine shares the device",)
+UPDATE = (
+    FEWER_TOKENS[0],
+    "set `model.compute.activation_checkpointing: true`",
+    "lower `model.compute.max_saved_logits_mib`",
+    *FEWER_TOKENS[1:],
+    *ROOM,
+)
+"""What needs less memory in forward and backward pass."""
+WEIGHTS = (
+    "set `model.lora`",
+    "shard it by `trainer.strategy: ModelParallelStrategy` over more devices",
+    "set `model.compute.dtype: bfloat16`",
+)
+"""What needs less memory for weights, gradients and the optimizer's moments."""
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: jsonargparse reads the defaults from __dict__
@@ -53,6 +72,7 @@ class Compute:
             )
 
 
+@memory_for("loading the policy", WEIGHTS)
 def build_policy(
     path: str, compute: Compute, mesh: DeviceMesh | None, precision: str, lora: LoRA | None = None
 ) -> CausalPolicy:
@@ -65,6 +85,12 @@ def build_policy(
         precision: ``trainer.precision``.
         lora: Adapters to add; the rest is then frozen.
     """
+    return _build(path, compute, mesh, precision, lora)
+
+
+def _build(
+    path: str, compute: Compute, mesh: DeviceMesh | None, precision: str, lora: LoRA | None = None
+) -> CausalPolicy:
     compute_dtype = torch.bfloat16 if precision == "bf16-mixed" else None
     policy = load_on_ranks(path, mesh, getattr(torch, compute.dtype), compute_dtype, lora)
     policy.max_saved_logits_mib = compute.max_saved_logits_mib
@@ -76,9 +102,10 @@ def build_policy(
     return policy
 
 
+@memory_for("loading the reference", ["set `model.kl_coef: 0`, which needs none", *WEIGHTS])
 def build_reference(path: str, compute: Compute, mesh: DeviceMesh | None, precision: str) -> CausalPolicy:
     """Load the initial policy a second time, frozen and in evaluation mode."""
-    return build_policy(path, compute, mesh, precision).eval().requires_grad_(False)
+    return _build(path, compute, mesh, precision).eval().requires_grad_(False)
 
 
 def pack_step(
@@ -103,6 +130,7 @@ def pack_step(
 
 
 @torch.no_grad()
+@memory_for("the log-probabilities of a step", [*FEWER_TOKENS, *ROOM])
 def step_logprobs(
     policy: CausalPolicy, packed: list[PackedBatch], temperature: float, device: torch.device
 ) -> list[Tensor]:
@@ -111,6 +139,7 @@ def step_logprobs(
 
 
 @torch.no_grad()
+@memory_for("the reference's log-probabilities", [*FEWER_TOKENS, *ROOM, "set `model.kl_coef: 0`"])
 def reference_logprobs(
     policy: CausalPolicy, reference: CausalPolicy | None, micro: PackedBatch, temperature: float
 ) -> Tensor:

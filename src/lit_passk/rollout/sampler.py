@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.errors import Refusal
+from lit_passk.memory import memory_for
 from lit_passk.policy.sharding import full_tensors
 from lit_passk.policy.source import end_token_ids
 from lit_passk.rollout.collate import collate_rollouts
@@ -78,15 +79,17 @@ class Sampler:
             show_progress: Whether to draw a progress bar.
         """
         self._policy, self._decode, self.show_progress = policy, decode, show_progress
-        self.engine.start(policy_path, policy, eos_token_ids)
+        with memory_for("starting the engine", self.engine.memory_settings):
+            self.engine.start(policy_path, policy, eos_token_ids)
         self._scorer = Scorer(tasks, num_workers=self.num_workers, timeout=self.score_timeout)
 
     def update(self, version: int) -> None:
         """Wake the engine and give it the policy's weights, unless it has this version; every rank must call this."""
-        self.engine.wake()
-        if self.engine.version != version:
-            assert self._policy is not None
-            self.engine.load_weights(full_tensors(self._policy), version)
+        with memory_for("giving the engine the policy's weights", self.engine.memory_settings):
+            self.engine.wake()
+            if self.engine.version != version:
+                assert self._policy is not None
+                self.engine.load_weights(full_tensors(self._policy), version)
 
     def rollouts(self, step: Step, batch: PromptBatch) -> RolloutBatch:
         """Sample and score prompts of a step with its weights; every rank must call this.
@@ -141,7 +144,8 @@ class Sampler:
         assert self._scorer is not None
         assert sampling.n is not None
         groups: dict[int, ScoredGroup] = {}
-        with _progress(batch.name, len(batch.problems) * sampling.n, show_progress) as bar:
+        progress = _progress(batch.name, len(batch.problems) * sampling.n, show_progress)
+        with memory_for("sampling", self.engine.memory_settings), progress as bar:
             for p, group in sample_and_score(self.engine, self._scorer, batch, sampling, seeds, self._decode):
                 groups[p] = group
                 on_scored(group)
