@@ -72,8 +72,9 @@ class FaultAt(L.Callback):
 
         rollout.engine.generate = half_of_it  # type: ignore
         task = trainer.datamodule.tasks["train"]
-        score = task.score
-        task.score = lambda *args: (self._reach("scoring"), score(*args))[1]
+        if not task.use_workers:  # it would have to be pickled
+            score = task.score
+            task.score = lambda *args: (self._reach("scoring"), score(*args))[1]
         pl_module.policy.register_forward_pre_hook(
             lambda *_: self._reach("forward" if torch.is_grad_enabled() else "logprobs")
         )
