@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lit_passk.tasks.math.expressions import Node
+from lit_passk.tasks.math.symbols import Node
 
 
 @dataclass(frozen=True)

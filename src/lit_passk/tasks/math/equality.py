@@ -8,9 +8,9 @@ from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequ
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.equations import same_equation
 from lit_passk.tasks.math.evaluation import names
-from lit_passk.tasks.math.expressions import Node
 from lit_passk.tasks.math.regions import same_region
 from lit_passk.tasks.math.sampling import same_value
+from lit_passk.tasks.math.symbols import Node
 
 _MAX_ITEMS = 60  # lists without order are compared pair by pair
 _HUNDRED = ("number", "100")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from lit_passk.tasks.math.evaluation import arbitrary, evaluate, names
-from lit_passk.tasks.math.expressions import Node
 from lit_passk.tasks.math.floats import Function, UndefinedError, compiled
+from lit_passk.tasks.math.symbols import Node
 
 Point: TypeAlias = dict[str, complex]
 _MAX_ROOTS = 6

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from mpmath import MPContext
 
-from lit_passk.tasks.math.expressions import Node
+from lit_passk.tasks.math.symbols import Node
 
 Point: TypeAlias = dict[str, Any]
 """Values of the symbols."""

@@ -7,14 +7,9 @@ no capitals, so that R/r is 1.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-from lit_passk.tasks.math.cursor import Cursor, UnreadableError
-from lit_passk.tasks.math.latex import FUNCTIONS, Token, spelled
-
-Node: TypeAlias = tuple
-"""``(kind, ...)``: ("number", "3.5"), ("symbol", "x_1"), ("+", a, b), ("*", a, b), ("/", a, b), ("^", a, b),
-("-", a), ("call", name, *arguments), ("matrix", *rows), ("opaque", spelling)."""
+from lit_passk.tasks.math.cursor import UnreadableError
+from lit_passk.tasks.math.latex import FUNCTIONS, Token
+from lit_passk.tasks.math.symbols import ACCENTS, GREEK, OPAQUE, Node, SymbolReader
 
 MAX_TOKENS = 400
 """No answer of the data sets has half as many; reading and sampling cost some microseconds per token."""
@@ -23,17 +18,7 @@ MAX_DEPTH = 40
 _CLOSING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "|": "|", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
 _TIMES = {"*", "\\cdot", "\\times"}
 _OVER = {"/", "\\div", ":"}
-_OPAQUE = {"\\int", "\\iint", "\\oint", "\\sum", "\\prod", "\\lim", "\\nabla", "\\partial", "\\limsup", "\\liminf"}
-_ACCENTS = {"\\overline", "\\vec", "\\hat", "\\tilde", "\\dot", "\\ddot", "\\overarc", "\\angle", "\\triangle"}
 _TRIGONOMETRIC = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc"}
-_GREEK = set(
-    (  # noqa: SIM905
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi "
-        "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega pi infty ell hbar odot mho prime star "
-        "emptyset"
-    ).split()
-)
-_NAMED_FUNCTIONS = set("fgFG")
 
 
 def parse_expression(tokens: list[Token]) -> Node:
@@ -52,7 +37,7 @@ def parse_expression(tokens: list[Token]) -> Node:
     return node
 
 
-class _Reader(Cursor):
+class _Reader(SymbolReader):
     """A recursive-descent parser: ``sum`` of ``term`` of ``chunk`` (factors side by side) of ``factor``."""
 
     def __init__(self, tokens: list[Token]) -> None:
@@ -119,7 +104,7 @@ class _Reader(Cursor):
         kind, text, _ = self.tokens[self.place]
         if kind == "sign":
             return text in {"(", "[", "{"} or (text == "|" and not self.bars)
-        return kind != "command" or text[1:] in _GREEK or text[1:] in FUNCTIONS or text in _STARTING
+        return kind != "command" or text[1:] in GREEK or text[1:] in FUNCTIONS or text in _STARTING
 
     def factor(self) -> Node:
         node = self.base()
@@ -165,35 +150,11 @@ class _Reader(Cursor):
             if self.take("_"):  # the base of 4210_5: math-verify compares the digits, and so do we
                 self.place = self.closing() if self.text() == "{" else self.place + 1
             return ("number", text)
-        if kind in {"letter", "word"} or text[1:] in _GREEK:
+        if kind in {"letter", "word"} or text[1:] in GREEK:
             return self.name(text)
         if text[1:] in FUNCTIONS:
             return self.function(text)
         return self.command(text)
-
-    def name(self, text: str) -> Node:
-        """A variable with its index, or a function that is not known: f(2) is one unknown number."""
-        if self.take("_"):
-            start = self.place
-            self.place = self.closing() if self.text() == "{" else start + 1
-            index = [token for token in self.tokens[start : self.place] if token.text not in {"{", "}"}]
-            text += "_" + spelled(index)
-            if text[:2] == "c_" and text[2:].isdigit():  # arbitrary constants are C_1 or c_1
-                text = text.upper()
-        if text in _NAMED_FUNCTIONS and self.text() == "^" and self.text(1) == "{":  # f^{-1}(x)
-            end = self.closing(self.place + 1)
-            if end < len(self.tokens) and self.tokens[end].text == "(":
-                text += spelled(self.tokens[self.place : end])
-                self.place = end
-                return ("symbol", text + self.skipped())
-        if self.text() == "(":
-            end = self.closing()
-            inside = [token.text for token in self.tokens[self.place + 1 : end - 1]]
-            applied = bool({",", "<", ">", "=", "\\le", "\\ge", "\\mid"} & set(inside))
-            number = len(inside) == 1 and self.tokens[self.place + 1].kind == "number"
-            if applied or number or text in _NAMED_FUNCTIONS:
-                return ("symbol", text + self.skipped())
-        return ("symbol", text)
 
     def function(self, text: str) -> Node:
         base = self.argument() if self.take("_") else None
@@ -243,25 +204,12 @@ class _Reader(Cursor):
                 root = self.sum()
                 self.need("]")
             return ("^", self.argument(whole_number=True), ("/", ("number", "1"), root))
-        if text in _ACCENTS:
-            start = self.place
-            end = self.closing() if self.text() == "{" else start
-            while end == self.place or (end < len(self.tokens) and text in {"\\angle", "\\triangle"}):
-                if end >= len(self.tokens) or self.tokens[end].kind != "letter":
-                    break
-                end += 1
-            if end == start:
-                raise UnreadableError
-            self.place = end
-            return self.name(text + spelled([t for t in self.tokens[start:end] if t.text not in "{}"]))
+        if text in ACCENTS:
+            return self.accented(text)
         if text == "\\begin":
             return self.matrix()
-        if text in _OPAQUE:  # read to the end of what it can stand for
-            start, level = self.place - 1, 0
-            while self.place < len(self.tokens) and level >= 0:
-                level += (self.text() in {"{", "(", "["}) - (self.text() in {"}", ")", "]"})
-                self.place += level >= 0
-            return ("opaque", spelled(self.tokens[start : self.place]))
+        if text in OPAQUE:
+            return self.opaque()
         raise UnreadableError
 
     def fraction(self) -> Node:
@@ -311,7 +259,7 @@ class _Reader(Cursor):
         return ("matrix", *rows)
 
 
-_STARTING = {"\\frac", "\\binom", "\\sqrt", "\\begin", "\\lfloor", "\\lceil", *_ACCENTS, *_OPAQUE}
+_STARTING = {"\\frac", "\\binom", "\\sqrt", "\\begin", "\\lfloor", "\\lceil", *ACCENTS, *OPAQUE}
 
 
 def _product(factors: list[Node]) -> Node:

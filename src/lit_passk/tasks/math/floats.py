@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.evaluation import arbitrary
-from lit_passk.tasks.math.expressions import Node
+from lit_passk.tasks.math.symbols import Node
 
 Function: TypeAlias = Callable[[dict[str, complex]], complex]
 

@@ -14,8 +14,8 @@ from functools import lru_cache
 
 from lit_passk.tasks.math.answers import Answer
 from lit_passk.tasks.math.equality import same
-from lit_passk.tasks.math.latex import escaped_once
 from lit_passk.tasks.math.reading import readings
+from lit_passk.tasks.math.spelling import escaped_once
 from lit_passk.tasks.math.statements import formulas, last_formulas, stated, tagged
 from lit_passk.tasks.math.text import boxed_answers, boxes, chosen_letter, concluding_answer, final_text, letter, plain
 

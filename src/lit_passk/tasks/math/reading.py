@@ -7,28 +7,17 @@ from dataclasses import replace
 from itertools import accumulate
 
 from lit_passk.tasks.math.answers import EMPTY, Answer, Formula, Joined, Relation, Sequence, Words, is_region
+from lit_passk.tasks.math.brackets import closes, nesting, split, trimmed
 from lit_passk.tasks.math.cursor import UnreadableError
-from lit_passk.tasks.math.evaluation import names
 from lit_passk.tasks.math.expressions import MAX_DEPTH, MAX_TOKENS, parse_expression
-from lit_passk.tasks.math.latex import BARE_UNITS, Token, spelled, tokenize
+from lit_passk.tasks.math.latex import Token, spelled, tokenize
+from lit_passk.tasks.math.quantities import APPROXIMATELY, PERCENT, has_words, quantity, without_remark
 from lit_passk.tasks.math.sampling import same_value
 
 _MAX_PARTS = 60
 _RELATIONS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv", "\\notin"}
 _SEPARATORS = {",", ";", "and", "or", "\\\\"}
 _BRACKETS = {"(": ")]", "[": "])", "\\{": ("\\}",), "\\langle": ("\\rangle",)}
-_MULTIPLES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_PERCENT = {"percent", "percentage", "pct"}
-_UNITS = BARE_UNITS | set(
-    (  # noqa: SIM905
-        "unit units square cubic degree degrees radian radians dollar dollars cent cents inch inches foot feet meter "
-        "meters metre metres mile miles yard yards second seconds minute minutes hour hours gram grams liter liters "
-        "litre litres m s g h l J N W V A K C F Pa mol newton newtons joule joules watt watts volt volts"
-    ).split()
-)
-_AROUND = {",", ";", ":", ".", "\\\\", "\\therefore", "\\Rightarrow", "\\implies"}
-_FILLERS = {"therefore", "thus", "hence"}
-_APPROXIMATELY = {"approximately", "about", "roughly", "exactly", "around"}
 _PHRASES = [
     (r"all\s+(?:the\s+)?real(?:\s+numbers?|s)?|(?:the\s+)?(?:set\s+of\s+)?real\s+numbers", r" \\mathbb{R} "),
     (r"(?:the\s+)?(?:empty|null)\s+set", r" \\emptyset "),
@@ -67,7 +56,7 @@ def readings(text: str) -> tuple[Answer, ...]:
         for thousands in (True, False) if "," in spelling else (True,):
             tokens = tokenize(spelling, thousands)
             try:
-                if max(accumulate(map(_level, tokens)), default=0) > MAX_DEPTH:
+                if max(accumulate(map(nesting, tokens)), default=0) > MAX_DEPTH:
                     raise UnreadableError
                 found.append(_read(tokens))
             except (UnreadableError, RecursionError):
@@ -76,19 +65,19 @@ def readings(text: str) -> tuple[Answer, ...]:
 
 
 def _read(tokens: list[Token]) -> Answer:
-    tokens = _trimmed(tokens)
+    tokens = trimmed(tokens)
     if not tokens or len(tokens) > MAX_TOKENS * 4:
         raise UnreadableError
-    parts, moduli = _split(tokens, {"\\mod"})
+    parts, moduli = split(tokens, {"\\mod"})
     if moduli:
         return _residue(parts[0], "mod " + spelled(parts[1]))
-    parts, semicolons = _split(tokens, {";"})
-    if semicolons and any(_split(part, {","})[1] for part in parts):  # x=1, y=2; x=3, y=4
-        pairs = [_read(part) for part in parts if _trimmed(part)]
+    parts, semicolons = split(tokens, {";"})
+    if semicolons and any(split(part, {","})[1] for part in parts):  # x=1, y=2; x=3, y=4
+        pairs = [_read(part) for part in parts if trimmed(part)]
         return Sequence(tuple(Sequence(_spread(p), "(", ")") if len(_spread(p)) > 1 else p for p in pairs))
-    parts, separators = _split(tokens, _SEPARATORS)
+    parts, separators = split(tokens, _SEPARATORS)
     if separators:
-        items = tuple(item for part in parts if _trimmed(part) for item in _spread(_read(part)))
+        items = tuple(item for part in parts if trimmed(part) for item in _spread(_read(part)))
         if not items:  # "or" alone
             raise UnreadableError
         if isinstance(items[0], Relation) and items[0].signs == ("\\ne",):  # x \ne 0, 1
@@ -98,7 +87,7 @@ def _read(tokens: list[Token]) -> Answer:
             return Joined("or", items)
         return Sequence(items) if len(items) > 1 and not _one_twice(items, separators) else items[0]
     for sign, how in (("\\setminus", "minus"), ("\\cup", "or"), ("\\cap", "and")):
-        parts, found = _split(tokens, {sign})
+        parts, found = split(tokens, {sign})
         if found:
             if len(parts) > _MAX_PARTS:
                 raise UnreadableError
@@ -106,10 +95,10 @@ def _read(tokens: list[Token]) -> Answer:
     if any(token.text in {"\\pm", "\\mp"} for token in tokens):
         both = ({"\\pm": "+", "\\mp": "-"}, {"\\pm": "-", "\\mp": "+"})
         return Sequence(tuple(_read([t._replace(text=sign.get(t.text, t.text)) for t in tokens]) for sign in both))
-    parts, signs = _split(tokens, _RELATIONS)
+    parts, signs = split(tokens, _RELATIONS)
     if signs:
         return _relation([part for part in parts if part], signs)
-    if tokens[0].text in _BRACKETS and _closes(tokens) == len(tokens):
+    if tokens[0].text in _BRACKETS and closes(tokens) == len(tokens):
         return _bracketed(tokens)
     return _single(tokens)
 
@@ -142,76 +131,15 @@ def _single(tokens: list[Token]) -> Answer:
             return Formula(parse_expression(tokens), base=base)
     if len(tokens) == 4 and tokens[1].text == ":" and tokens[3].text in {"am", "pm"}:
         return Words(spelled(tokens))
-    percent = tokens[-1].text == "%" or tokens[-1].text.lower() in _PERCENT
+    percent = tokens[-1].text == "%" or tokens[-1].text.lower() in PERCENT
     if percent:
         return Formula(parse_expression(tokens[:-1]), percent=True)
-    while tokens[0].kind == "word" and tokens[0].text.lower() in _APPROXIMATELY and len(tokens) > 1:
+    while tokens[0].kind == "word" and tokens[0].text.lower() in APPROXIMATELY and len(tokens) > 1:
         tokens = tokens[1:]
-    tokens = _without_remark(tokens)
-    if _has_words(tokens):
-        return _quantity(tokens)
+    tokens = without_remark(tokens)
+    if has_words(tokens):
+        return quantity(tokens)
     return Formula(parse_expression(tokens))
-
-
-def _without_remark(tokens: list[Token]) -> list[Token]:
-    r"""``300`` for ``300 \text{ (dollars)}``."""
-    opening = max((place for place, token in enumerate(tokens) if token.text == "("), default=0)
-    words = tokens[opening + 1 : -1]
-    if not opening or not words or any(token.kind != "word" for token in words) or tokens[-1].text != ")":
-        return tokens
-    return tokens[:opening] if tokens[opening].spaced and tokens[opening - 1].text[-1] in "0123456789})" else tokens
-
-
-def _quantity(tokens: list[Token]) -> Answer:
-    """A number with a unit, which is dropped; several of them; or words."""
-    parts: list[tuple[list[Token], list[Token]]] = []  # numbers and the words behind them
-    for place, token in enumerate(tokens):
-        inside_unit = (
-            parts and parts[-1][1] and (token.text in _UNIT_SIGNS or tokens[place - 1].text in {"^", "-", "{"})
-        )
-        if token.kind == "word" or inside_unit:
-            if not parts:
-                return _worded(tokens)
-            parts[-1][1].append(token)
-        elif parts and not parts[-1][1]:
-            parts[-1][0].append(token)
-        else:
-            parts.append(([token], []))
-    if not parts[0][1]:
-        return _worded(tokens)
-    nodes = [parse_expression(number) for number, _ in parts]
-    words = [[token.text for token in unit if token.kind == "word"] for _, unit in parts]
-    if len(parts) > 1:
-        if any(names(node) for node in nodes) or not all(words):
-            return _worded(tokens)
-        return Sequence(
-            tuple(Sequence((Formula(n), Words(w[0][0].lower())), "unit") for n, w in zip(nodes, words, strict=True)),
-            "+",
-        )
-    if names(nodes[0]) and not set(words[0]) <= _UNITS:
-        return _worded(tokens)
-    zeros = _MULTIPLES.get(words[0][0].lower().rstrip("s"))
-    return Formula(("*", nodes[0], ("number", "1" + "0" * zeros)) if zeros else nodes[0])
-
-
-def _has_words(tokens: list[Token]) -> bool:
-    """Whether there are words outside of brackets and indices."""
-    level = 0
-    for before, token in zip([None, *tokens], tokens, strict=False):
-        level += _level(token)
-        if token.kind == "word" and level == 0 and (before is None or before.text != "_"):
-            return True
-    return False
-
-
-_UNIT_SIGNS = {"^", "/", "\\cdot", "{", "}", "-", "(", ")", "*", "."}
-
-
-def _worded(tokens: list[Token]) -> Answer:
-    r"""Words, or a product that has a name of several letters in it, such as ``2 \text{rate}``."""
-    if all(token.kind != "word" or len(token.text) == 1 for token in tokens):
-        return Formula(parse_expression(tokens))
-    return Words(spelled(tokens))
 
 
 def _relation(parts: list[list[Token]], signs: list[str]) -> Answer:
@@ -243,7 +171,7 @@ def _bracketed(tokens: list[Token]) -> Answer:
     if closing not in _BRACKETS[opening]:
         raise UnreadableError
     if opening == "\\{":
-        parts, bars = _split(inside, {"\\mid", "|", ":"})
+        parts, bars = split(inside, {"\\mid", "|", ":"})
         if (bars and bars[0] in {"\\mid", ":"}) or len(bars) == 1:
             left, condition = _read(parts[0]), inside[len(parts[0]) + 1 :]
             if isinstance(left, Relation) and left.signs == ("\\in",):
@@ -251,7 +179,7 @@ def _bracketed(tokens: list[Token]) -> Answer:
             if not isinstance(left, Formula) or left.node[0] != "symbol":
                 raise UnreadableError
             return _condition(_read(condition))
-    parts, commas = _split(inside, {",", ";"})
+    parts, commas = split(inside, {",", ";"})
     if not commas and opening != "\\{":
         return _read(inside)
     return Sequence(tuple(item for part in parts for item in _spread(_read(part))), opening, closing)
@@ -270,48 +198,3 @@ def _condition(answer: Answer) -> Answer:
 
 def _spread(answer: Answer) -> tuple[Answer, ...]:
     return answer.items if isinstance(answer, Sequence) and not answer.opening else (answer,)
-
-
-def _trimmed(tokens: list[Token]) -> list[Token]:
-    """Without what stands around an answer and says nothing."""
-    begin, end = 0, len(tokens)
-    while begin < end and (tokens[begin].text in _AROUND or tokens[begin].text.lower() in _FILLERS):
-        begin += 1
-    while begin < end and tokens[end - 1].text in {",", ";", ":", ".", "\\\\"}:
-        end -= 1
-    tokens = tokens[begin:end]
-    while len(tokens) > 2 and tokens[0].text == "{" and tokens[-1].text == "}" and _closes(tokens) == len(tokens):
-        tokens = tokens[1:-1]
-    return tokens
-
-
-def _closes(tokens: list[Token]) -> int:
-    """The place behind the bracket that closes the first token."""
-    level = 0
-    for place, token in enumerate(tokens):
-        level += _level(token)
-        if level == 0:
-            return place + 1
-    return -1
-
-
-def _level(token: Token) -> int:
-    if token.kind == "word":
-        return 0
-    opens = token.text in {"(", "[", "{", "\\{", "\\langle", "\\begin", "\\lfloor", "\\lceil"}
-    return opens - (token.text in {")", "]", "}", "\\}", "\\rangle", "\\end", "\\rfloor", "\\rceil"})
-
-
-def _split(tokens: list[Token], separators: set[str]) -> tuple[list[list[Token]], list[str]]:
-    """Cut at the separators that no bracket surrounds: the parts, and which separators they were."""
-    parts: list[list[Token]] = [[]]
-    found: list[str] = []
-    level = 0
-    for token in tokens:
-        level += _level(token)
-        if level == 0 and token.text in separators:
-            found.append(token.text)
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    return parts, found

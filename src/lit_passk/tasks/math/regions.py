@@ -10,8 +10,8 @@ from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequ
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.equations import Point, along, roots
 from lit_passk.tasks.math.evaluation import arbitrary, evaluate, names
-from lit_passk.tasks.math.expressions import Node
 from lit_passk.tasks.math.floats import UndefinedError, compiled
+from lit_passk.tasks.math.symbols import Node
 
 _MEMBER = "member"  # the variable of a set that names none
 

@@ -23,7 +23,7 @@ from lit_passk.tasks.math.evaluation import (
     parts,
     shape,
 )
-from lit_passk.tasks.math.expressions import Node
+from lit_passk.tasks.math.symbols import Node
 
 _ROUNDED = mpf("0.6e-6")
 """How far a decimal may be from the value that it rounds: six places, as math-verify has it."""
