@@ -13,8 +13,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 from lit_passk.tasks.math.answers import Answer
+from lit_passk.tasks.math.characters import plain_characters
 from lit_passk.tasks.math.equality import same
-from lit_passk.tasks.math.reading import readings
+from lit_passk.tasks.math.reading import LABEL, readings
 from lit_passk.tasks.math.spelling import escaped_once
 from lit_passk.tasks.math.statements import formulas, last_formulas, stated, tagged
 from lit_passk.tasks.math.text import boxed_answers, boxes, chosen_letter, concluding_answer, final_text, letter, plain
@@ -56,7 +57,7 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
         (False, None)
 
     """
-    text = final_text(completion)
+    text = plain_characters(final_text(completion))
     text = tagged(text) or text
     reference = reference_text(reference)
     said = concluding_answer(text)
@@ -67,6 +68,8 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
             given = right  # \text{(C)} is a choice and no variable
         if given is not None:
             return given == right, given
+    elif (labelled := LABEL.match(reference)) and (given := letter(boxed[0] if boxed else text.strip())):
+        return given == labelled[1], given  # the letter alone, where the reference is "(B) 12"
     if boxed:
         return any(equal(reference, answer) for answer in boxed), boxed[0]
     sentence = stated(said or text)
@@ -120,7 +123,7 @@ def settle(reference: str, answer: str) -> bool | None:
 
 def reference_text(reference: str) -> str:
     """The answer in a data set's answer column: what follows ``####``, or else all of it."""
-    return escaped_once(reference.rpartition("####")[2]).strip()
+    return plain_characters(escaped_once(reference.rpartition("####")[2]).strip())
 
 
 @lru_cache(maxsize=16384)

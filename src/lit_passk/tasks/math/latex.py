@@ -29,13 +29,13 @@ _ALIASES = {
     "varphi": "phi", "vartheta": "theta", "arcsinh": "arsinh", "arccosh": "arcosh", "arctanh": "artanh",
     "backslash": "setminus", "centerdot": "cdot", "infinity": "infty", "tg": "tan",
     "asin": "arcsin", "acos": "arccos", "atan": "arctan",
-    "ctg": "cot", "degree": "circ",
+    "ctg": "cot", "arctg": "arctan", "arcctg": "arccot", "degree": "circ",
     "imath": "i", "simeq": "approx", "sim": "approx", "doteq": "approx", "colon": ":", "lg": "log",
     "R": "mathbb R", "Z": "mathbb Z", "N": "mathbb N", "Q": "mathbb Q",
     "overrightarrow": "vec", "bar": "overline", "pmod": "mod", "bmod": "mod", "widehat": "hat", "widetilde": "tilde",
 }  # fmt: skip
 _DROPPED = {
-    "displaystyle", "textstyle", "limits", "nolimits", "boxed", "fbox", "rm", "bf", "it", "mathstrut", "strut", "quad",
+    "displaystyle", "textstyle", "limits", "nolimits", "boxed", "fbox", "framebox", "rm", "bf", "it", "mathstrut", "strut", "quad",
     "qquad", "enspace", "thinspace", "left", "right", "middle", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl",
     "Bigr", "mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathsf", "mathfrak", "noindent", "hfill", "pounds",
     "protect", "underline", "emph", "mathop", "tiny", "small", "normalsize", "large", "Large", "LARGE", "huge", "Huge",
@@ -43,7 +43,7 @@ _DROPPED = {
 }  # fmt: skip
 FUNCTIONS = {
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc", "sinh",
-    "cosh", "tanh", "coth", "arsinh", "arcosh", "artanh", "ln", "log", "exp", "gcd", "lcm", "max", "min", "sgn",
+    "cosh", "tanh", "coth", "arsinh", "arcosh", "artanh", "cis", "ln", "log", "exp", "gcd", "lcm", "max", "min", "sgn",
 }  # fmt: skip
 _SPELLED = {"pi": "pi", "infty": "infty", "infinity": "infty", "inf": "infty", "oo": "infty", "sqrt": "sqrt"}
 _LINKS = {"or", "and", "union"}
@@ -52,7 +52,7 @@ SHORT_WORDS = set("yes no not odd one two six ten all any the is are to of at by
 BARE_UNITS = {
     "cm", "mm", "km", "kg", "mg", "ml", "mL", "lb", "lbs", "ft", "oz", "hr", "hrs", "min", "sec", "mph", "kph", "rpm",
     "deg", "rad", "Hz", "kHz", "MHz", "eV", "keV", "MeV", "GeV", "kJ", "nm", "pc", "kpc", "Mpc", "AU",
-    "erg", "mol", "Pa", "kPa", "mi", "yd", "sq", "cu", "per", "pm", "am", "pct",
+    "USD", "EUR", "GBP", "INR", "CNY", "RMB", "JPY", "erg", "mol", "Pa", "kPa", "mi", "yd", "sq", "cu", "per", "pm", "am", "pct",
 }  # fmt: skip
 """Abbreviations that need no ``\\text{}`` after a number; single letters are variables."""
 
@@ -65,6 +65,7 @@ _TOKEN = re.compile(
     rf"|\\(?P<escaped>.)|(?P<number>{_NUMBER})|(?P<run>[^\W\d_]+)|(?P<sign>\.\.\.|[<>=!]=|.)",
     re.DOTALL,
 )
+_SCRIPT = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[^\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _WORD = re.compile(rf"(?P<space>\s+)|(?P<number>{_NUMBER})|(?P<run>[^\W\d_]+)|(?P<sign>\\?.)", re.DOTALL)
 
 
@@ -128,7 +129,7 @@ def _math_tokens(text: str) -> list[Token]:
         elif match["command"]:
             new = _command(match["command"])
         elif match["run"]:
-            new = _letters(match["run"])
+            new = [token for run in _SCRIPT.findall(match["run"]) for token in _letters(run)]
         elif match["set"]:
             new = [Token("command", f"\\mathbb {match['set']}")]
         elif match["row"]:
@@ -162,7 +163,9 @@ def _letters(run: str) -> list[Token]:
     """Letters that no command surrounds: a function's name, a word, or a product of variables."""
     if run in FUNCTIONS or run in _SPELLED:
         return [Token("command", "\\" + _SPELLED.get(run, run))]
-    if run in _LINKS or run in BARE_UNITS or run in SHORT_WORDS or (len(run) > 3 and not run.isupper()):
+    if run[0] > "\u3000" or run in {"II", "III"}:  # Chinese, Japanese, Korean; a numeral that is no product
+        return [Token("word", run)]
+    if run in _LINKS or run in BARE_UNITS or run in SHORT_WORDS or run == "No" or (len(run) > 3 and not run.isupper()):
         return [Token("word", run)]
     return [Token("letter", run)] if len(run) > 3 else [Token("letter", letter) for letter in run]
 

@@ -11,30 +11,20 @@ from lit_passk.tasks.math.brackets import closes, nesting, split, trimmed
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.expressions import MAX_DEPTH, MAX_TOKENS, parse_expression
 from lit_passk.tasks.math.latex import Token, spelled, tokenize
+from lit_passk.tasks.math.phrases import in_symbols
 from lit_passk.tasks.math.quantities import APPROXIMATELY, PERCENT, has_words, quantity, without_remark
 from lit_passk.tasks.math.sampling import same_value
+from lit_passk.tasks.math.spelling import IN_BRACKETS, repeating
 
 _MAX_PARTS = 60
 _RELATIONS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv", "\\notin"}
 _SEPARATORS = {",", ";", "and", "or", "\\\\"}
 _BRACKETS = {"(": ")]", "[": "])", "\\{": ("\\}",), "\\langle": ("\\rangle",)}
-_PHRASES = [
-    (r"all\s+(?:the\s+)?real(?:\s+numbers?|s)?|(?:the\s+)?(?:set\s+of\s+)?real\s+numbers", r" \\mathbb{R} "),
-    (r"(?:the\s+)?(?:empty|null)\s+set", r" \\emptyset "),
-    (r"\s(?:except(?:\s+for)?|excluding|other\s+than|not\s+equal\s+to)\s", r" \\setminus "),
-    (r"is\s+(?:greater|more)\s+than\s+or\s+equal\s+to|is\s+at\s+least", r" \\ge "),
-    (r"is\s+less\s+than\s+or\s+equal\s+to|is\s+at\s+most", r" \\le "),
-    (r"is\s+(?:greater|more)\s+than", " > "),
-    (r"is\s+less\s+than", " < "),
-    (r"\bunion\b", r" \\cup "),
-    (r"\bplus\s+or\s+minus\b", r" \\pm "),
-    (r"(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)\s*", " "),
-]
-_PHRASE = [
-    (re.compile(rf"\\(?:text|mbox|mathrm)\s*\{{\s*(?:{p})\s*\}}|(?:{p})", re.IGNORECASE), r) for p, r in _PHRASES
-]
 _NEARLY = re.compile(r"\\(?:approx|simeq|doteq)(?![a-zA-Z])|≈")
-_CHOICE = re.compile(
+_DECIMAL_COMMA = re.compile(
+    r"\s*([+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2}|\d{4,}|(?<=\b0,)\d{3})((?:[^\d,;]|\^\{?\d\}?)*)"
+)
+LABEL = re.compile(
     r"\s*(?:\\text(?:bf|rm)?\s*\{\s*)?\(?([A-H])(?:\)\s*\}|\}\s*\)|\)|[.:])[\s~]*(?:\\ )?\}?\s*(?=[^\s,;.)])"
 )
 
@@ -44,13 +34,16 @@ def readings(text: str) -> tuple[Answer, ...]:
 
     What cannot be read means its own spelling. Never raises.
     """
-    for phrase, latex in _PHRASE:
-        text = phrase.sub(latex, text)
-    spellings = [text, _CHOICE.sub("", text, count=1)]
+    text = in_symbols(text)
+    spellings = [text, LABEL.sub("", text, count=1)]
     if len(about := _NEARLY.split(text)) == 2 and all(map(str.strip, about)):  # 2\sqrt{3} \approx 3.46 says both
         spellings += about
     if re.search(r"\d[eE][+-]?\d", text):
         spellings.append(re.sub(r"(?<=\d)([eE])(?=[+-]?\d)", r"\1 ", text))
+    if comma := _DECIMAL_COMMA.fullmatch(text):  # 3,5 is a list or what is 3.5 elsewhere
+        spellings.append(f"{comma[1].replace('.', '')}.{comma[2]}{comma[3]}")
+    if IN_BRACKETS.search(text):  # 0.1(6) is a sixth or a product
+        spellings.append(IN_BRACKETS.sub(repeating, text))
     found = []
     for spelling in dict.fromkeys(spellings):
         for thousands in (True, False) if "," in spelling else (True,):

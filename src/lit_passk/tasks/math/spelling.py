@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 
+from lit_passk.tasks.math.notations import one_notation
+
 _UNICODE = {
     "\N{MINUS SIGN}": "-", "–": "-", "\N{DEGREE SIGN}": r"^\circ ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "π": r"\pi ",
     "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "±": r"\pm ", "∓": r"\mp ", "≤": r"\le ",
     "≥": r"\ge ", "≠": r"\ne ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ", "∈": r"\in ",
     "∖": r"\setminus ", "≈": r"\approx ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}",
-    "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+    "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "ℓ": r"\ell ",
     "∠": r"\angle ", "′": "'", "’": "'", "″": "''", "…": r"\ldots ", "％": "%", "\N{POUND SIGN}": "",
-    "\N{EURO SIGN}": "", "¥": "", "¢": "", "∣": r"\mid ", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
+    "\N{EURO SIGN}": "", "¥": "", "¢": "", "₹": "", "₽": "", "₩": "", "₪": "", "₿": "", "∣": r"\mid ", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
     "∧": " and ", "∨": " or ",
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta ",
+    "Γ": r"\Gamma ", "Δ": r"\Delta ", "Θ": r"\Theta ", "Λ": r"\Lambda ", "Φ": r"\Phi ", "Ψ": r"\Psi ", "Ω": r"\Omega ",
     "λ": r"\lambda ", "μ": r"\mu ", "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi ", "ω": r"\omega ",
 }  # fmt: skip
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
@@ -29,7 +32,10 @@ _HALF_DAY = r"([AaPp])\.?\s*[Mm](?:\.|\b)"
 _CLOCK = re.compile(
     rf"(?<!\d)0?(\d{{1,2}})(?::(\d\d))?(?:\s|~|\\[ ,;:])*(?:\\(?:text|mathrm)\s*\{{\s*{_HALF_DAY}\s*\}}|{_HALF_DAY})"
 )
-_REPEATING = re.compile(r"(\d+)\.(\d*)\\(?:overline|bar|dot)\s*\{(\d+)\}")
+_REPEATING = re.compile(r"(\d{1,60})\.(\d{0,60})\\(?:overline|bar|dot)\s*(?:\{(\d{1,60})\}|(\d))")
+_DOTTED = re.compile(r"(\d{1,60})\.(\d{0,60})\\dot\s*\{?(\d)\}?(\d{0,60})\\dot\s*\{?(\d)\}?")  # 0.\dot{1}2\dot{3}
+_GOING_ON = re.compile(r"(\d{1,60})\.(\d{0,20}?)(?:(\d)\3\3+|(\d{2,20}?)\4+)\s*(?:\.\.\.|\\[lc]?dots)")  # 0.333...
+IN_BRACKETS = re.compile(r"(\d{1,60})\.(\d{0,60})\((\d{1,60})\)")  # 0.1(6), or a product
 _MODULUS = re.compile(r"\(?\\(?:text|mathrm)\s*\{\s*\(?\s*mod\b\s*\}?\s*(\w+)\s*\}?\)?\s*\}?")
 
 
@@ -41,10 +47,11 @@ def written_out(text: str, thousands: bool) -> str:
     text = re.sub(r"(?<=[\d\s])([kcdm]?m)([²³])", r"\\text{ \1}\2", text)
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda raised: f"^{{{raised[0].translate(_RAISED)}}}", text)
     text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda lowered: f"_{{{lowered[0].translate(_LOWERED)}}}", text)
-    text = escaped_once(text)
+    text = one_notation(escaped_once(text), thousands)
     text = _MODULUS.sub(r"\\pmod{\1}", text.replace("{:}", ":"))
     text = re.sub(r"(?<=[)\]])\s*U\s*(?=[(\[])", r" \\cup ", text)
-    text = _REPEATING.sub(_repeating, text)
+    for endless in (_GOING_ON, _DOTTED, _REPEATING):
+        text = endless.sub(repeating, text)
     text = _CLOCK.sub(lambda time: f" {time[1]}:{time[2] or '00'}{(time[3] or time[4]).lower()}m ", text)
     text = _GROUPED.sub(lambda number: number[1] + re.sub(r"\D", "", number[2]), text)
     text = _BRACED_COMMA.sub(".", text)  # what is left of them are decimal commas
@@ -61,9 +68,10 @@ def _without_commas(number: re.Match[str]) -> str:
     return number[0].replace(",", "")
 
 
-def _repeating(number: re.Match[str]) -> str:
-    r"""``0.1\overline{6}`` as a fraction."""
-    whole, start, period = number.groups()
+def repeating(decimal: re.Match[str]) -> str:
+    r"""``0.1\overline{6}`` as a fraction; the groups are the whole part, what comes once, the parts of the period."""
+    whole, start, *groups = (group or "" for group in decimal.groups())
+    period = "".join(groups)
     above = int(whole + start + period) - int(whole + start)
     return f"\\frac{{{above}}}{{{'9' * len(period)}{'0' * len(start)}}}"
 

@@ -9,6 +9,7 @@ from lit_passk.tasks.math.reading import readings
 
 _ANCHOR = re.compile(
     r"(?i:\banswers?\b)(?:[^.\n:=]|\.(?=\d)){0,100}?(?:\b(?:is|are|was|be|equals)\b(?:\s*:)?|:|=)[\s*]*|\#{4}"
+    r"|(?:答案|答え|정답)\s*(?:是|为|は|은|는)?\s*:?"
 )
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL | re.IGNORECASE)
 _SENTENCE_END = re.compile(r"\.(?=\s|\Z|\*)|\n|\bI hope\b|</")
@@ -21,7 +22,7 @@ _FORMULA = re.compile(
 _WORD_RUN = r"(?:sin|cos|tan|log|ln|exp|sqrt|pi|or|and|infinity)(?![A-Za-z])"
 _RUN = re.compile(
     rf"(?:\\(?:text|mathrm|mbox|operatorname)\s*\{{[^{{}}]*\}}|\\[A-Za-z]+|\\.|{_WORD_RUN}"
-    r"|(?<![A-Za-z'])[A-Za-z](?![A-Za-z'])|(?<=\d)[A-Za-z]{2}(?![A-Za-z])|[^\sA-Za-z\\#<>?\"“”]|[<>=]|[ \t])+"
+    r"|(?<![A-Za-z'])[A-Za-z](?![A-Za-z'])|(?<=\d)[A-Za-z]{2}(?![A-Za-z])|[^\sA-Za-z\\#<>?\"“”\u3040-\u9fff\uac00-\ud7af]|[<>=]|[ \t])+"
 )
 _TEXT = re.compile(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}")
 _LINKS = re.compile(r"(?:\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|[\s,;.*&:])*")
@@ -32,6 +33,7 @@ _PROSE = re.compile(
 _VERB = re.compile(r"\b(?:is|are|gives|giving|equals|totals)\b")  # the answer is the sum of 3 and 9, which is 12
 _METRIC = re.compile(r"^([\d.,/ ]*\d)\s+(?:m|s|g|h|l|L|N|J|W|V|A|K)(?:\s?/\s?(?:s|h))?(?:\s?\^\s?\{?[23]\}?|[²³])?$")
 _UNIT = re.compile(r"(?<=[\d})\]%])\s+[A-Za-z][A-Za-z ]*$")
+_NOT = re.compile(r"^not\b.{1,60}?\bbut(?: rather)?\b\s*")
 _REASON = re.compile(r",?\s(?:since|because|as|so|which|where|when|for|but|given)\s")
 _MAX_TEXT = 100_000
 _MAX_RUN = 2_000
@@ -74,7 +76,7 @@ def formulas(sentence: str) -> list[str]:
         (['5,6'], ['72'], ['72'])
 
     """
-    sentence = sentence.strip().strip("*_`\"' ").strip()
+    sentence = _NOT.sub("", sentence.strip().strip("*_`\"' ").strip())
     found = list(_FORMULA.finditer(sentence))
     if found:
         return [_linked(sentence, found)]

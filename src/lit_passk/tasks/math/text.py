@@ -7,6 +7,10 @@ import re
 from lit_passk.tasks.math.latex import SHORT_WORDS
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+_UNCLOSED = re.compile(  # a box that the formula's end closes: \boxed{\frac{1}{2}$
+    r"\\(?:boxed|fbox)\s*\{((?:(?!\\(?:boxed|fbox))[^$\n]){1,200}?)(?<!\\)(?:\$|\\\)|\\\])(?!.*\\(?:boxed|fbox))",
+    re.DOTALL,
+)
 _SEPARATOR = re.compile(
     r"(?:\\(?:quad|qquad|[ ,;:!()\[\]])|\\text\s*\{\s*(?:,\s*)?(?:and|or)?\s*\}|\b(?:and|or)\b|[\s,;$&+])*"
 )
@@ -34,7 +38,7 @@ _SYMBOLS = {
         ("\N{EURO SIGN}", ""),
     ]
 }
-_LETTER = re.compile(r"\(?([A-Z])(?:\)|[.:]|$)")
+_LETTER = re.compile(r"(?:(?:option|choice|answer) ?:? ?)?\(?([A-Z])(?:\)|[.:]|$)")
 _LETTERS = re.compile(r"\(?([A-H])\)?(?:(?:,|;|&|\band\b|\bor\b|\s)+\(?([A-H])\)?)+(?![\w'])")
 _LONE_LETTER = re.compile(r"\(?([A-Z])\)?\.?")
 _SAID_LETTER = re.compile(
@@ -87,6 +91,8 @@ def boxed_answers(text: str) -> list[str]:
 
     """
     found = [box for box in boxes(text) if box[2]]
+    if unclosed := _UNCLOSED.search(text, found[-1][1] if found else 0):
+        return [unclosed[1].strip()]
     if not found:
         return []
     together, linked = [found[-1]], [found[-1]]

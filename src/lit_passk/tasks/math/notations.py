@@ -1,0 +1,75 @@
+r"""Notations of other countries, schools and packages, rewritten as the one that the reader knows."""
+
+from __future__ import annotations
+
+import re
+
+_GAP = r"(?:\s|~|\\[,;:! ])"
+_ATOM = r"(?:\{\s*(\w+)\s*\}|(\w))"
+_CELL = r"[^\[\](),;]+[,;][^\[\](),;]+"  # two ends of an interval
+_SPEED = r"(?:(?:[kcm]m|[km]g|[km]J|k?N|m[lL]|k?W|k?Pa|rad|rev|mol)/(?:[kcm]?m|k?g|m?s|h|hr|min|K|m?L|mol|C)|m/s|m/min|m/hr?|N/[mC]|J/[sK]|V/m|g/(?:mol|c?m|m?L))"
+_TEXT = r"\\(?:text|mathrm|mbox)\s*"
+
+_LOCAL_THOUSANDS = re.compile(
+    r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.])|(?<![\d'])\d{1,3}(?:'\d{3})+(?![\d'])|(?<!\w)\d{1,3}(?:_\d{3})+(?![\d_])"
+)  # 1.234.567, 1'234'567, 1_234_567
+_INDIAN_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])")  # 12,34,567
+_RULES: list[tuple[str, str]] = [
+    # numbers
+    (rf"(?<=[\d)}}]){_GAP}*[xX]{_GAP}*(?=10\s*(?:\^|\*\*))", r"\\times "),  # 1.6 x 10^{-19}
+    (r"\\num\s*\{([^{}]*)\}", r"\1"),  # of the package siunitx
+    (r"\\ang\s*\{([^{}]*)\}", r"\1^\\circ "),
+    (r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{[^{}]*\}", r"\1"),
+    (r"\b(?:minus|negative)\s+(?=[\d\\.])", "-"),
+    # units
+    (r"(?<=\d)\s*(?:\^\s*\{?\s*\\circ\s*\}?|°)\s*[CFK](?![a-zA-Z])", r"^\\circ "),
+    (rf"(?<=[\d}}]){_GAP}+({_SPEED}(?:\^\{{?\d\}}?)?)\s*(?=$|[,;.])", r"\\text{ \1}"),
+    (
+        rf"(?<=[\d}}]){_GAP}*\\[dt]?frac\s*\{{\s*{_TEXT}\{{([^{{}}]*)\}}\s*\}}\s*\{{\s*{_TEXT}\{{([^{{}}]*)\}}[^{{}}]*\}}",
+        r"\\text{ \1/\2}",
+    ),
+    (rf"(?<=\d){_GAP}+[kM]?\\Omega\s*(?=$|[,;.])", r"\\text{ ohm}"),
+    (rf"(?<=\d){_GAP}+\\mu\s*(?:{_TEXT}\{{\s*\w+\s*\}}|[msgFCAVHL]\b)\s*(?=$|[,;.])", r"\\text{ micro}"),
+    (r"\\AA(?![a-zA-Z])", r"\\text{ A}"),
+    (r"^\s*(\d+(?:\.\d+)?)\s*'{1,2}\s*$", r"\1"),
+    (r"(?<![a-zA-Z])(?:USD|EUR|GBP|INR|CNY|RMB|JPY|CAD|AUD|US\\?\$|Rs\.?)\s*(?=\\?\$?\d)", ""),
+    # counting
+    (rf"(?:\{{\s*\}}|(?:^|(?<=[=+\-*/(,])))\s*[_^]\s*{_ATOM}\s*C\s*_\s*{_ATOM}", r"\\binom{\1\2}{\3\4}"),  # {}_5C_2, ^5C_2
+    (rf"(?:\{{\s*\}}|(?:^|(?<=[=+\-*/(,])))\s*[_^]\s*{_ATOM}\s*P\s*_\s*{_ATOM}", r"\\frac{(\1\2)!}{(\1\2-\3\4)!}"),
+    # roots, sets and intervals
+    (r"\\root\s*\{?\s*(\w+)\s*\}?\s*\\of(?![a-zA-Z])", r"\\sqrt[\1]"),
+    (rf"\](?!\])({_CELL})\[", r"(\1)"),
+    (rf"\[({_CELL})\[", r"[\1)"),
+    (rf"\]({_CELL})\]", r"(\1]"),
+    (r"\\mathbb\s*\{?\s*R\s*\}?\s*(?:\^|_)\s*\{?\s*(?:\+|>\s*0)\s*\}?", r"(0,\\infty)"),
+    (r"\\mathbb\s*\{?\s*R\s*\}?\s*_\s*\{?\s*\\g(?:e|eq|eqslant)\s*0\s*\}?", r"[0,\\infty)"),
+    (r"(\\mathbb\s*\{?\s*R\s*\}?)\s*(?:\^\s*\{?\s*(?:\*|\\ast|\\times)\s*\}?|_\s*\{?\s*\\ne(?:q)?\s*0\s*\}?)", r"\1\\setminus\\{0\\}"),
+    (r"\\mathbb\s*\{?\s*Z\s*\}?\s*(?:\^|_)\s*\{?\s*(?:\+|>\s*0)\s*\}?", r"\\mathbb{N}"),
+    (r"(\\mathbb\s*\{?\s*[A-Z]\s*\}?)\s*-\s*(?=(?:\\left\s*)?\\\{)", r"\1\\setminus "),
+    # what lays formulas out
+    (r"^\s*&", ""),
+    (r"\\begin\s*\{cases\}((?:(?!\\begin|&)[\s\S])*)\\end\s*\{cases\}", r"\1"),
+]  # fmt: skip
+_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in _RULES]
+_ALIGNED = re.compile(r"\\(?:begin|end)\s*\{(?:aligned|align\*?|gathered|gather\*?|split|equation\*?|eqnarray\*?)\}")
+_EMPHASIS = re.compile(r"\s*(\*\*|__|`|\*)(?=[^\s*`])([^*`]+)\1\s*")
+
+
+def one_notation(text: str, thousands: bool = True) -> str:
+    r"""The text in the notation of American textbooks.
+
+    Example:
+        >>> one_notation(r"]1;3]"), one_notation("1.234.567"), one_notation(r"{}_5C_2"), one_notation("**7**")
+        ('(1;3]', '1234567', '\\binom{5}{2}', '7')
+
+    """
+    if marked := _EMPHASIS.fullmatch(text):
+        text = marked[2]
+    if _ALIGNED.search(text):
+        text = re.sub(r"\\\\\s*(?=\s*&?\s*=)", " ", _ALIGNED.sub(" ", text))
+        text = text if "\\begin" in text else text.replace("&", " ")
+    for pattern, replacement in _COMPILED:
+        text = pattern.sub(replacement, text)
+    for groups in (_LOCAL_THOUSANDS, _INDIAN_THOUSANDS) if thousands else (_LOCAL_THOUSANDS,):
+        text = groups.sub(lambda number: re.sub(r"\D", "", number[0]), text)
+    return text
