@@ -17,11 +17,15 @@ class Words:
 
 @dataclass(frozen=True)
 class Formula:
-    """An expression; ``percent`` where a percent sign was taken off, ``base``: that of ``4210_5``, or a modulus."""
+    """An expression; ``percent`` where a percent sign was taken off, ``base``: that of ``4210_5``, or a modulus.
+
+    ``degrees`` where it ends in a degree sign, which is dropped as units are.
+    """
 
     node: Node
     percent: bool = False
     base: str | None = None
+    degrees: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _STYLED = {  # bold, italic, ... letters and digits
     if unicodedata.category(chr(code)) != "Cn"
 }
 _VULGAR = {
-    code: r"\frac{%s}{%s}" % tuple(chr(int(part, 16)) for part in parts)
+    code: r"\frac{{{}}}{{{}}}".format(*(chr(int(part, 16)) for part in parts))
     for code in (*range(0xBC, 0xBF), *range(0x2153, 0x215F), 0x2150, 0x2151)
     if len(parts := [part for part in unicodedata.decomposition(chr(code)).split()[1:] if part != "2044"]) == 2
 }

@@ -15,6 +15,7 @@ class Cursor:
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = list(tokens)
         self.place = 0
+        self.depth = 0
 
     def text(self, ahead: int = 0) -> str:
         """The text of the next token, empty for a word and behind the end."""

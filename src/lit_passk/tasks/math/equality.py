@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
+from operator import itemgetter
 
 from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence, Words, is_interval, is_region
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.equations import same_equation
-from lit_passk.tasks.math.evaluation import names
 from lit_passk.tasks.math.regions import same_region
 from lit_passk.tasks.math.sampling import same_value
-from lit_passk.tasks.math.symbols import Node
+from lit_passk.tasks.math.symbols import Node, names
+from lit_passk.tasks.math.vectors import same_vector
 
 _MAX_ITEMS = 60  # lists without order are compared pair by pair
 _HUNDRED = ("number", "100")
@@ -39,7 +41,9 @@ def same(right: Answer, given: Answer) -> bool:
     if any(_same_set(r, g) for r in _as_sets(right, given) for g in _as_sets(given, right)):
         return True
     if isinstance(right, Sequence) and isinstance(given, Sequence):
-        return _same_items(right, given)
+        return _same_items(right, _by_name(given) if right.opening == "(" and not given.opening else given)
+    if same_vector(right, given):
+        return True
     if isinstance(right, Sequence) and right.opening == "\\{" and len(right.items) == 1:
         return same(right.items[0], given)
     if isinstance(given, Sequence) and given.opening == "\\{" and len(given.items) == 1:
@@ -50,10 +54,16 @@ def same(right: Answer, given: Answer) -> bool:
 def _same_formula(right: Formula, given: Formula) -> bool:
     if right.base and given.base and right.base != given.base:
         return False
+    if right.degrees != given.degrees and _in_radians(*((right, given) if right.degrees else (given, right))):
+        return True
     if right.percent == given.percent:
         return same_value(right.node, given.node)
     percent, plain = (right, given) if right.percent else (given, right)
     return same_value(percent.node, plain.node) or same_value(("/", percent.node, _HUNDRED), plain.node)
+
+
+def _in_radians(degrees: Formula, radians: Formula) -> bool:
+    return same_value(("/", ("*", degrees.node, ("symbol", "\\pi")), ("number", "180")), radians.node)
 
 
 def assigned(relation: Relation) -> Answer | None:
@@ -170,6 +180,17 @@ def _same_items(right: Sequence, given: Sequence) -> bool:
     if pair and "\\langle" not in kinds and right.opening + right.closing != given.opening + given.closing:
         return "" in kinds and "(" in kinds and (right.closing or given.closing) == ")" and _in_order(right, given)
     return _in_order(right, given)
+
+
+def _by_name(given: Sequence) -> Sequence:
+    """``y = 2, x = 1`` in the order of the letters, as a pair has it."""
+    sides = [item.sides[0] for item in given.items if isinstance(item, Relation)]
+    names_there = [side.node[1] for side in sides if isinstance(side, Formula) and side.node[0] == "symbol"]
+    if len(names_there) != len(given.items) or not all(len(name) == 1 for name in names_there):
+        return given
+    return replace(
+        given, items=tuple(item for _, item in sorted(zip(names_there, given.items, strict=True), key=itemgetter(0)))
+    )
 
 
 def _amounts(quantity: Sequence) -> Sequence:

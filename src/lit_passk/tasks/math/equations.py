@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
-from lit_passk.tasks.math.evaluation import arbitrary, evaluate, names
+from lit_passk.tasks.math.evaluation import evaluate
 from lit_passk.tasks.math.floats import Function, UndefinedError, compiled
-from lit_passk.tasks.math.symbols import Node
+from lit_passk.tasks.math.precision import arbitrary
+from lit_passk.tasks.math.symbols import Node, names
 
 Point: TypeAlias = dict[str, complex]
 _MAX_ROOTS = 6

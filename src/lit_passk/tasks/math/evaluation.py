@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from mpmath import MPContext
-
-from lit_passk.tasks.math.symbols import Node
+from lit_passk.tasks.math import calculus
+from lit_passk.tasks.math.floats import compiled
+from lit_passk.tasks.math.precision import EXACT, TooLargeError, arbitrary, mp
+from lit_passk.tasks.math.symbols import Node, size
 
 Point: TypeAlias = dict[str, Any]
 """Values of the symbols."""
 Value: TypeAlias = Any
 """``mpf`` or ``mpc``, or for a matrix a tuple of rows of them."""
 
-mp = MPContext()  # a precision of our own, whoever else sets mpmath's
-mp.dps = 50
 mpf, mpc = mp.mpf, mp.mpc
-EXACT = mpf(10) ** -30
 _LARGEST = 10**7  # bits: 2004! has 19 thousand, 9^(9^9) a billion
 _INTEGER_BITS = 4000
+_LARGEST_MATRIX = 8
+_MOST_STEPS = 20_000  # all the terms of sums together
 _CONSTANTS: dict[str, Callable[[], Any]] = {
     "\\pi": lambda: +mp.pi, "e": lambda: +mp.e, "i": lambda: mpc(0, 1), "\\infty": lambda: mp.inf,
 }  # fmt: skip
-
-
-class TooLargeError(ArithmeticError):
-    """A number with more digits than anybody writes down, such as ``9^{9^{9^9}}``."""
 
 
 class NotRealError(ArithmeticError):
@@ -39,19 +34,25 @@ class _Evaluation:
 
     def __init__(self, point: Point, real: bool = False) -> None:
         self.point, self.real, self.noise = point, real, mpf(0)
+        self.steps = 0
 
     def __call__(self, node: Node) -> Value:
         kind = node[0]
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            raise TooLargeError
         if kind == "number":
             value = mpf(node[1].rstrip("."))
         elif kind in {"symbol", "opaque"}:
             value = self.symbol(node[1])
         elif kind == "matrix":
             return tuple(tuple(self(cell) for cell in row) for row in node[1:])
+        elif kind == "bound":
+            value = self.bound(*node[1:])
         else:
             arguments = [self(argument) for argument in (node[2:] if kind == "call" else node[1:])]
             if any(isinstance(argument, tuple) for argument in arguments):
-                return self.matrix(kind, arguments)
+                return self.matrix(node[1] if kind == "call" else kind, arguments)
             value = self.operation(node[1] if kind == "call" else kind, arguments)
         if isinstance(value, mpc):
             if value.imag == 0:
@@ -66,6 +67,35 @@ class _Evaluation:
         if name in self.point:
             return self.point[name]
         return _CONSTANTS[name]() if name in _CONSTANTS else arbitrary(name, 0)
+
+    def bound(self, kind: str, variable: str, body: Node, low_end: Node, high_end: Node) -> Value:
+        """A sum, a product, an integral or a limit."""
+        low, high = self(low_end), self(high_end)
+        outer = self.point
+
+        def at(value: Value) -> Value:
+            self.point = {**outer, variable: value}
+            try:
+                return self(body)
+            finally:
+                self.point = outer
+
+        error = mpf(0)
+        if kind == "int":
+            function = compiled(body)
+            point = {name: complex(value) for name, value in outer.items()}
+            most = (_MOST_STEPS - self.steps) // size(body)
+            value, error = calculus.integral(lambda t: function({**point, variable: t}), float(low), float(high), most)
+            value = mp.mpmathify(value)
+        elif kind.startswith("lim"):
+            value, error = calculus.limit(at, low, kind[3:])
+        elif kind == "sum" and high == mp.inf:
+            value, error = calculus.series(at, low)
+        else:
+            value = calculus.folded(at, low, high, kind == "prod")
+            error = abs(value) * EXACT / 1000
+        self.noise = max(self.noise, error)
+        return value
 
     def operation(self, name: str, arguments: list[Value]) -> Value:
         if name == "+":
@@ -91,6 +121,9 @@ class _Evaluation:
         first, *rest = arguments
         if name == "-":
             return _times(mpf(-1), first)
+        if name == "det" and len(first) == len(first[0]) <= _LARGEST_MATRIX:
+            self.noise = max(self.noise, mp.fprod(1 + max(map(abs, row)) for row in first) * EXACT / 1000)
+            return mp.det(mp.matrix(first))
         for other in rest:
             matrices = [isinstance(value, tuple) for value in (first, other)]
             if name == "+" and all(matrices) and shape(first) == shape(other):
@@ -111,11 +144,18 @@ class _Evaluation:
 def _power(base: Value, exponent: Value) -> Value:
     if mp.isfinite(base) and mp.isfinite(exponent) and base and abs(base) != 1:
         bits = max(abs(mp.mag(base)), 1) * abs(exponent)
-        if bits > _LARGEST:
+        if bits > _LARGEST and abs(mp.ln(abs(base)) * exponent) > _LARGEST:  # near 1 the first bound is a poor one
             raise TooLargeError
     if base == 0 and mp.re(exponent) < 0:
         raise ZeroDivisionError
     return mp.power(base, exponent)
+
+
+def _root(value: Value, degree: Value) -> Value:
+    """The real root of a negative number where there is one."""
+    if mp.isint(degree) and mp.im(value) == 0 and mp.re(value) < 0 and int(degree) % 2:
+        return -_power(-value, 1 / degree)
+    return _power(value, 1 / degree)
 
 
 def _factorial(value: Value, function: Callable[[Value], Value] = mp.factorial) -> Value:
@@ -153,6 +193,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "ln": mp.ln, "log": lambda value, base: mp.ln(value) / mp.ln(base), "exp": lambda value: _power(+mp.e, value),
     "abs": abs, "floor": mp.floor, "ceiling": mp.ceil, "factorial": _factorial, "binomial": _binomial, "sgn": mp.sign,
     "factorial2": lambda value: _factorial(value, mp.fac2), "max": max, "min": min, "gcd": _gcd,
+    "root": _root, "conjugate": mp.conj, "cis": lambda value: mp.expj(value),
     "lcm": lambda a, b: a * b / _gcd(a, b),
 }  # fmt: skip
 
@@ -164,25 +205,6 @@ def _times(factor: Value, matrix: Value) -> Value:
 def shape(matrix: Value) -> tuple[int, int]:
     """Numbers of rows and columns."""
     return len(matrix), len(matrix[0])
-
-
-def arbitrary(name: str, draw: int) -> Value:
-    """A number between 0.5 and 1.5 that belongs to this name, the same in every process."""
-    return mpf(0.5) + mpf(zlib.crc32(f"{draw} {name}".encode())) / 2**32
-
-
-def names(node: Node) -> frozenset[str]:
-    """The free symbols of an expression; what is opaque is one of them."""
-    if node[0] in {"symbol", "opaque"}:
-        return frozenset() if node[1] in _CONSTANTS else frozenset([node[1]])
-    return frozenset().union(*(names(part) for part in parts(node)))
-
-
-def parts(node: Node) -> Iterable[Node]:
-    """The expressions that an expression is made of."""
-    if node[0] == "matrix":
-        return (cell for row in node[1:] for cell in row)
-    return () if node[0] == "number" else node[2:] if node[0] == "call" else node[1:]
 
 
 def evaluate(node: Node, point: Point | None = None, real: bool = False) -> tuple[Value, Any]:

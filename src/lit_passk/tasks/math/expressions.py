@@ -7,9 +7,10 @@ no capitals, so that R/r is 1.
 
 from __future__ import annotations
 
+from lit_passk.tasks.math.bound import BoundReader
 from lit_passk.tasks.math.cursor import UnreadableError
-from lit_passk.tasks.math.latex import FUNCTIONS, Token
-from lit_passk.tasks.math.symbols import ACCENTS, GREEK, OPAQUE, Node, SymbolReader
+from lit_passk.tasks.math.latex import FUNCTIONS, Token, spelled
+from lit_passk.tasks.math.symbols import ACCENTS, GREEK, OPAQUE, Node
 
 MAX_TOKENS = 400
 """No answer of the data sets has half as many; reading and sampling cost some microseconds per token."""
@@ -19,6 +20,9 @@ _CLOSING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "|": "|", "\\lfloor": "\
 _TIMES = {"*", "\\cdot", "\\times"}
 _OVER = {"/", "\\div", ":"}
 _TRIGONOMETRIC = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc"}
+
+
+_HALF = ("/", ("number", "1"), ("number", "2"))
 
 
 def parse_expression(tokens: list[Token]) -> Node:
@@ -37,12 +41,11 @@ def parse_expression(tokens: list[Token]) -> Node:
     return node
 
 
-class _Reader(SymbolReader):
+class _Reader(BoundReader):
     """A recursive-descent parser: ``sum`` of ``term`` of ``chunk`` (factors side by side) of ``factor``."""
 
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__(tokens)
-        self.depth = 0
         self.angle = 0  # inside so many trigonometric functions, where a degree is an angle
         self.bars = 0
 
@@ -135,6 +138,9 @@ class _Reader(SymbolReader):
             if node[0] != "symbol":
                 raise UnreadableError
             return ("symbol", node[1] + "".join(inside).replace("\\prime", "'"))
+        if node[0] == "matrix" and set(inside) <= {"T", "\\top"}:
+            self.place = end
+            return ("matrix", *zip(*node[1:], strict=True))
         minus = self.take("-")
         exponent = self.argument(whole_number=True)
         return ("^", node, ("-", exponent) if minus else exponent)
@@ -203,13 +209,21 @@ class _Reader(SymbolReader):
             if self.take("["):
                 root = self.sum()
                 self.need("]")
-            return ("^", self.argument(whole_number=True), ("/", ("number", "1"), root))
+            inside = self.argument(whole_number=True)
+            return ("call", "root", inside, root) if root != ("number", "2") else ("^", inside, _HALF)
+        if text == "\\det":
+            start = self.place
+            inside = self.factor()
+            whole = spelled(self.tokens[start : self.place])
+            return ("call", "det", inside) if inside[0] == "matrix" else ("symbol", text + whole)
+        if text == "\\overline" and {"+", "-"} & {token.text for token in self.tokens[self.place : self.closing()]}:
+            return ("call", "conjugate", self.argument())
         if text in ACCENTS:
             return self.accented(text)
         if text == "\\begin":
             return self.matrix()
         if text in OPAQUE:
-            return self.opaque()
+            return self.binding(text)
         raise UnreadableError
 
     def fraction(self) -> Node:
@@ -259,7 +273,7 @@ class _Reader(SymbolReader):
         return ("matrix", *rows)
 
 
-_STARTING = {"\\frac", "\\binom", "\\sqrt", "\\begin", "\\lfloor", "\\lceil", *ACCENTS, *OPAQUE}
+_STARTING = {"\\det", "\\frac", "\\binom", "\\sqrt", "\\begin", "\\lfloor", "\\lceil", *ACCENTS, *OPAQUE}
 
 
 def _product(factors: list[Node]) -> Node:

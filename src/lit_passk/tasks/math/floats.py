@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from lit_passk.tasks.math.cursor import UnreadableError
-from lit_passk.tasks.math.evaluation import arbitrary
+from lit_passk.tasks.math.precision import arbitrary
 from lit_passk.tasks.math.symbols import Node
 
 Function: TypeAlias = Callable[[dict[str, complex]], complex]
@@ -35,6 +35,7 @@ _FUNCTIONS: dict[str, Callable[..., complex]] = {
     "log": lambda x, base: cmath.log(x) / cmath.log(base), "exp": cmath.exp, "abs": lambda x: complex(abs(x)),
     "floor": _real(math.floor), "ceiling": _real(math.ceil), "max": _real(max), "min": _real(min),
     "factorial": _real(lambda x: math.gamma(x + 1)), "sgn": _real(lambda x: math.copysign(1, x) if x else 0.0),
+    "root": lambda x, n: _root(x, n), "conjugate": lambda x: x.conjugate(), "cis": lambda x: cmath.exp(1j * x),
     "+": lambda a, b: a + b, "/": lambda a, b: a / b, "-": lambda a: -a, "*": lambda *values: math.prod(values),
 }  # fmt: skip
 _CONSTANTS = {"\\pi": complex(math.pi), "e": complex(math.e), "\\infty": complex(math.inf)}
@@ -44,7 +45,7 @@ def compiled(node: Node) -> Function:
     """A function of a point; it raises ``UndefinedError``, ZeroDivisionError or OverflowError where it has no value.
 
     Raises:
-        UnreadableError: For what has no value in floats, such as a matrix.
+        UnreadableError: For what has no value in floats, such as a matrix, or has to be searched for: an integral.
 
     """
     kind = node[0]
@@ -58,7 +59,7 @@ def compiled(node: Node) -> Function:
             return lambda point: constant
         default = 1j if name == "i" else complex(arbitrary(name, 0))
         return lambda point: point.get(name, default)
-    if kind == "matrix":
+    if kind in {"matrix", "bound"}:
         raise UnreadableError
     name, parts = (node[1], node[2:]) if kind == "call" else (kind, node[1:])
     arguments = [compiled(part) for part in parts]
@@ -76,6 +77,12 @@ def compiled(node: Node) -> Function:
             raise UndefinedError from error
 
     return value
+
+
+def _root(value: complex, degree: complex) -> complex:
+    if value.imag == 0 and value.real < 0 and degree.real % 2 == 1:
+        return -_power(-value, 1 / degree)
+    return _power(value, 1 / degree)
 
 
 def _power(base: complex, exponent: complex) -> complex:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from lit_passk.tasks.math.answers import Answer
 from lit_passk.tasks.math.characters import plain_characters
 from lit_passk.tasks.math.equality import same
+from lit_passk.tasks.math.naming import renamed
 from lit_passk.tasks.math.reading import LABEL, readings
 from lit_passk.tasks.math.spelling import escaped_once
 from lit_passk.tasks.math.statements import formulas, last_formulas, stated, tagged
@@ -24,6 +25,7 @@ _WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)")
 _DECIMAL = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)\.\d*")
 _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 _CLOCK = re.compile(r"0?(\d{1,2}):([0-5]\d)(?:\s?([ap])\.?m\.?)?", re.IGNORECASE)
+_NUMERAL = re.compile(r"\(?([0-9A-F]+)\)?(?: ?_\{?(\d\d)\}?)?")
 _ARTICLE = re.compile(r"^(?:an?|the) ")
 _DELIMITED = re.compile(r"\\boxed|\$|\\\(|\\\[")
 _CONDITION = re.compile(  # 2n+1 \text{ where } n \in \mathbb{Z}
@@ -63,7 +65,9 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
     said = concluding_answer(text)
     boxed = [] if said else boxed_answers(text)
     if right := letter(reference):
-        given = chosen_letter(text[boxes(text)[-1][1] :] if boxed else text, boxed[0] if boxed else None)
+        closed = boxes(text)
+        behind = text[closed[-1][1] :] if closed else ""
+        given = chosen_letter(behind if boxed else text, boxed[0] if boxed else None)
         if given is None and boxed and "\\text" in reference and plain(boxed[0]).strip("()") == right.lower():
             given = right  # \text{(C)} is a choice and no variable
         if given is not None:
@@ -98,7 +102,8 @@ def equal(reference: str, answer: str) -> bool:
         return settled
     if max(len(reference), len(answer)) > _MAX_LENGTH:
         return False
-    return any(same(right, given) for right in _reference_readings(reference) for given in _answer_readings(answer))
+    pairs = [(right, given) for right in _reference_readings(reference) for given in _answer_readings(answer)]
+    return any(same(*pair) for pair in pairs) or any(same(pair[0], other) for pair in pairs for other in renamed(*pair))
 
 
 def settle(reference: str, answer: str) -> bool | None:
@@ -114,11 +119,24 @@ def settle(reference: str, answer: str) -> bool | None:
         Fraction(right.replace(",", "")) == Fraction(given.replace(",", ""))
     ):
         return True
+    digits = _NUMERAL.fullmatch(right), _NUMERAL.fullmatch(given)
+    if digits[0] and digits[1] and (digits[0][2] or digits[1][2]) and re.search("[A-Z]", right):  # 2A_{16}
+        return digits[0][1] == digits[1][1] and (
+            None in (bases := (digits[0][2], digits[1][2])) or bases[0] == bases[1]
+        )
     times = _CLOCK.fullmatch(right), _CLOCK.fullmatch(given)
     if times[0] and times[1]:  # and no ratios, 4:30 that of 2:15
         halves = {half.lower() for half in (times[0][3], times[1][3]) if half}
-        return times[0].groups()[:2] == times[1].groups()[:2] and len(halves) < 2
+        return len(halves) < 2 and (
+            times[0].groups()[:2] == times[1].groups()[:2] or _minutes(times[0]) == _minutes(times[1])
+        )
     return None
+
+
+def _minutes(time: re.Match[str]) -> int:
+    """Since midnight: 3:00 pm is 15:00."""
+    hour = int(time[1]) % 12 + 12 * (time[3].lower() == "p") if time[3] else int(time[1])
+    return 60 * hour + int(time[2])
 
 
 def reference_text(reference: str) -> str:

@@ -35,11 +35,11 @@ _ALIASES = {
     "overrightarrow": "vec", "bar": "overline", "pmod": "mod", "bmod": "mod", "widehat": "hat", "widetilde": "tilde",
 }  # fmt: skip
 _DROPPED = {
-    "displaystyle", "textstyle", "limits", "nolimits", "boxed", "fbox", "framebox", "rm", "bf", "it", "mathstrut", "strut", "quad",
-    "qquad", "enspace", "thinspace", "left", "right", "middle", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl",
-    "Bigr", "mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathsf", "mathfrak", "noindent", "hfill", "pounds",
-    "protect", "underline", "emph", "mathop", "tiny", "small", "normalsize", "large", "Large", "LARGE", "huge", "Huge",
-    "checkmark", "cent",
+    "displaystyle", "textstyle", "limits", "nolimits", "boxed", "fbox", "framebox", "rm", "bf", "it", "mathstrut",
+    "strut", "quad", "qquad", "enspace", "thinspace", "left", "right", "middle", "big", "Big", "bigg", "Bigg", "bigl",
+    "bigr", "Bigl", "Bigr", "mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathsf", "mathfrak", "noindent",
+    "hfill", "pounds", "protect", "underline", "emph", "mathop", "tiny", "small", "normalsize", "large", "Large",
+    "LARGE", "huge", "Huge", "checkmark", "cent",
 }  # fmt: skip
 FUNCTIONS = {
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc", "sinh",
@@ -47,12 +47,13 @@ FUNCTIONS = {
 }  # fmt: skip
 _SPELLED = {"pi": "pi", "infty": "infty", "infinity": "infty", "inf": "infty", "oo": "infty", "sqrt": "sqrt"}
 _LINKS = {"or", "and", "union"}
-_MATRICES = {"matrix", "pmatrix", "bmatrix", "smallmatrix", "array"}
+_MATRICES = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array", "vmatrix"}
 SHORT_WORDS = set("yes no not odd one two six ten all any the is are to of at by on if for red day men".split())  # noqa: SIM905
 BARE_UNITS = {
     "cm", "mm", "km", "kg", "mg", "ml", "mL", "lb", "lbs", "ft", "oz", "hr", "hrs", "min", "sec", "mph", "kph", "rpm",
     "deg", "rad", "Hz", "kHz", "MHz", "eV", "keV", "MeV", "GeV", "kJ", "nm", "pc", "kpc", "Mpc", "AU",
-    "USD", "EUR", "GBP", "INR", "CNY", "RMB", "JPY", "erg", "mol", "Pa", "kPa", "mi", "yd", "sq", "cu", "per", "pm", "am", "pct",
+    "USD", "EUR", "GBP", "INR", "CNY", "RMB", "JPY", "erg", "mol", "Pa", "kPa", "mi", "yd", "sq", "cu", "per",
+    "pm", "am", "pct",
 }  # fmt: skip
 """Abbreviations that need no ``\\text{}`` after a number; single letters are variables."""
 
@@ -126,6 +127,8 @@ def _math_tokens(text: str) -> list[Token]:
         if match["place"]:
             matrix = match["environment"] in _MATRICES
             new = [Token("command", "\\" + match["place"] + ("" if matrix else match["environment"]))]
+            if match["environment"] == "vmatrix" and match["place"] == "begin":
+                new.insert(0, Token("command", "\\det"))
         elif match["command"]:
             new = _command(match["command"])
         elif match["run"]:

@@ -6,8 +6,12 @@ import re
 
 _GAP = r"(?:\s|~|\\[,;:! ])"
 _ATOM = r"(?:\{\s*(\w+)\s*\}|(\w))"
+_BEFORE = r"(?:\{\s*\}|(?:^|(?<=[=+\-*/(,])))\s*"  # an index that belongs to what follows
 _CELL = r"[^\[\](),;]+[,;][^\[\](),;]+"  # two ends of an interval
-_SPEED = r"(?:(?:[kcm]m|[km]g|[km]J|k?N|m[lL]|k?W|k?Pa|rad|rev|mol)/(?:[kcm]?m|k?g|m?s|h|hr|min|K|m?L|mol|C)|m/s|m/min|m/hr?|N/[mC]|J/[sK]|V/m|g/(?:mol|c?m|m?L))"
+_RATE = (  # units that are no quotient of variables
+    r"(?:(?:[kcm]m|[km]g|[km]J|k?N|m[lL]|k?W|k?Pa|rad|rev|mol)/(?:[kcm]?m|k?g|m?s|h|hr|min|K|m?L|mol|C)"
+    r"|m/s|m/min|m/hr?|N/[mC]|J/[sK]|V/m|g/(?:mol|c?m|m?L))"
+)
 _TEXT = r"\\(?:text|mathrm|mbox)\s*"
 
 _LOCAL_THOUSANDS = re.compile(
@@ -21,9 +25,10 @@ _RULES: list[tuple[str, str]] = [
     (r"\\ang\s*\{([^{}]*)\}", r"\1^\\circ "),
     (r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{[^{}]*\}", r"\1"),
     (r"\b(?:minus|negative)\s+(?=[\d\\.])", "-"),
+    (r"\(\s*(\d+)\s*\)\s*_(?=\s*\{?\s*\d)", r"\1_"),  # (101)_2
     # units
     (r"(?<=\d)\s*(?:\^\s*\{?\s*\\circ\s*\}?|°)\s*[CFK](?![a-zA-Z])", r"^\\circ "),
-    (rf"(?<=[\d}}]){_GAP}+({_SPEED}(?:\^\{{?\d\}}?)?)\s*(?=$|[,;.])", r"\\text{ \1}"),
+    (rf"(?<=[\d}}]){_GAP}+({_RATE}(?:\^\{{?\d\}}?)?)\s*(?=$|[,;.])", r"\\text{ \1}"),
     (
         rf"(?<=[\d}}]){_GAP}*\\[dt]?frac\s*\{{\s*{_TEXT}\{{([^{{}}]*)\}}\s*\}}\s*\{{\s*{_TEXT}\{{([^{{}}]*)\}}[^{{}}]*\}}",
         r"\\text{ \1/\2}",
@@ -34,16 +39,24 @@ _RULES: list[tuple[str, str]] = [
     (r"^\s*(\d+(?:\.\d+)?)\s*'{1,2}\s*$", r"\1"),
     (r"(?<![a-zA-Z])(?:USD|EUR|GBP|INR|CNY|RMB|JPY|CAD|AUD|US\\?\$|Rs\.?)\s*(?=\\?\$?\d)", ""),
     # counting
-    (rf"(?:\{{\s*\}}|(?:^|(?<=[=+\-*/(,])))\s*[_^]\s*{_ATOM}\s*C\s*_\s*{_ATOM}", r"\\binom{\1\2}{\3\4}"),  # {}_5C_2, ^5C_2
-    (rf"(?:\{{\s*\}}|(?:^|(?<=[=+\-*/(,])))\s*[_^]\s*{_ATOM}\s*P\s*_\s*{_ATOM}", r"\\frac{(\1\2)!}{(\1\2-\3\4)!}"),
-    # roots, sets and intervals
+    (rf"{_BEFORE}[_^]\s*{_ATOM}\s*C\s*_\s*{_ATOM}", r"\\binom{\1\2}{\3\4}"),  # {}_5C_2, ^5C_2
+    (rf"{_BEFORE}[_^]\s*{_ATOM}\s*P\s*_\s*{_ATOM}", r"\\frac{(\1\2)!}{(\1\2-\3\4)!}"),
+    # vectors, roots, sets and intervals
+    (
+        r"\\(?:mathbf|boldsymbol|bm|hat|vec|widehat)\s*\{?\s*(?:\\(?:mathbf|boldsymbol|bm|hat|vec)\s*\{?\s*)?"
+        r"\\?([ijk])(?![a-zA-Z]*\d)(?:math)?(?![a-zA-Z])\s*\}?\s*\}?",
+        r"\\vec{\1}",
+    ),
     (r"\\root\s*\{?\s*(\w+)\s*\}?\s*\\of(?![a-zA-Z])", r"\\sqrt[\1]"),
     (rf"\](?!\])({_CELL})\[", r"(\1)"),
     (rf"\[({_CELL})\[", r"[\1)"),
     (rf"\]({_CELL})\]", r"(\1]"),
     (r"\\mathbb\s*\{?\s*R\s*\}?\s*(?:\^|_)\s*\{?\s*(?:\+|>\s*0)\s*\}?", r"(0,\\infty)"),
     (r"\\mathbb\s*\{?\s*R\s*\}?\s*_\s*\{?\s*\\g(?:e|eq|eqslant)\s*0\s*\}?", r"[0,\\infty)"),
-    (r"(\\mathbb\s*\{?\s*R\s*\}?)\s*(?:\^\s*\{?\s*(?:\*|\\ast|\\times)\s*\}?|_\s*\{?\s*\\ne(?:q)?\s*0\s*\}?)", r"\1\\setminus\\{0\\}"),
+    (
+        r"(\\mathbb\s*\{?\s*R\s*\}?)\s*(?:\^\s*\{?\s*(?:\*|\\ast|\\times)\s*\}?|_\s*\{?\s*\\ne(?:q)?\s*0\s*\}?)",
+        r"\1\\setminus\\{0\\}",
+    ),
     (r"\\mathbb\s*\{?\s*Z\s*\}?\s*(?:\^|_)\s*\{?\s*(?:\+|>\s*0)\s*\}?", r"\\mathbb{N}"),
     (r"(\\mathbb\s*\{?\s*[A-Z]\s*\}?)\s*-\s*(?=(?:\\left\s*)?\\\{)", r"\1\\setminus "),
     # what lays formulas out

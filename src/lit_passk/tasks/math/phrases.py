@@ -43,10 +43,28 @@ _DATES = [
     (re.compile(rf"{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+(\d{{4}}))?", re.IGNORECASE), (2, 1, 3)),
 ]
 
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()  # noqa: SIM905
+_SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 _PARTS = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4} | {
@@ -54,6 +72,7 @@ _PARTS = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4} | {
     for number, name in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split(), start=3)  # noqa: SIM905
     for plural in ("", "s")
 }
+_ARTICLE = re.compile(r"(?:an?|the) ([a-z]{3,}(?: [a-z]+){0,5})", re.IGNORECASE)
 _MAX_WORDS = 100
 
 
@@ -76,6 +95,8 @@ def in_symbols(text: str) -> str:
     for date, (month, day, year) in _DATES:
         if match := date.fullmatch(bare):
             return f"\\text{{{match[month].lower()} {int(match[day])} {match[year] or ''}".rstrip() + "}"
+    if match := _ARTICLE.fullmatch(bare):
+        return f"\\text{{{match[1]}}}"
     return _number(bare.lower()) or text
 
 
@@ -102,7 +123,7 @@ def _whole(names: list[str]) -> int | None:
             group, room = group + value, 10 if value >= 20 else 1
         elif name == "hundred" and 0 < group < 100:
             group, room = group * 100, 100
-        elif name in _SCALES and 0 < group:
+        elif name in _SCALES and group > 0:
             total, group, room = total + group * _SCALES[name], 0, 100
         else:
             return None

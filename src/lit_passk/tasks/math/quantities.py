@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from lit_passk.tasks.math.answers import Answer, Formula, Sequence, Words
 from lit_passk.tasks.math.brackets import nesting
-from lit_passk.tasks.math.evaluation import names
 from lit_passk.tasks.math.expressions import parse_expression
 from lit_passk.tasks.math.latex import BARE_UNITS, Token, spelled
+from lit_passk.tasks.math.symbols import names
 
 _MULTIPLES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+DEGREES = {"degree", "degrees", "deg"}
 PERCENT = {"percent", "percentage", "pct"}
 _UNITS = BARE_UNITS | set(
     (  # noqa: SIM905

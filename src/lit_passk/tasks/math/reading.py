@@ -12,7 +12,7 @@ from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.expressions import MAX_DEPTH, MAX_TOKENS, parse_expression
 from lit_passk.tasks.math.latex import Token, spelled, tokenize
 from lit_passk.tasks.math.phrases import in_symbols
-from lit_passk.tasks.math.quantities import APPROXIMATELY, PERCENT, has_words, quantity, without_remark
+from lit_passk.tasks.math.quantities import APPROXIMATELY, DEGREES, PERCENT, has_words, quantity, without_remark
 from lit_passk.tasks.math.sampling import same_value
 from lit_passk.tasks.math.spelling import IN_BRACKETS, repeating
 
@@ -24,6 +24,7 @@ _NEARLY = re.compile(r"\\(?:approx|simeq|doteq)(?![a-zA-Z])|≈")
 _DECIMAL_COMMA = re.compile(
     r"\s*([+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2}|\d{4,}|(?<=\b0,)\d{3})((?:[^\d,;]|\^\{?\d\}?)*)"
 )
+_POINT = re.compile(r"(?<![A-Za-z\\])[ACDEFHMOPQRV]'?\s*(?=\([^()]*,[^()]*\))")
 LABEL = re.compile(
     r"\s*(?:\\text(?:bf|rm)?\s*\{\s*)?\(?([A-H])(?:\)\s*\}|\}\s*\)|\)|[.:])[\s~]*(?:\\ )?\}?\s*(?=[^\s,;.)])"
 )
@@ -44,6 +45,8 @@ def readings(text: str) -> tuple[Answer, ...]:
         spellings.append(f"{comma[1].replace('.', '')}.{comma[2]}{comma[3]}")
     if IN_BRACKETS.search(text):  # 0.1(6) is a sixth or a product
         spellings.append(IN_BRACKETS.sub(repeating, text))
+    if _POINT.search(text):
+        spellings.append(_POINT.sub("", text))  # A(1,2) is a point
     found = []
     for spelling in dict.fromkeys(spellings):
         for thousands in (True, False) if "," in spelling else (True,):
@@ -91,8 +94,18 @@ def _read(tokens: list[Token]) -> Answer:
     parts, signs = split(tokens, _RELATIONS)
     if signs:
         return _relation([part for part in parts if part], signs)
-    if tokens[0].text in _BRACKETS and closes(tokens) == len(tokens):
-        return _bracketed(tokens)
+    if tokens[0].text in _BRACKETS:
+        if tokens[0].text == "(" and spelled(tokens[closes(tokens) :]) in {
+            "^T",
+            "^\\top",
+        }:  # a row that is to be a column
+            tokens = tokens[: closes(tokens)]
+        if closes(tokens) == len(tokens):
+            return _bracketed(tokens)
+    parts, colons = split(tokens, {":"})
+    if len(colons) > 1:  # 1:2:3
+        first, *others = map(parse_expression, parts)
+        return Sequence(tuple(Formula(("/", other, first)) for other in others), ":")
     return _single(tokens)
 
 
@@ -127,12 +140,12 @@ def _single(tokens: list[Token]) -> Answer:
     percent = tokens[-1].text == "%" or tokens[-1].text.lower() in PERCENT
     if percent:
         return Formula(parse_expression(tokens[:-1]), percent=True)
+    degrees = spelled(tokens[-4:]).endswith("^\\circ") or tokens[-1].text.lower() in DEGREES
     while tokens[0].kind == "word" and tokens[0].text.lower() in APPROXIMATELY and len(tokens) > 1:
         tokens = tokens[1:]
     tokens = without_remark(tokens)
-    if has_words(tokens):
-        return quantity(tokens)
-    return Formula(parse_expression(tokens))
+    answer = quantity(tokens) if has_words(tokens) else Formula(parse_expression(tokens))
+    return replace(answer, degrees=True) if degrees and isinstance(answer, Formula) else answer
 
 
 def _relation(parts: list[list[Token]], signs: list[str]) -> Answer:
@@ -147,7 +160,16 @@ def _relation(parts: list[list[Token]], signs: list[str]) -> Answer:
         parts, signs = parts[: place + 1], signs[:place]
     if signs == ["\\notin"]:
         return Joined("minus", (Joined("all", (Words("R"),)), _read(parts[1])))
-    return Relation(tuple(_side(part) for part in parts), tuple("=" if s == "\\approx" else s for s in signs))
+    sides = (_applied(parts[0]) or _side(parts[0]), *map(_side, parts[1:]))
+    return Relation(sides, tuple("=" if s == "\\approx" else s for s in signs))
+
+
+def _applied(tokens: list[Token]) -> Answer | None:
+    """The left side of ``P(x) = ...`` as one name."""
+    kinds = [token.kind for token in tokens]
+    if kinds == ["letter", "sign", "letter", "sign"] and tokens[1].text + tokens[3].text == "()":
+        return Formula(("symbol", spelled(tokens)))
+    return None
 
 
 def _side(tokens: list[Token]) -> Answer:
@@ -175,7 +197,18 @@ def _bracketed(tokens: list[Token]) -> Answer:
     parts, commas = split(inside, {",", ";"})
     if not commas and opening != "\\{":
         return _read(inside)
-    return Sequence(tuple(item for part in parts for item in _spread(_read(part))), opening, closing)
+    answer = Sequence(tuple(item for part in parts for item in _spread(_read(part))), opening, closing)
+    return _matrix(answer) or answer
+
+
+def _matrix(answer: Sequence) -> Answer | None:
+    """``[[1, 2], [3, 4]]``."""
+    rows = [row.items for row in answer.items if isinstance(row, Sequence) and row.opening == answer.opening == "["]
+    cells = [cell.node for row in rows for cell in row if isinstance(cell, Formula)]
+    if len(rows) != len(answer.items) or len({len(row) for row in rows}) != 1 or len(cells) != len(rows) * len(rows[0]):
+        return None
+    width = len(rows[0])
+    return Formula(("matrix", *(tuple(cells[start : start + width]) for start in range(0, len(cells), width))))
 
 
 def _condition(answer: Answer) -> Answer:

@@ -9,9 +9,10 @@ from itertools import pairwise
 from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence, Words, is_interval
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.equations import Point, along, roots
-from lit_passk.tasks.math.evaluation import arbitrary, evaluate, names
+from lit_passk.tasks.math.evaluation import evaluate
 from lit_passk.tasks.math.floats import UndefinedError, compiled
-from lit_passk.tasks.math.symbols import Node
+from lit_passk.tasks.math.precision import arbitrary
+from lit_passk.tasks.math.symbols import Node, names
 
 _MEMBER = "member"  # the variable of a set that names none
 
@@ -77,7 +78,7 @@ class Region:
             return False
         for (a, b), sign in zip(pairwise(values), self.signs, strict=True):
             apart = a.real - b.real
-            same = abs(apart) <= 1e-10 * (1 + abs(a) + abs(b))
+            same = a.real == b.real or (math.isfinite(apart) and abs(apart) <= 1e-10 * (1 + abs(a) + abs(b)))
             true = {"=": same, "\\ne": not same, "<": apart < 0 and not same, ">": apart > 0 and not same}
             true |= {"\\le": apart <= 0 or same, "\\ge": apart >= 0 or same}
             if not true[sign]:

@@ -10,20 +10,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from lit_passk.tasks.math.evaluation import (
-    EXACT,
-    Point,
-    Value,
-    arbitrary,
-    cells,
-    evaluate,
-    mp,
-    mpf,
-    names,
-    parts,
-    shape,
-)
-from lit_passk.tasks.math.symbols import Node
+from lit_passk.tasks.math.evaluation import Point, Value, cells, evaluate, mpf, shape
+from lit_passk.tasks.math.precision import EXACT, arbitrary, mp
+from lit_passk.tasks.math.symbols import Node, bounds, names, parts
 
 _ROUNDED = mpf("0.6e-6")
 """How far a decimal may be from the value that it rounds: six places, as math-verify has it."""
@@ -42,18 +31,22 @@ def same_value(a: Node, b: Node) -> bool:
     if a == b:
         return True
     symbols = sorted(names(a) | names(b))
+    counts = {name: place for place, name in enumerate(sorted(bounds(a) | bounds(b)))}
     rounded = is_rounded(a) or is_rounded(b)
     try:
-        values = evaluate(a), evaluate(b)
+        point = {name: mpf(3 + place) for name, place in counts.items()}
+        values = evaluate(a, point), evaluate(b, point)
         if not _agree(*values, rounded) or not (symbols or rounded or _agree_in_units(a, b, values[0][0])):
             return False
         for draw in (1, 2) if symbols else ():
             point = {name: arbitrary(name, draw) * 3 for name in symbols}
+            point |= {name: mpf(4 * draw + place) for name, place in counts.items()}
             if not _agree(evaluate(a, point), evaluate(b, point), rounded):
                 return False
     except ArithmeticError:
         return False
-    for point in _further_points(symbols, steps=_has_steps(a) or _has_steps(b)) if symbols else ():
+    steps = _has_steps(a) or _has_steps(b)
+    for point in _further_points(symbols, steps) if symbols and not counts else ():
         try:
             values = evaluate(a, point, real=True), evaluate(b, point, real=True)
         except ArithmeticError:

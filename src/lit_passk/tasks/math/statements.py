@@ -22,7 +22,8 @@ _FORMULA = re.compile(
 _WORD_RUN = r"(?:sin|cos|tan|log|ln|exp|sqrt|pi|or|and|infinity)(?![A-Za-z])"
 _RUN = re.compile(
     rf"(?:\\(?:text|mathrm|mbox|operatorname)\s*\{{[^{{}}]*\}}|\\[A-Za-z]+|\\.|{_WORD_RUN}"
-    r"|(?<![A-Za-z'])[A-Za-z](?![A-Za-z'])|(?<=\d)[A-Za-z]{2}(?![A-Za-z])|[^\sA-Za-z\\#<>?\"“”\u3040-\u9fff\uac00-\ud7af]|[<>=]|[ \t])+"
+    r"|(?<![A-Za-z'])[A-Za-z](?![A-Za-z'])|(?<=\d)[A-Za-z]{2}(?![A-Za-z])"
+    r"|[^\sA-Za-z\\#<>?\"“”\u3040-\u9fff\uac00-\ud7af]|[<>=]|[ \t])+"
 )
 _TEXT = re.compile(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}")
 _LINKS = re.compile(r"(?:\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|[\s,;.*&:])*")

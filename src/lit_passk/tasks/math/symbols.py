@@ -9,7 +9,8 @@ from lit_passk.tasks.math.latex import spelled
 
 Node: TypeAlias = tuple
 """``(kind, ...)``: ("number", "3.5"), ("symbol", "x_1"), ("+", a, b), ("*", a, b), ("/", a, b), ("^", a, b),
-("-", a), ("call", name, *arguments), ("matrix", *rows), ("opaque", spelling)."""
+("-", a), ("call", name, *arguments), ("matrix", *rows), ("opaque", spelling),
+("bound", "sum", variable, body, low, high) and so for "prod", "int", "lim", "lim+", "lim-"."""
 
 OPAQUE = {"\\int", "\\iint", "\\oint", "\\sum", "\\prod", "\\lim", "\\nabla", "\\partial", "\\limsup", "\\liminf"}
 ACCENTS = {"\\overline", "\\vec", "\\hat", "\\tilde", "\\dot", "\\ddot", "\\overarc", "\\angle", "\\triangle"}
@@ -21,6 +22,52 @@ GREEK = set(
     ).split()
 )
 _NAMED_FUNCTIONS = set("fgFG")
+_CONSTANTS = {"\\pi", "e", "i", "\\infty"}
+
+
+def names(node: Node) -> frozenset[str]:
+    """The free symbols of an expression; what is opaque is one of them."""
+    if node[0] in {"symbol", "opaque"}:
+        return frozenset() if node[1] in _CONSTANTS else frozenset([node[1]])
+    if node[0] == "bound":
+        return (names(node[3]) - {node[2]}) | names(node[4]) | names(node[5])
+    return frozenset().union(*(names(part) for part in parts(node)))
+
+
+def parts(node: Node) -> tuple[Node, ...]:
+    """The expressions that an expression is made of."""
+    if node[0] == "matrix":
+        return tuple(cell for row in node[1:] for cell in row)
+    if node[0] == "bound":
+        return node[3:]
+    return () if node[0] == "number" else node[2:] if node[0] == "call" else node[1:]
+
+
+def bounds(node: Node) -> frozenset[str]:
+    """The symbols that say how many terms a sum has."""
+    own = names(node[4]) | names(node[5]) if node[0] == "bound" and node[1] in {"sum", "prod"} else frozenset()
+    return own.union(*map(bounds, parts(node)))
+
+
+def replaced(node: Node, new: dict[str, Node]) -> Node:
+    """The expression with other expressions in place of some symbols."""
+    if node[0] in {"symbol", "opaque"}:
+        return new.get(node[1], node)
+    if node[0] == "bound":
+        new = {name: other for name, other in new.items() if name != node[2]}
+    return tuple(
+        replaced(part, new)
+        if isinstance(part, tuple) and part and isinstance(part[0], str)
+        else tuple(replaced(cell, new) for cell in part)
+        if isinstance(part, tuple)
+        else part
+        for part in node
+    )
+
+
+def size(node: Node) -> int:
+    """Of how many symbols, numbers and operations it is made."""
+    return 1 + sum(map(size, parts(node)))
 
 
 class SymbolReader(Cursor):
@@ -43,6 +90,10 @@ class SymbolReader(Cursor):
                 return ("symbol", text + self.skipped())
         if self.text() == "(":
             end = self.closing()
+            pair = self.tokens[self.place + 1 : end - 1]
+            if text == "C" and len(pair) == 3 and pair[1].text == "," and {pair[0].kind, pair[2].kind} == {"number"}:
+                self.place = end
+                return ("call", "binomial", ("number", pair[0].text), ("number", pair[2].text))
             inside = [token.text for token in self.tokens[self.place + 1 : end - 1]]
             applied = bool({",", "<", ">", "=", "\\le", "\\ge", "\\mid"} & set(inside))
             number = len(inside) == 1 and self.tokens[self.place + 1].kind == "number"
