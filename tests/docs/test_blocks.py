@@ -28,6 +28,8 @@ def page(request, tmp_path, monkeypatch):
     for name, content in (OF_A_DOCTEST | files_of(text)).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
+    for name in re.findall(r"^lit-passk init (\S+\.yaml)", text, flags=re.M):  # the command writes it
+        (tmp_path / name).write_text("model: {policy: x}\n")
     for name in ("configs", "scripts"):
         if not (tmp_path / name).exists():
             (tmp_path / name).symlink_to(ROOT / name)

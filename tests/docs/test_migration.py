@@ -22,6 +22,7 @@ PAGES = {name: (DOCS / name).read_text() for name in ("from_verl.md", "from_trl.
 HOMES = [
     importlib.import_module(name)
     for name in (
+        "lightning.pytorch.callbacks",
         "lightning.pytorch.strategies",
         "lit_passk",
         "lit_passk.advantages",
@@ -31,6 +32,7 @@ HOMES = [
         "lit_passk.engines.vllm_server_engine",
         "lit_passk.losses",
         "lit_passk.losses.correction",
+        "lit_passk.policy.lora",
         "lit_passk.results.save_rollouts",
         "lit_passk.rewards",
         "lit_passk.rollout.dynamic_sampling",

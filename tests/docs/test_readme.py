@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands, and the files it points to exist."""
+"""The Python of README and of docs/python.md runs as it stands, and the files the README points to exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lit_passk import AdvantageStrategy
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+BLOCKS = re.findall(r"```python\n(.*?)```", README + (ROOT / "docs/python.md").read_text(), flags=re.S)
 
 
 def block(marker: str) -> str:

@@ -20,7 +20,6 @@ from lit_passk.types import CompletionText
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/rewards.md").read_text()
-README = (ROOT / "README.md").read_text()
 CODE = {re.match(r"# (\S+)", block)[1]: block for block in re.findall(r"```python\n(.*?)```", PAGE, flags=re.S)}
 YAML = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)
 ROW = {"question": "1 + 1?", "answer": "2", "solution": r"\boxed{2}"}
@@ -59,15 +58,6 @@ def test_the_first_example(folder, maze_policy):
     )
     assert right == {"verdict": 1, "format": 1, "overlong": 0, "brevity": 1}
     assert wrong == {"verdict": 0, "format": 0, "overlong": 0, "brevity": 0}
-
-
-def test_the_readmes_example(folder, maze_policy):
-    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", README, flags=re.S) if "rewards:" in block]
-    train = yaml.safe_load(YAML[0])["data"]["train"]
-    task = parts_of(yaml.safe_dump({"data": {"train": train, **yaml.safe_load(text)["data"]}}), maze_policy)
-    assert paid(task, r"<think>a</think><answer>\boxed{2}</answer> #### 2") == [
-        {"verdict": 1, "format": 1, "overlong": 0, "score": 1}
-    ]
 
 
 def test_the_functions(folder, maze_policy):

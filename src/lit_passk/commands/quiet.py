@@ -12,7 +12,13 @@ WARNINGS = (
     "MLFlow only allows",  # its name for pass@8 is pass8: docs/logs.md
     "It is recommended to use `self.log",  # what is logged is a number over all ranks already
 )
-MESSAGES = ("`weights_only` was not set", "💡 Tip:", "TPU available: False", "Seed set to")
+MESSAGES = (
+    "`weights_only` was not set",
+    "💡 Tip:",
+    "TPU available: False",
+    "Seed set to",
+    "Restoring states from the checkpoint path",  # said again once it is done
+)
 LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
     "lightning.pytorch.trainer.connectors.checkpoint_connector",

@@ -11,6 +11,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lit_passk.checkpointing.files import check_replaceable
 from lit_passk.checkpointing.run_folder import FolderLock
 from lit_passk.commands import short_names  # noqa: F401 - see there
+from lit_passk.commands.display import show_plainly
 from lit_passk.commands.quiet import quieten
 from lit_passk.data import DemonstrationDataModule
 from lit_passk.modules import SFTModule
@@ -40,6 +41,7 @@ def main(args: Sequence[str]) -> None:
     )
     out = Path(cli.config.out).expanduser()
     check_replaceable(out, models=False)
+    show_plainly(cli.trainer, cli.config_init.trainer.callbacks)
     with ExitStack() as stack:
         if cli.trainer.is_global_zero:
             stack.callback(FolderLock(out.with_name(f".{out.name}.lock"), f"`--out` {cli.config.out!r}").release)

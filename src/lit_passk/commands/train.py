@@ -27,6 +27,7 @@ from lit_passk.callbacks.stop_on_signal import signals_end_at_once
 from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.checkpointing.run_folder import check_own, last_checkpoint
 from lit_passk.commands import short_names  # noqa: F401 - see there
+from lit_passk.commands.display import show_plainly
 from lit_passk.commands.quiet import quieten
 from lit_passk.credentials import check_without_credentials
 from lit_passk.data import PromptDataModule
@@ -75,6 +76,7 @@ class LitPassKCLI(LightningCLI):
         if self._options(self.config_init).trainer.enable_checkpointing is False:
             self._parser(self.subcommand).callback_keys.remove("checkpoint")
         trainer = super().instantiate_trainer(**kwargs)
+        show_plainly(trainer, self._options(self.config_init).trainer.callbacks)
         # Before callbacks that clean up, which may take long, and that sample.
         trainer.callbacks[:0] = [StopTogether(), StopOnSignal()]  # type: ignore[attr-defined]
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
