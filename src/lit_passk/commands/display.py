@@ -14,7 +14,7 @@ class PolicySize(ModelSummary):
     """One line in the place of Lightning's table of layers, which has one row here."""
 
     @staticmethod
-    def summarize(  # type: ignore[override]  # what is not said here is in `others`
+    def summarize(
         summary_data: Any, total_parameters: int, trainable_parameters: int, *others: Any, **options: Any
     ) -> None:
         """Say how much there is to train; called on one rank."""
