@@ -16,7 +16,8 @@ ALLOWED = {  # file: what it may do, because what it reads is this run's own or 
     "checkpointing/plain.py": {"pickle.Unpickler", "dcp.load", "dcp.FileSystemReader", "dcp.DefaultLoadPlanner"},
     "distributed.py": {"pickle.loads"},  # from the ranks of the run, which run its code anyway
     "scoring/pool.py": {"pickle.loads"},  # from its own workers, over a socket pair
-    "scoring/server.py": {"pickle.load", "pickle.loads"},  # from the trainer, over a pipe and socket pairs
+    "scoring/server.py": {"pickle.load", "pickle.loads"},  # from the trainer, over a pipe
+    "scoring/worker.py": {"pickle.loads"},  # from the trainer, over a socket pair
     "tasks/code/sandbox/inside/checker.py": {"marshal.load", "exec", "__import__"},
     "tasks/code/sandbox/inside/functions.py": {"exec"},
     "tasks/code/sandbox/inside/stdio.py": {"marshal.load", "exec", "__import__"},

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import math
+import mmap
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +21,7 @@ from pathlib import Path
 from lit_passk.tasks.base import Task
 from lit_passk.types import CompletionText, Problem, Score
 
+kept: list[object] = []
 HEAVY = ("torch", "lightning", "transformers", "vllm")
 
 
@@ -71,6 +75,62 @@ class Obedient(Task):
     def do_modules(self, rest: str) -> list[str]:
         return [name for name in HEAVY if name in sys.modules]
 
+    def do_leak(self, rest: str) -> int:
+        """Keep so much memory, untouched, for ever."""
+        kept.append(mmap.mmap(-1, int(rest), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        return os.getpid()
+
+    def do_chdir(self, rest: str) -> None:
+        os.chdir(rest)
+
+    def do_setenv(self, rest: str) -> None:
+        name, _, value = rest.partition("=")
+        os.environ[name] = value
+
+    def do_silence(self, rest: str) -> None:
+        sys.stdout.close()
+        sys.stderr.close()
+        os.closerange(0, 3)
+
+    def do_print(self, rest: str) -> None:
+        print("x" * int(rest), flush=True)
+
+    def do_alarm(self, rest: str) -> None:
+        signal.setitimer(signal.ITIMER_REAL, float(rest))
+
+    def do_handle(self, rest: str) -> None:
+        for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.Signals)
+
+    def do_thread(self, rest: str) -> None:
+        threading.Thread(target=time.sleep, args=[float(rest)]).start()
+
+    def do_surroundings(self, rest: str) -> list[object]:
+        return [os.getcwd(), sorted(os.environ), os.fstat(1).st_ino, sys.stdout.closed]
+
+    def do_descriptors(self, rest: str) -> None:
+        os.closerange(3, 1000)
+
+    def do_orphan(self, rest: str) -> None:
+        """Leave a process behind that has a session of its own and is nobody's child."""
+        code = f"import os, time; open({rest!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
+        if os.fork() == 0:
+            subprocess.Popen([sys.executable, "-c", code], start_new_session=True, close_fds=True)
+            os._exit(0)
+        while not Path(rest).exists() or not Path(rest).read_text():
+            time.sleep(0.01)
+
+    def do_parent(self, rest: str) -> None:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(1000)  # the kernel ends this process, too
+
+    def do_stop(self, rest: str) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def do_flood(self, rest: str) -> None:
+        raise ValueError("x" * int(rest))
+
     def do_spawn(self, rest: str) -> None:
         child = subprocess.Popen(["sleep", "1000"])
         Path(rest).write_text(str(child.pid))
@@ -93,6 +153,16 @@ class Counted(Obedient):
 
     def warm_up(self) -> None:
         self.note("warmed up")
+
+
+class NoForks(Obedient):
+    """In a process that may start no other."""
+
+    def warm_up(self) -> None:
+        def fork() -> int:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        os.fork = fork
 
 
 class Returning(Task):

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 import types
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +27,12 @@ from helpers.scoring_tasks import (
     ReturningInline,
 )
 from helpers.scripted_engine import ScriptedEngine
+from helpers.waiting import await_end, running
 
 from lit_passk.errors import Refusal
 from lit_passk.rollout.sampling import sample_and_score
 from lit_passk.scoring.scorer import Scorer
-from lit_passk.scoring.server import MEMORY_LIMIT
+from lit_passk.scoring.worker import MEMORY_LIMIT
 from lit_passk.tasks.scores import score_of
 from lit_passk.types import Completion, CompletionText, Problem, PromptBatch, Sampling, Score
 
@@ -54,21 +54,6 @@ def pids(scorer: Scorer) -> tuple[int, int]:
     """Of one worker and of the process it was forked from."""
     worker, server = map(int, ask(scorer, "pids")[0].answer.split())
     return worker, server
-
-
-def running(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def await_end(*processes: int) -> bool:
-    deadline = time.monotonic() + 30
-    while any(running(pid) for pid in processes) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not any(running(pid) for pid in processes)
 
 
 @pytest.fixture

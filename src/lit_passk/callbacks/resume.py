@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_passk.checkpointing.files import partial_path, random_states, remove
-from lit_passk.checkpointing.run_folder import FolderLock, check_own, checkpoint_folder
+from lit_passk.checkpointing.run_folder import FolderLock, check_own, check_writable, checkpoint_folder
 from lit_passk.distributed import world_size
 from lit_passk.errors import Refusal
 
@@ -131,6 +131,7 @@ class ResumeCheckpoint(Checkpoint):
     def _take_folder(self) -> None:
         if self._lock is None:
             self._lock = FolderLock(self.folder.parent / "run.lock", f"The folder {str(self.folder.parent)!r}")
+        check_writable(self.folder)
         for path in self.folder.glob(partial_path(Path("*.ckpt")).name):
             remove(path)
 

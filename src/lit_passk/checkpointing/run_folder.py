@@ -83,6 +83,22 @@ def _last(whole: list[Path]) -> Path | None:
     return max(ours, key=lambda path: (steps[path], not path.name.startswith("."), path.name), default=None)
 
 
+def check_writable(folder: Path) -> None:
+    """Refuse a folder of checkpoints that none could be written to, before steps are trained for them.
+
+    Raises:
+        Refusal: If it is a file, a link to nothing, or read-only. One that does not exist is made when it is needed.
+    """
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "may not be written to" if folder.is_dir() else "is no folder"
+        raise Refusal(
+            f"No checkpoint can be written: {str(folder)!r} {reason}. Remove it, or set `trainer.default_root_dir` to "
+            "another folder."
+        )
+
+
 class FolderLock:
     """Held by the one process that trains into a folder; ends with the process, however that ends.
 
@@ -91,14 +107,17 @@ class FolderLock:
         what: What is locked, for the message.
 
     Raises:
-        Refusal: If another process holds it.
+        Refusal: If another process holds it, or it cannot be written.
     """
 
     def __init__(self, path: Path, what: str) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            except OSError as error:
+                raise Refusal(f"{what} cannot be written to: {error.strerror}. Choose another folder.") from error
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

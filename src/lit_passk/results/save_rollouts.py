@@ -165,6 +165,7 @@ class SaveRollouts:
             "weights_of_step": version,
         }
         packed = [_pack(encode_line(header)), *members]
+        self._path.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
         self._make_room(sum(map(len, packed)), step)
         self._sizes[step] = write_atomically(step_path(self._path, step), packed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -67,7 +68,6 @@ class ResultWriter:
                 f"{self.path} would be appended to with every group, which a compressed file does not allow. Name it "
                 f"{self.path.stem}; `gzip` may compress it afterwards, everything that reads it reads both."
             )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._samples: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._questions: dict[tuple[str, str], int] = {}
         self._offset = 0
@@ -76,7 +76,7 @@ class ResultWriter:
         self._header = encode_line(
             {"format": FORMAT, "version": VERSION, "settings": settings, "versions": installed_versions()}
         )
-        self._stream = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
+        self._stream = os.fdopen(self._open(), "r+b", buffering=0)
         try:
             with self._locked():
                 pass
@@ -126,10 +126,34 @@ class ResultWriter:
         """Hold the file alone, with everything in it known and its end a whole line."""
         fcntl.flock(self._stream, fcntl.LOCK_EX)
         try:
+            if os.fstat(self._stream.fileno()).st_nlink == 0:
+                self._bring_back()
             self._catch_up()
             yield
         finally:
             fcntl.flock(self._stream, fcntl.LOCK_UN)
+
+    def _open(self) -> int:
+        with writing(self.path, "Nothing was sampled for it: name another file."):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+
+    def _bring_back(self) -> None:
+        """Write the file again that somebody removed, or its folder: as long as it is open its content is there."""
+        held = self._stream.fileno()
+        again = self._open()
+        fcntl.flock(again, fcntl.LOCK_EX)
+        if os.fstat(again).st_size == 0:  # else another process was faster
+            log.warning("%s was removed while it was being written; it is there again, with all it held.", self.path)
+            with (
+                writing(self.path, "It was removed, and could not be brought back."),
+                open(held, "rb", closefd=False) as old,
+            ):
+                old.seek(0)
+                with open(again, "wb", closefd=False) as new:
+                    shutil.copyfileobj(old, new)
+        os.dup2(again, held)  # with its lock
+        os.close(again)
 
     def _catch_up(self) -> None:
         """Read what was appended since the last look. Nobody writes under the lock, so half a line is a torn one."""

@@ -34,6 +34,10 @@ _SERVE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from lit_passk.scoring.server import serve; serve(int(sys.argv[1]))"
 )
+_NO_MORE = (
+    "The scoring of completions got no further {}: {}. Lower `rollout.num_workers`, or raise the limit (`ulimit -n` is "
+    "that of open files, `ulimit -u` and a container's that of processes)."
+)
 _INSIDE = "LIT_PASSK_SCORING"
 _PATIENCE = 5.0
 """Seconds the server has to end its workers when the pool is closed."""
@@ -53,7 +57,9 @@ class Worker:
         self.connection = connection
 
     def ended(self) -> bool:
-        """Whether it died while it had nothing to do."""
+        """Whether it died while it had nothing to do, or has said that it would."""
+        if self.connection.closed:
+            return True
         if not self.connection.poll():
             return False
         self._lose()
@@ -75,7 +81,10 @@ class Worker:
         try:
             self.connection.send_bytes(request)
             if self.connection.poll(timeout):
-                return pickle.loads(self.connection.recv_bytes())
+                answer, trace, last = pickle.loads(self.connection.recv_bytes())
+                if last:
+                    self._lose()
+                return answer, trace
         except (EOFError, OSError):
             raise WorkerLost(_cause(self._lose())) from None
         self._lose()
@@ -111,7 +120,7 @@ class WorkerPool:
         """Start a worker.
 
         Raises:
-            RuntimeError: If the tasks cannot be loaded in another process.
+            CannotRun: If the tasks cannot be loaded in another process, or no process can be started.
             WorkerLost: If the pool is closed, or the server dies again and again.
         """
         with self.lock:
@@ -120,9 +129,12 @@ class WorkerPool:
                     raise WorkerLost(CLOSED)
                 if not self.ready:
                     self._wait_until_ready()
-                ours, theirs = socket.socketpair()
+                ours, theirs = _socketpair()
                 with theirs:
                     pid = self._request(b"F", 0, [theirs.fileno()])
+                if pid is not None and pid < 0:
+                    ours.close()
+                    raise CannotRun(_NO_MORE.format("process", os.strerror(-pid)))
                 if pid is not None:
                     return Worker(self, pid, Connection(ours.detach()))
                 ours.close()
@@ -158,7 +170,7 @@ class WorkerPool:
 
     def _launch(self) -> None:
         self.ready = False
-        self.control, theirs = socket.socketpair()
+        self.control, theirs = _socketpair()
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _SERVE, str(theirs.fileno()), json.dumps([str(folder) for folder in sys.path])],
@@ -195,6 +207,13 @@ class WorkerPool:
         except OSError:
             return None
         return int(REPLY.unpack(reply)[0]) if len(reply) == REPLY.size else None
+
+
+def _socketpair() -> tuple[socket.socket, socket.socket]:
+    try:
+        return socket.socketpair()
+    except OSError as error:  # as many files are open as may be
+        raise CannotRun(_NO_MORE.format("connection", error.strerror)) from error
 
 
 class _TaskPickler(pickle.Pickler):

@@ -5,7 +5,10 @@ takes the tasks in, warms them up and then only forks, kills and waits. A worker
 within milliseconds, and all workers share the memory of the tasks.
 
 The life of everything here hangs on one socket: when the trainer goes away, by whatever signal, reading from it ends,
-and this process kills its workers and exits. Should it be killed itself, the kernel kills the workers.
+and this process kills its workers, and what they started and left, and exits. Should it be killed itself, the kernel
+kills the workers.
+
+What workers run may be anybody's function; what one completion leaves changed, the next does not meet (``worker.py``).
 """
 
 from __future__ import annotations
@@ -14,33 +17,33 @@ import ctypes
 import gc
 import os
 import pickle
-import resource
+import select
 import signal
 import socket
 import struct
 import sys
-import traceback
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn
+from typing import Any
 
-from lit_passk.tasks.scores import BadScore, CannotScore, group_scores_of, score_of
+from lit_passk.scoring.worker import work
 
 REQUEST = struct.Struct("=cq")
 """``F`` and a socket sent along: fork a worker for it. ``K`` and a process id: kill that worker."""
 REPLY = struct.Struct("=q")
-"""Process id of the new worker, or the exit code of the killed one (negative: the signal)."""
+"""Process id of the new worker, minus the number of an error if there is none; or the exit code of the killed one
+(negative: the signal)."""
 
-MEMORY_LIMIT = 4 * 2**30
-"""Bytes of memory a worker may allocate: a completion can ask for a power tower."""
-
-_PR_SET_PDEATHSIG = 1
-_MAX_ERROR_CHARS = 500
+_PR_SET_CHILD_SUBREAPER = 36
+_REAP_EVERY = 10
+"""Seconds without a request after which it is looked whether something that workers left behind has ended."""
 
 
 def serve(control_fd: int) -> None:
     """Read the tasks from stdin, say whether that worked, then obey until the trainer is gone."""
     control = socket.socket(fileno=control_fd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's to handle
+    if sys.platform == "linux":  # what workers leave behind becomes this process's, whatever it did to get away
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     workers: set[int] = set()
     try:
         tasks = _load_tasks()
@@ -50,16 +53,23 @@ def serve(control_fd: int) -> None:
     gc.collect()
     gc.freeze()  # keeps the collector of a worker from copying the pages it shares
     control.sendall(b"+")
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
     try:
-        while (request := _receive(control)) is not None:
+        while True:
+            while not poll.poll(_REAP_EVERY * 1000):
+                _reap(workers)
+            if (request := _receive(control)) is None:
+                break
             action, number, fd = request
             if action == b"F":
-                number = os.fork()
+                number = _fork()
                 if number == 0:
                     control.close()
-                    _work(tasks, Connection(fd))
+                    work(tasks, Connection(fd))
                 os.close(fd)
-                workers.add(number)
+                if number > 0:
+                    workers.add(number)
             else:
                 workers.discard(number)
                 number = _kill(number)
@@ -67,6 +77,9 @@ def serve(control_fd: int) -> None:
     finally:
         for pid in workers:
             _kill(pid)
+        while left := _children():
+            for pid in left:
+                _kill(pid)
 
 
 def _load_tasks() -> dict[str, Any]:
@@ -93,6 +106,34 @@ def _receive(control: socket.socket) -> tuple[bytes, int, int] | None:
     return (*REQUEST.unpack(request), *(fds or [-1])) if len(request) == REQUEST.size else None
 
 
+def _fork() -> int:
+    try:
+        return os.fork()
+    except OSError as error:  # no more processes, or no memory
+        return -(error.errno or 1)
+
+
+def _reap(workers: set[int]) -> None:
+    """Let go of what workers left behind and has ended; their own exit codes are still asked for."""
+    while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in workers:
+        os.waitpid(ended.si_pid, 0)
+
+
+def _children() -> list[int]:
+    """Processes whose parent this one is."""
+    found = []
+    for entry in os.scandir("/proc") if os.path.isdir("/proc") else ():
+        if entry.name.isdigit():
+            try:
+                with open(f"{entry.path}/stat", "rb") as file:
+                    parent = file.read().rpartition(b")")[2].split()[1]  # its name may hold anything
+            except OSError:  # ended meanwhile
+                continue
+            if int(parent) == os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
 def _kill(pid: int) -> int:
     """End a worker and what it started; returns its exit code. Not reaped before, so its id is its own."""
     for kill in (os.killpg, os.kill):
@@ -101,39 +142,3 @@ def _kill(pid: int) -> int:
         except OSError:  # ended already, or not yet the leader of its group
             continue
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def _work(tasks: dict[str, Any], connection: Connection) -> NoReturn:
-    """Life of a worker: score what comes in until the connection closes."""
-    try:
-        _confine()
-        while True:
-            connection.send_bytes(_answer(tasks, connection.recv_bytes()))
-    except (EOFError, OSError):
-        pass
-    finally:
-        os._exit(0)
-
-
-def _confine() -> None:
-    server = os.getppid()
-    os.setpgid(0, 0)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
-    if os.getppid() != server:
-        os._exit(0)  # it died before the kernel knew what to do then
-
-
-def _answer(tasks: dict[str, Any], request: bytes) -> bytes:
-    """The scores of a request, or what is wrong with them; if the task raised, the reason and the traceback."""
-    try:
-        name, problem, completions, scores = pickle.loads(request)
-        if scores is None:  # the first request for a completion; a group's follows once all its scores are there
-            return pickle.dumps(([score_of(tasks[name], problem, one) for one in completions], None))
-        return pickle.dumps((group_scores_of(tasks[name], problem, completions, scores), None))
-    except BadScore as bad:  # the same for every completion: the run has to stop
-        return pickle.dumps((bad, None))
-    except BaseException as error:
-        message = str(error) if isinstance(error, CannotScore) else f"{type(error).__name__}: {error}"
-        return pickle.dumps((message[:_MAX_ERROR_CHARS], traceback.format_exc()))

@@ -1,0 +1,105 @@
+"""A worker process: scores one completion after another, each as if it were the first."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import resource
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn, TextIO
+
+from lit_passk.tasks.scores import BadScore, CannotScore, group_scores_of, score_of
+from lit_passk.types import Score
+
+MEMORY_LIMIT = 4 * 2**30
+"""Bytes of memory a worker may allocate: a completion can ask for a power tower."""
+
+_PR_SET_PDEATHSIG = 1
+_MAX_ERROR_CHARS = 500
+_MAX_TRACE_CHARS = 20_000
+
+
+def work(tasks: dict[str, Any], connection: Connection) -> NoReturn:
+    """Life of a worker: score what comes in until the connection closes, or memory is short.
+
+    A fresh worker takes over from one that said its last answer was the last; it has the memory of the tasks alone.
+    """
+    try:
+        _confine()
+        surroundings, at_first, last = _Surroundings(), _memory(), False
+        while not last:
+            answer = _answer(tasks, connection.recv_bytes())
+            surroundings.restore()
+            last = _memory() - at_first > (MEMORY_LIMIT - at_first) // 2  # is what completions left behind
+            connection.send_bytes(pickle.dumps((*answer, last)))
+    except (EOFError, OSError):
+        pass
+    finally:
+        os._exit(0)
+
+
+def _confine() -> None:
+    server = os.getppid()
+    os.setpgid(0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
+    if os.getppid() != server:
+        os._exit(0)  # it died before the kernel knew what to do then
+
+
+def _memory() -> int:
+    """Bytes of this process that ``MEMORY_LIMIT`` counts; 0 on another system than Linux."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[5]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+class _Surroundings:
+    """What a function may change for the next one: folder, environment, standard streams, a timer that is running."""
+
+    def __init__(self) -> None:
+        self.folder = os.getcwd()
+        self.environment = dict(os.environ)
+        self.streams = [os.dup(number) for number in range(3)]
+
+    def restore(self) -> None:
+        """Make it as it was."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, stream in enumerate(self.streams):
+            os.dup2(stream, number)
+        sys.stdout, sys.stderr = _open(sys.stdout, 1), _open(sys.stderr, 2)
+        if os.environ != self.environment:
+            os.environ.clear()
+            os.environ.update(self.environment)
+        try:
+            os.chdir(self.folder)
+        except OSError:  # somebody removed it, which is not the completion's affair
+            return
+
+
+def _open(stream: TextIO | None, number: int) -> TextIO:
+    """A standard stream that can be written to, also where it was closed."""
+    if stream is None or stream.closed:
+        return open(number, "w", buffering=1, errors="backslashreplace", closefd=False)
+    return stream
+
+
+def _answer(tasks: dict[str, Any], request: bytes) -> tuple[list[Score] | BadScore | str, str | None]:
+    """The scores of a request, or what is wrong with them; if the task raised, the reason and the traceback."""
+    try:
+        name, problem, completions, scores = pickle.loads(request)
+        if scores is None:  # the first request for a completion; a group's follows once all its scores are there
+            return [score_of(tasks[name], problem, one) for one in completions], None
+        return group_scores_of(tasks[name], problem, completions, scores), None
+    except BadScore as bad:  # the same for every completion: the run has to stop
+        return bad, None
+    except BaseException as error:
+        message = str(error) if isinstance(error, CannotScore) else f"{type(error).__name__}: {error}"
+        return message[:_MAX_ERROR_CHARS], traceback.format_exc()[-_MAX_TRACE_CHARS:]

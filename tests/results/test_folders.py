@@ -1,0 +1,109 @@
+"""Folders that are in the way, vanish or have odd names: refused at the start, or nothing is lost."""
+
+import errno
+import os
+import shutil
+import tempfile
+
+import lightning as L
+import pytest
+from helpers.result_files import SETTINGS, group
+from helpers.small_runs import STEPS, run
+
+from lit_passk.checkpointing.run_folder import last_checkpoint
+from lit_passk.errors import CannotRun, Refusal
+from lit_passk.results import ResultWriter, load_results
+from lit_passk.results.step_files import step_files
+
+LONG = "x" * 200
+ODD = f"two words/für „alles“ 💡 [a]*/{LONG}"
+
+
+def test_odd_names_and_no_folder_for_temporary_files(maze_policy, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    folder = tmp_path / ODD
+    run(maze_policy, folder)
+    run(maze_policy, folder, resume=True)
+    assert last_checkpoint(folder).name == f"step={STEPS}.ckpt"
+    with ResultWriter(folder / "a b.jsonl", SETTINGS) as writer:
+        writer.write(group("p", range(4)))
+    assert len(load_results(folder / "a b.jsonl").records) == 4
+    assert not (tmp_path / "nowhere").exists()
+
+
+def a_file(path):
+    path.write_text("")
+
+
+def a_link_to_nothing(path):
+    path.symlink_to(path.with_name("nothing"))
+
+
+@pytest.mark.parametrize("put", [a_file, a_link_to_nothing])
+@pytest.mark.parametrize(("place", "what"), [(".", "cannot be written to"), ("checkpoints", "is no folder")])
+def test_something_else_where_a_folder_is_to_be_is_refused_at_the_start(maze_policy, tmp_path, put, place, what):
+    folder = tmp_path / "run"
+    if place != ".":
+        folder.mkdir()
+    put(folder / place)
+    with pytest.raises(Refusal, match=f"run.*{what}"):
+        run(maze_policy, folder)
+
+
+@pytest.mark.parametrize("place", ["run", "run/checkpoints", f"{LONG}{LONG}"])
+def test_what_may_not_be_written_is_refused_at_the_start(maze_policy, tmp_path, monkeypatch, place):
+    folder = tmp_path / place.partition("/")[0]
+    if len(folder.name) < 255:
+        (tmp_path / place).mkdir(parents=True)
+    really, may = os.open, os.access
+
+    def read_only(path, flags, *args, **kwargs):
+        if str(path) == str(tmp_path / "run" / "run.lock") and place == "run":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return really(path, flags, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path / place) and may(path, mode))
+    with pytest.raises(Refusal, match=r"Read-only file system|may not be written to|File name too long"):
+        run(maze_policy, folder)
+
+
+class Remove(L.Callback):
+    """Removes the run's folder after a step."""
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        if pl_module.rl_step == 2:
+            shutil.rmtree(trainer.default_root_dir)
+
+
+def test_the_folder_of_a_run_that_vanishes_comes_back(maze_policy, tmp_path):
+    folder = tmp_path / "run"
+    run(maze_policy, folder, Remove(), every=1)
+    assert last_checkpoint(folder).name == f"step={STEPS}.ckpt"
+    assert max(step_files(folder / "rollouts")) == STEPS
+
+
+def test_a_result_file_that_vanishes_comes_back_with_all_it_held(tmp_path, caplog):
+    path = tmp_path / "results" / "r.jsonl"
+    with ResultWriter(path, SETTINGS) as writer, ResultWriter(path, SETTINGS) as other:
+        writer.write(group("p0", range(4)))
+        shutil.rmtree(path.parent)
+        writer.write(group("p1", range(4)))
+        other.write(group("p2", range(4)))
+        writer.write(group("p2", range(5)))
+        assert caplog.text.count("was removed while it was being written") == 1
+    held = sorted((record.problem_id, record.sample) for record in load_results(path).records)
+    assert held == [(p, sample) for p in ("p0", "p1") for sample in range(4)] + [("p2", sample) for sample in range(5)]
+
+
+@pytest.mark.parametrize("make", ["file", "link", "long"])
+def test_a_result_file_that_cannot_be_opened_is_named(tmp_path, make):
+    path = tmp_path / "there" / "r.jsonl"
+    if make == "file":
+        a_file(path.parent)
+    elif make == "link":
+        a_link_to_nothing(path.parent)
+    else:
+        path = tmp_path / f"{LONG}{LONG}.jsonl"
+    with pytest.raises(CannotRun, match=r"jsonl' could not be written: .*name another file"):
+        ResultWriter(path, SETTINGS)

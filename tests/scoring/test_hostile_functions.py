@@ -1,0 +1,91 @@
+"""Functions that do what none should, in the processes that score: one completion pays for it, the next does not."""
+
+import os
+import socket
+
+import pytest
+from helpers.scoring_tasks import NoForks, Obedient
+from helpers.waiting import await_end
+
+from lit_passk.errors import CannotRun
+from lit_passk.scoring.scorer import Scorer
+from lit_passk.scoring.worker import MEMORY_LIMIT
+
+pytestmark = pytest.mark.seconds
+
+PATIENT = 60.0  # never reached, however busy the machine is
+HASTY = 2.0
+TASK = Obedient()
+
+
+@pytest.fixture
+def scorer():
+    with Scorer({"task": TASK}, num_workers=1, timeout=PATIENT) as scorer:
+        yield scorer
+
+
+def ask(scorer, *completions):
+    futures = [scorer.submit("task", TASK[0], completion) for completion in completions]
+    return [future.result() for future in futures]
+
+
+def answers(scorer, *completions):
+    scores = ask(scorer, *completions)
+    assert [score.error for score in scores] == [None] * len(scores)
+    return [score.answer for score in scores]
+
+
+def test_the_next_completion_meets_nothing_of_what_was_changed(scorer):
+    deeds = ["chdir /", "setenv WORSE=1", "silence", "alarm 0.01", "handle", "thread 1000", "print 3000000"]
+    before, *_, after = answers(scorer, "surroundings", *deeds, "surroundings")
+    assert after == before
+    assert answers(scorer, "pids", "silence", "print 10", "pids")[::3] == answers(scorer, "pids") * 2, "one worker"
+
+
+def test_memory_that_is_kept_is_given_back_by_a_fresh_worker(scorer):
+    first, second, third, fourth = answers(scorer, *[f"leak {MEMORY_LIMIT * 3 // 10}"] * 4)
+    assert (first, third) == (second, fourth)
+    assert first != third, "together three would not fit"
+
+
+@pytest.mark.parametrize(
+    ("deed", "error"),
+    [("stop", "timeout after 2 s"), ("descriptors", "worker exited with code 0"), ("parent", "worker killed, perhaps")],
+)
+def test_it_costs_one_score(deed, error):
+    with Scorer({"task": TASK}, num_workers=1, timeout=HASTY if deed == "stop" else PATIENT) as scorer:
+        failed, after = ask(scorer, deed, "after")
+    assert failed.error.startswith(error)
+    assert (after.answer, after.error) == ("after", None)
+
+
+def test_what_got_away_ends_with_the_run(scorer, tmp_path):
+    file = tmp_path / "pid"
+    ask(scorer, f"orphan {file}")
+    orphan = int(file.read_text())
+    os.kill(orphan, 0)  # it is there
+    scorer.close()
+    assert await_end(orphan)
+
+
+def test_a_message_without_end_is_cut(scorer, caplog):
+    (score,) = ask(scorer, "flood 10000000")
+    assert len(score.error) == 500
+    assert len(caplog.text) < 30_000
+
+
+def test_more_open_files_than_are_allowed(monkeypatch):
+    def none_left():
+        raise OSError(24, os.strerror(24))
+
+    with Scorer({"task": TASK}, num_workers=1, timeout=PATIENT) as scorer:
+        ask(scorer, "exit 1")  # its process is started
+        monkeypatch.setattr(socket, "socketpair", none_left)
+        with pytest.raises(CannotRun, match=r"no further connection: Too many open files. Lower `rollout.num_workers`"):
+            ask(scorer, "after")
+
+
+def test_more_processes_than_are_allowed():
+    message = r"no further process: Resource temporarily unavailable. Lower .*ulimit -u"
+    with Scorer({"task": NoForks()}, num_workers=1, timeout=PATIENT) as scorer, pytest.raises(CannotRun, match=message):
+        ask(scorer, "after")
