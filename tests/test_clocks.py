@@ -11,11 +11,7 @@ from helpers.small_runs import STEPS, run
 import lit_passk
 
 PACKAGE = Path(lit_passk.__file__).parent
-WALL = {
-    "time.time",
-    "time.time_ns",
-    "time.localtime",
-    "time.gmtime",
+WALL = {f"time.{name}" for name in ("time", "time_ns", "localtime", "gmtime")} | {
     "datetime.now",
     "datetime.utcnow",
     "datetime.today",

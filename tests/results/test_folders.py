@@ -96,6 +96,17 @@ def test_a_result_file_that_vanishes_comes_back_with_all_it_held(tmp_path, caplo
     assert held == [(p, sample) for p in ("p0", "p1") for sample in range(4)] + [("p2", sample) for sample in range(5)]
 
 
+def test_a_result_file_that_was_replaced_is_left_alone(tmp_path):
+    path = tmp_path / "r.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p0", range(4)))
+        path.unlink()
+        path.write_text("somebody else's\n")
+        with pytest.raises(CannotRun, match="was replaced by another file"):
+            writer.write(group("p1", range(4)))
+    assert path.read_text() == "somebody else's\n"
+
+
 @pytest.mark.parametrize("make", ["file", "link", "long"])
 def test_a_result_file_that_cannot_be_opened_is_named(tmp_path, make):
     path = tmp_path / "there" / "r.jsonl"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -143,15 +142,15 @@ class ResultWriter:
         held = self._stream.fileno()
         again = self._open()
         fcntl.flock(again, fcntl.LOCK_EX)
-        if os.fstat(again).st_size == 0:  # else another process was faster
+        content = os.pread(held, os.fstat(held).st_size, 0)
+        if os.fstat(again).st_size == 0:  # else another process of this run was faster
             log.warning("%s was removed while it was being written; it is there again, with all it held.", self.path)
-            with (
-                writing(self.path, "It was removed, and could not be brought back."),
-                open(held, "rb", closefd=False) as old,
-            ):
-                old.seek(0)
-                with open(again, "wb", closefd=False) as new:
-                    shutil.copyfileobj(old, new)
+            bring_back = writing(self.path, "It was removed, and could not be brought back.")
+            with bring_back, open(again, "wb", closefd=False) as file:
+                file.write(content)
+        elif os.pread(again, len(content), 0) != content:
+            os.close(again)
+            raise CannotRun(f"{self.path} was replaced by another file while it was being written.")
         os.dup2(again, held)  # with its lock
         os.close(again)
 
