@@ -21,6 +21,10 @@ SUFFIXES = (".jsonl", ".parquet")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
+class NoSuchColumn(Refusal):
+    """A row has none of the columns that something is looked for in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One row and where it was read, for error messages."""
@@ -38,7 +42,7 @@ class Record:
             purpose: What it is needed for, for the error message.
 
         Raises:
-            Refusal: If none of them exists; names file, line, column and what is at the deepest place that exists.
+            NoSuchColumn: If none of them exists; names file, line, column and what is at the deepest place that exists.
         """
         names = [columns] if isinstance(columns, str) else list(columns)
         found: dict[str, Any] = {}
@@ -57,7 +61,7 @@ class Record:
         deepest = [str(error) for error in lost if error.reached]
         there = ", ".join(repr(name) for name in self.fields) or "none: the row is empty"
         what = f"{'; '.join(deepest)}" if deepest else f"Its columns are {there}"
-        raise Refusal(f"{self.where} has no column {wanted} for {purpose}. {what}.")
+        raise NoSuchColumn(f"{self.where} has no column {wanted} for {purpose}. {what}.")
 
     def text(self, columns: str | Sequence[str], purpose: str) -> str:
         """The text of a column that may not be empty.

@@ -12,22 +12,21 @@ from typing import Any
 from lit_passk.errors import Refusal
 from lit_passk.tasks.chats import read_prompt, with_instruction
 from lit_passk.tasks.columns import from_json, is_missing, shown
-from lit_passk.tasks.records import Record, answered, check_count, load_records, plain_text
+from lit_passk.tasks.records import NoSuchColumn, Record, answered, check_count, load_records, plain_text
 from lit_passk.types import Problem, Prompt
 
 Names = str | Sequence[str]
 """A column, or several of which the first that holds something is taken; dotted into objects, lists and JSON text."""
 
-PROMPT_COLUMNS = ("prompt", "problem", "question", "input")
+PROMPT_COLUMNS = (
+    "prompt", "problem", "question_concat", "question", "input", "Problem", "Question", "query", "0.value",
+)  # fmt: skip
 ANSWER_COLUMNS = (
-    "reward_model.ground_truth",
-    "answer",
-    "final_answer",
-    "ground_truth",
-    "label",
-    "solution",
-    "completion",
-)
+    "reward_model.ground_truth", "answer_number", "answer", "final_answer", "expected_answer", "ground_truth",
+    "verification_info.ground_truth", "label", "Answer", "gt", "solution", "completion", "response",
+    "1.ground_truth.value",
+)  # fmt: skip
+_BODIES = (("Body", "Question"), ("body", "question"))  # of SVAMP and ASDiv: the question is in two columns
 _OBJECTS = ("extra_info", "reward_model")  # of verl's rows; many files hold their JSON text
 
 
@@ -83,8 +82,17 @@ def read_problems(
         rows = _chosen(rows, name, wanted, path)
     check_count(len(rows), expected_rows, repr(path))
     records = list(enumerate(record for _, record in rows))
-    if columns.answer is not None:
-        records = answered([record for _, record in records], columns.answer, path)
+    if columns.prompt == PROMPT_COLUMNS:
+        records = [(at, _with_body(record)) for at, record in records]
+    try:
+        if columns.answer is not None:
+            records = answered([record for _, record in records], columns.answer, path)
+        if records:
+            records[0][1].find(columns.prompt, "the question")
+    except NoSuchColumn as error:
+        raise NoSuchColumn(
+            f"{error} `prompt_column` and `answer_column` take other names; a point leads into an object or a list."
+        ) from None
     kept: list[str] = []
     if columns.metadata is None:
         kept = small_columns([record.fields for _, record in records], path, columns.max_characters)
@@ -107,6 +115,15 @@ def read_problems(
         seen[problem.id] = record.where
         found.append((problem, record))
     return found
+
+
+def _with_body(record: Record) -> Record:
+    """With a ``prompt`` where the question only asks, and another column tells what about."""
+    for parts in _BODIES:
+        texts = [record.fields.get(name) for name in parts]
+        if all(isinstance(text, str) for text in texts) and not {"prompt", "question_concat"} & record.fields.keys():
+            return Record(record.where, {**record.fields, "prompt": " ".join(texts)})  # type: ignore[arg-type]
+    return record
 
 
 def _chosen(rows: Sequence[tuple[int, Record]], name: str, wanted: Any, path: Names) -> list[tuple[int, Record]]:

@@ -2,6 +2,7 @@ r"""Problems with a mathematical answer: MATH, AIME, AMC, Minerva, OlympiadBench
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from lit_passk.types import Problem, Score
 
 INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
 
+_STATED = re.compile(r"(?s:.+)\b[Tt]he (?:final )?answer is:?\s*([^\n]{1,200}?)\.?\s*")  # at the end of a solution
 _VERIFIERS = {"lit_passk": grade, "math_verify": math_verify_grade}
 
 
@@ -146,4 +148,7 @@ def reference_answer(record: Record, columns: Names) -> str:
     answers = from_json(text)  # ["\\frac{1}{2}"] is a list; [1, 2] without quotes may be an interval
     if isinstance(answers, list) and answers and all(isinstance(answer, str) for answer in answers):
         return ", ".join(answers)
-    return (boxed_answers(text) or [text])[0]
+    if boxed := boxed_answers(text):
+        return boxed[0]
+    stated = _STATED.fullmatch(text)
+    return stated[1] if stated else text
