@@ -41,6 +41,7 @@ def program(completion, wanted=None):
         ("1. Do\n   ```python\n   if x:\n       y\n   ```", "if x:\n    y\n"),
         ("<think>```python\nno\n```</think>```python\nyes\n```", "yes\n"),
         ("<think>```python\nno\n```</think>nothing", "nothing"),
+        ("> ```python\n> if x:\n>     y\n> ```", "if x:\n    y\n"),
         ("a = 1", None),
         ("```python\n```", ""),
         ("```python", ""),
@@ -217,3 +218,8 @@ def test_an_empty_completion_is_the_bare_prompt(completion):
 def test_what_is_no_python_fails_when_it_is_run(completion):
     with pytest.raises((SyntaxError, ValueError, MemoryError, RecursionError)):
         result(completion)
+
+
+def test_what_was_typed_in_a_session():
+    session = "```python\n>>> def f(x):\n...     return x\n...\n>>> f(1)\n1\n```"
+    assert program(session, ["f"]) == ["def f(x):\n    return x\n\nf(1)"]

@@ -70,9 +70,7 @@ def test_what_holds_no_tests(truth):
     if truth is None or truth in ("", []):
         assert code_problem(record, 0) is None, "left out and counted"
         return
-    with pytest.raises(
-        ValueError, match=r"a.jsonl line 3 is malformed: its ground truth must hold tests: .* but it is"
-    ):
+    with pytest.raises(ValueError, match=r"a.jsonl line 3 is malformed: its tests must be .* but they are"):
         code_problem(record, 0)
 
 

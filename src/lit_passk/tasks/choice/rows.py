@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,11 +12,13 @@ from lit_passk.errors import Refusal
 from lit_passk.tasks.records import Record, is_missing, plain_text, shown
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_QUESTION = ("question", "Question", "problem", "prompt")
+_QUESTION = ("question", "Question", "problem", "prompt", "question_stem", "ctx")
 _IDS = ("id", "question_id", "Record ID", "unique_id")
+_OWN_LETTER = re.compile(r"\(?([A-Z])[).:]\s*(.+)", re.DOTALL)
 _RIGHT, _WRONG = "Correct Answer", ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
-_OPTIONS = ("options", "choices")
-_ANSWERS = ("answerKey", "answer_letter", "answer_index", "answer")
+_OPTIONS = ("options", "choices", "endings")
+_LETTERED = (("A", "B", "C", "D"), ("opa", "opb", "opc", "opd"))  # an option a column: C-Eval and CMMLU, MedMCQA
+_ANSWERS = ("answerKey", "answer_letter", "answer_index", "answer", "Answer", "correct", "cop", "label")
 ANSWERS = (_RIGHT, *_ANSWERS)
 """Columns that may hold the right answer."""
 _SUBJECTS = ("category", "subject", "Subdomain")
@@ -41,7 +44,8 @@ def choice_of(record: Record, index: int) -> Choice:
     - GPQA: ``Question``, ``Correct Answer``, ``Incorrect Answer 1`` to ``3``
     - MMLU-Pro and MMLU: ``question``, ``options`` or ``choices`` (a list), ``answer`` (a letter or a position from 0)
     - ARC: ``question``, ``choices`` (``text`` and ``label``), ``answerKey`` (one of the labels, ``A`` or ``1``)
-    - options by label: ``options`` is ``{"A": ..., "B": ...}``
+    - options by label: ``options`` is ``{"A": ..., "B": ...}``, or a column each, ``A`` to ``D`` or ``opa`` to ``opd``
+    - options that begin with their own letter (AQuA): ``["A)21", "B)22"]``
 
     Options that are missing, or "N/A" as in MMLU-Pro's padding, are left out. An answer may also be an option's text.
 
@@ -89,6 +93,9 @@ def _options(record: Record) -> tuple[list[str], list[str]]:
     """Labels and texts; the labels are letters where the data set has none."""
     fields = record.fields
     name = next((name for name in _OPTIONS if not is_missing(fields.get(name))), None)
+    columns = next((columns for columns in _LETTERED if all(one in fields for one in columns)), None)
+    if name is None and columns is not None:
+        return list(LETTERS[: len(columns)]), [_text(fields[one]) for one in columns]
     if name is None:
         raise Refusal(
             f"{record.where} needs its options in {' or '.join(_OPTIONS)}, or in {_RIGHT!r}, {_WRONG[0]!r}, ...; "
@@ -107,6 +114,9 @@ def _options(record: Record) -> tuple[list[str], list[str]]:
     if isinstance(value, Mapping):
         return [str(label) for label in value], [_text(text) for text in value.values()]
     if isinstance(value, list | tuple):
+        labelled = [_OWN_LETTER.fullmatch(_text(text)) for text in value]
+        if [match and match[1] for match in labelled] == list(LETTERS[: len(value)]):
+            value = [match[2] for match in labelled if match]
         return list(LETTERS[: len(value)]), [_text(text) for text in value]
     raise Refusal(f"{record.where} needs a list or labelled options in column {name!r}, but has {shown(fields[name])}.")
 

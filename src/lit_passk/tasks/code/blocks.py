@@ -10,6 +10,8 @@ from typing import NamedTuple
 from lit_passk.tasks.code.syntax import parse, runs_of_code
 
 _OPENING = re.compile(r"(?P<before>.*?)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`]*)")
+_QUOTED_FENCE = re.compile(r"^> ?(?:`{3}|~{3})", re.MULTILINE)
+_QUOTATION = re.compile(r"^>(?!>) ?", re.MULTILINE)
 _PYTHON = re.compile(r"i?py(?:thon)?[\d.]*")
 _MOST_FENCES = 20
 """Fences that a text in triple quotes may hold: each costs one run of the parser."""
@@ -31,7 +33,8 @@ class Block(NamedTuple):
     @property
     def sources(self) -> list[str]:
         """The code, or the pieces of it that are Python where the block is not closed."""
-        return [self.code] if self.closed else runs_of_code(self.code)
+        code = _without_prompts(self.code)
+        return [code] if self.closed else runs_of_code(code)
 
 
 def after_thinking(completion: str) -> str:
@@ -50,7 +53,7 @@ def code_blocks(text: str) -> list[Block]:
         [('python', 'old()\n\nBetter:\n'), ('python', 'new()\n')]
 
     """
-    lines = text.split("\n")
+    lines = _unquoted(text).split("\n")
     fences = {character: _fence_lines(lines, character) for character in "`~"}
     blocks: list[Block] = []
     at = 0
@@ -72,6 +75,19 @@ def code_blocks(text: str) -> list[Block]:
         at = end + 1 if closed else end  # a line that opens another block has still to be read as such
         blocks.append(Block(language, textwrap.dedent(code) if opening["before"] else code, closed, first, at))
     return blocks
+
+
+def _unquoted(text: str) -> str:
+    """Without the marks of a quotation, where it holds a block."""
+    return _QUOTATION.sub("", text) if _QUOTED_FENCE.search(text) else text
+
+
+def _without_prompts(code: str) -> str:
+    """What was typed in a session of the interpreter; the code where it is none."""
+    lines = code.split("\n")
+    if not next((line for line in lines if line.strip()), "").startswith(">>>"):
+        return code
+    return "\n".join(line[4:] for line in lines if line.startswith((">>> ", "... ")) or line in {">>>", "..."})
 
 
 def outside_of(blocks: list[Block], text: str) -> str:

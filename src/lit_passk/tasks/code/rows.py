@@ -13,19 +13,23 @@ Each kind of row is known by its columns, so that one file may mix them. The tes
 
 from __future__ import annotations
 
-import ast
-import builtins
 import json
 import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.chats import read_prompt, with_instruction
 from lit_passk.tasks.code import live_code_bench, verl
-from lit_passk.tasks.code.syntax import names_in
-from lit_passk.tasks.columns import is_missing, shown, surrogate
+from lit_passk.tasks.code.forms import (
+    assert_tests,
+    function_tests,
+    pairs_in,
+    parsed,
+    starter_shown,
+    stdio_tests,
+)
+from lit_passk.tasks.columns import is_missing, surrogate
 from lit_passk.tasks.records import Record
 from lit_passk.tasks.rows import source_of
 from lit_passk.types import Problem, Prompt
@@ -37,6 +41,7 @@ STDIO_INSTRUCTION = (
 FUNCTION_INSTRUCTION = "Write it in Python. Put the whole code in one ```python block."
 _PYTHON3 = 3  # of the languages of CodeContests
 _APPS_TOLERANCE = [1e-8, 1e-5]  # numpy.allclose, which its checker uses
+_NODES = re.compile(r"\b(?:TreeNode|ListNode|Node)\b")
 _SHOWN = (  # to the policy
     "problem", "prompt", "text", "question", "question_content", "description", "starter_code", "test_list"
 )  # fmt: skip
@@ -63,7 +68,10 @@ def code_problem(record: Record, index: int, instruction: str | None = None) -> 
     kind = next((kind for kind in _READERS if all(column in fields for column in kind[0])), None)
     if kind is None:
         wanted = "; ".join(" and ".join(columns) for columns, _, _ in _READERS)
-        raise Refusal(f"{record.where} needs the columns of a code benchmark ({wanted}), but has {sorted(fields)}.")
+        raise Refusal(
+            f"{record.where} needs the columns of a code benchmark ({wanted}), but has {sorted(fields)}. "
+            "`columns` maps other names: {text: question, test_list: test_cases}."
+        )
     _, tests_column, reader = kind
     if tests_column is not None and is_missing(fields[tests_column]):
         return None
@@ -106,18 +114,20 @@ _Row = tuple[Prompt, str, dict[str, Any] | None, list[str]]
 
 def _neutral(record: Record) -> _Row:
     """``tests`` says its own type; see ``shared`` collections: problem, tests, reference_solutions."""
-    fields, tests = record.fields, record.fields["tests"]
+    fields, tests = record.fields, parsed(record.fields["tests"])
+    if not isinstance(tests, Mapping) or "type" not in tests:  # DeepCoder
+        return _elsewhere(record, record.text("problem", "the question"), tests)
     solutions = list(fields.get("reference_solutions") or [])
     question = record.text("problem", "the question")
     if tests["type"] == "assert":
         return _continued(question, tests["entry_point"], tests["code"], tests.get("call"), solutions)
     if tests["type"] == "stdio":
         tolerance = _tolerance(tests.get("checker", "tokens"), record.where)
-        return question, STDIO_INSTRUCTION, _stdio(tests["cases"], tolerance), solutions
+        return question, STDIO_INSTRUCTION, stdio_tests(tests["cases"], tolerance), solutions
     if tests["type"] == "functional":
         cases = [(case["args"], [case["expected"]]) for case in tests["cases"]]
-        normal = _functional(tests["entry_point"], tests.get("in_class"), cases)
-        return question + _starter(fields, tests["entry_point"]), FUNCTION_INSTRUCTION, normal, solutions
+        normal = function_tests(tests["entry_point"], tests.get("in_class"), cases)
+        return question + starter_shown(fields, tests["entry_point"]), FUNCTION_INSTRUCTION, normal, solutions
     raise Refusal(f"{record.where} has tests of type {tests['type']!r}; known are stdio, functional and assert.")
 
 
@@ -139,7 +149,7 @@ def _humaneval(record: Record) -> _Row:
 def _continued(prompt: str, entry_point: str, code: str, call: str | None, solutions: list[str]) -> _Row:
     """Tests of a function whose beginning is the question; helpers defined there are the tests' own, too."""
     source = f"{code}\n{call or ''}\n"
-    tests = _assert(source, prompt, [entry_point])
+    tests = assert_tests(source, prompt, [entry_point])
     return prompt, "", {**tests, "prompt": prompt, "entry_point": entry_point}, solutions
 
 
@@ -151,36 +161,36 @@ def _mbpp(record: Record) -> _Row:
     before = "\n".join(fields.get("test_imports") or [])
     solutions = [fields["code"]] if fields.get("code") else []
     shown = f"{question}\nYour code should pass these tests:\n\n" + "\n".join(asserts)
-    return shown, FUNCTION_INSTRUCTION, _assert(source, before, []) if asserts else None, solutions
+    return shown, FUNCTION_INSTRUCTION, assert_tests(source, before, []) if asserts else None, solutions
 
 
 def _apps(record: Record) -> _Row:
     fields = record.fields
-    solutions = _parsed(fields.get("solutions")) or []
+    solutions = parsed(fields.get("solutions")) or []
     question = record.text(("question", "problem"), "the question")
-    tests = _parsed(fields["input_output"])
+    tests = parsed(fields["input_output"])
     if not tests or not tests.get("inputs"):
         return question, "", None, solutions
     pairs = list(zip(tests["inputs"], tests["outputs"], strict=True))
     if name := tests.get("fn_name"):
         # Its checker takes the expected value as it is, or the only one of a list.
         cases = [(args, [value, value[0]] if isinstance(value, list) and value else [value]) for args, value in pairs]
-        normal = _functional(name, "Solution", cases)
-        return question + _starter(fields, name), FUNCTION_INSTRUCTION, normal, solutions
+        normal = function_tests(name, "Solution", cases)
+        return question + starter_shown(fields, name), FUNCTION_INSTRUCTION, normal, solutions
     texts = [{"input": given, "output": wanted} for given, wanted in pairs]
-    return question, STDIO_INSTRUCTION, {**_stdio(texts, _APPS_TOLERANCE), "imports": "apps"}, solutions
+    return question, STDIO_INSTRUCTION, {**stdio_tests(texts, _APPS_TOLERANCE), "imports": "apps"}, solutions
 
 
 def _code_contests(record: Record) -> _Row:
     fields = record.fields
     question = record.text("description", "the question")
-    given = _records(fields.get("solutions"), "language", "solution")
+    given = pairs_in(fields.get("solutions"), "language", "solution")
     solutions = [text for language, text in given if language in (_PYTHON3, "PYTHON3")]
     kinds = ("public_tests", "private_tests", "generated_tests")
-    pairs = [pair for kind in kinds for pair in _records(fields.get(kind), "input", "output")]
+    pairs = [pair for kind in kinds for pair in pairs_in(fields.get(kind), "input", "output")]
     in_files = fields.get("input_file") or fields.get("output_file")
     cases = [{"input": given, "output": wanted} for given, wanted in pairs]
-    tests = _stdio(cases, _CODE_CONTESTS_TOLERANCE) if cases and not in_files else None
+    tests = stdio_tests(cases, _CODE_CONTESTS_TOLERANCE) if cases and not in_files else None
     return question, STDIO_INSTRUCTION, tests, solutions
 
 
@@ -188,11 +198,11 @@ def _live_code_bench(record: Record) -> _Row:
     fields = record.fields
     question, instruction = live_code_bench.prompt(record.text("question_content", "the question"), fields)
     tests = live_code_bench.tests(fields)
-    if name := (_parsed(fields.get("metadata")) or {}).get("func_name"):
+    if name := (parsed(fields.get("metadata")) or {}).get("func_name"):
         cases = [live_code_bench.call(test) for test in tests]
-        normal = {**_functional(name, "Solution", cases), "imports": "livecodebench"}
+        normal = {**function_tests(name, "Solution", cases), "imports": "livecodebench"}
     else:
-        normal = {**_stdio(tests, None), "tolerance": "lines", "imports": "livecodebench"}
+        normal = {**stdio_tests(tests, None), "tolerance": "lines", "imports": "livecodebench"}
     return question, instruction, normal if tests else None, []
 
 
@@ -202,15 +212,40 @@ def _verl(record: Record) -> _Row:
     if record.lacks("reward_model.ground_truth", "the tests"):
         return question, "", None, []
     _, truth = record.find("reward_model.ground_truth", "the tests")
-    fields = verl.published(truth)
+    return _elsewhere(record, question, truth)
+
+
+def _verification_info(record: Record) -> _Row:
+    """SYNTHETIC-1 and INTELLECT-2: ``{"test_cases": [{"input": ..., "output": ..., "fn_name": ...}]}``."""
+    question = read_prompt(record, "prompt")
+    _, cases = record.find("verification_info.test_cases", "the tests")
+    return _elsewhere(record, question, cases)
+
+
+def _elsewhere(record: Record, question: Prompt, found: Any) -> _Row:
+    """A question whose tests are those of another data set, as text or objects."""
+    fields = verl.published(found)
     reader = next(reader for columns, _, reader in _READERS if all(column in fields for column in columns))
     _, instruction, tests, _ = reader(Record(record.where, fields))
     return question, instruction if isinstance(question, str) else "", tests, []
 
 
+def _leet_code(record: Record) -> _Row:
+    """LeetCodeDataset: the prompt is what the checker imports, and the entry point a method, ``Solution().twoSum``."""
+    fields = record.fields
+    name = fields["entry_point"].rpartition(".")[2]
+    question = record.text("problem_description", "the question") + starter_shown(fields, name)
+    if _NODES.search(str(fields.get("starter_code"))):  # the tests would hand nodes of lists and trees to the program
+        return question, FUNCTION_INSTRUCTION, None, []
+    tests = assert_tests(f"{fields['test']}\ncheck({name})\n", "", [name])
+    return question, FUNCTION_INSTRUCTION, {**tests, "imports": "livecodebench"}, [fields["completion"]]
+
+
 _READERS: tuple[tuple[tuple[str, ...], str | None, Callable[[Record], _Row]], ...] = (
     (("prompt", "reward_model"), None, _verl),
+    (("prompt", "verification_info"), None, _verification_info),
     (("tests", "problem"), "tests", _neutral),
+    (("problem_description", "test", "entry_point"), "test", _leet_code),
     (("test_list",), "test_list", _mbpp),
     (("prompt", "test", "entry_point"), "test", _humaneval),
     (("description", "public_tests"), None, _code_contests),
@@ -220,67 +255,7 @@ _READERS: tuple[tuple[tuple[str, ...], str | None, Callable[[Record], _Row]], ..
 """Columns that tell a kind, the column that holds its tests where it is a single one, and what reads it."""
 
 
-def _stdio(cases: Sequence[Mapping[str, Any]], tolerance: list[float] | None) -> dict[str, Any]:
-    texts = [{"input": _lines(case["input"]), "output": _lines(case["output"])} for case in cases]
-    return {"style": "stdio", "cases": texts, "tolerance": tolerance}
-
-
-def _functional(name: str, owner: str | None, cases: list[tuple[list[Any], list[Any]]]) -> dict[str, Any]:
-    """Programs often come with annotations from a starter that imports nothing, so imports are given."""
-    return {"style": "functional", "names": [name], "owner": owner or "Solution", "cases": cases, "imports": "apps"}
-
-
-def _assert(source: str, before: str, names: list[str]) -> dict[str, Any]:
-    """Decide what each name in the tests refers to, once and without running anything."""
-    tree, preamble = ast.parse(source), ast.parse(before)
-    used = names_in(tree, ast.Load)
-    unknown = used - names_in(tree, ast.Store) - set(names)
-    trusted = unknown & names_in(preamble, ast.Store)
-    free = unknown - trusted - set(dir(builtins))
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    modules = (free & sys.stdlib_module_names) - called
-    names = [*names, *sorted(free - modules)]
-    if not names:  # the function has the name of a builtin: MBPP asks for a `sum`
-        names = sorted(called & set(dir(builtins)))
-    return {
-        "style": "assert",
-        "before": before if trusted else "",
-        "modules": sorted(modules),
-        "names": names,
-        "tests": source,
-        "owner": "Solution",
-    }
-
-
-def _starter(fields: Mapping[str, Any], name: str) -> str:
-    if starter := str(fields.get("starter_code") or "").strip():
-        return f"\n\n```python\n{starter}\n```"
-    return f"\n\nThe function must be called `{name}`."
-
-
 def _text(fields: Mapping[str, Any], name: str) -> str:
     if not isinstance(fields[name], str):
         raise TypeError(f"column {name!r} must hold a text, but holds {fields[name]!r}")
     return fields[name]
-
-
-def _parsed(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) and value.strip() else value or None
-
-
-def _lines(value: Any) -> str:
-    """Input or output as text: lines come as a list, a single number or truth value as itself."""
-    if isinstance(value, list | tuple):
-        return "\n".join(map(_lines, value))
-    if isinstance(value, str | bool | int | float):
-        return str(value)
-    raise TypeError(f"input and output must be text, a number or lists of them, but got {shown(value)}")
-
-
-def _records(value: Any, first: str, second: str) -> list[tuple[Any, Any]]:
-    """Pairs of a column that holds a list of structs or, from other readers, a struct of lists."""
-    if is_missing(value):
-        return []
-    if isinstance(value, Mapping):
-        return list(zip(value[first], value[second], strict=True))
-    return [(item[first], item[second]) for item in value]

@@ -1,4 +1,4 @@
-"""The tests in the ground truth of verl's rows, as the columns of the data set that publishes tests of that form."""
+"""Tests as verl's rows hold them, or others in that form, as columns of the data set that publishes such tests."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def published(ground_truth: Any) -> dict[str, Any]:
     ):
         return _live_code_bench(tests)
     raise Refusal(
-        "its ground truth must hold tests: inputs and outputs, a list of assertions, a list of tests with input and "
-        f"output, or test and entry_point; but it is {shown(ground_truth)}"
+        "its tests must be inputs and outputs, a list of assertions, a list of tests with input and output, or test "
+        f"and entry_point; but they are {shown(ground_truth)}"
     )
 
 

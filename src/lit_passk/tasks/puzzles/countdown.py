@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.columns import from_json
 from lit_passk.tasks.math.text import boxed_answers, final_text
 from lit_passk.tasks.puzzles.expressions import plain_sum, value_of
 from lit_passk.tasks.records import Record, load_records, shown
@@ -20,6 +22,7 @@ _PROMPT = (
     "(+, -, *, /) and each number can only be used once. Show your work in <think> </think> tags. And return the final "
     "answer in <answer> </answer> tags, for example <answer> (1 + 2) / 3 </answer>."
 )
+_TRUTH = "reward_model.ground_truth"
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.DOTALL)
 _FENCE = re.compile(r"```[a-z]*\n(.*?)```", re.DOTALL)
 _RUN = re.compile(r"[-(\d][-+*/()\d\s=.]*[\d)]")
@@ -27,6 +30,8 @@ _RUN = re.compile(r"[-(\d][-+*/()\d\s=.]*[\d)]")
 
 class CountdownTask(Task):
     """Numbers and a target, as in ``Jiayi-Pan/Countdown-Tasks-3to4``: columns ``nums`` (or ``numbers``) and ``target``.
+
+    TinyZero's rows for verl have both in ``reward_model.ground_truth``.
 
     The answer is what the last answer tag holds, or else the last box, code block or line. It is worked out with
     fractions, so that nothing passes by rounding; "= target" at either end is allowed, ``×`` and LaTeX are understood.
@@ -83,16 +88,33 @@ class CountdownTask(Task):
 
 
 def _problem(record: Record, index: int) -> Problem:
-    numbers = record.fields.get("nums", record.fields.get("numbers"))
-    target = record.fields.get("target")
-    given = [*numbers, target] if isinstance(numbers, list | tuple) and numbers else [None]
+    fields = record.fields
+    if (
+        "target" not in fields and "reward_model" in fields and not record.lacks(_TRUTH, "the numbers and the target")
+    ):  # TinyZero's rows for verl
+        truth = record.find(_TRUTH, "the numbers and the target")[1]
+        opened = from_json(truth) if isinstance(truth, str) else truth
+        fields = opened if isinstance(opened, Mapping) else fields
+    numbers, target = (
+        _whole(fields.get(name, fields.get(other))) for name, other in (("nums", "numbers"), ("target", ""))
+    )
+    given = [*numbers, target] if isinstance(numbers, list) and numbers else [None]
     if not all(isinstance(number, int) for number in given):
         raise Refusal(
-            f"{record.where} needs whole numbers in columns 'nums' (a list) and 'target', but has {shown(numbers)} and "
-            f"{shown(target)}."
+            f"{record.where} needs whole numbers in columns 'nums' (a list) and 'target', or in an object in "
+            f"{_TRUTH!r}, but has {shown(numbers)} and {shown(target)}."
         )
     prompt = _PROMPT.format(numbers=list(numbers), target=target)
     return Problem(id=str(index), prompt=prompt, answer=json.dumps({"nums": list(numbers), "target": target}))
+
+
+def _whole(value: Any) -> Any:
+    """Whole numbers as such, where a row has floats or text of them."""
+    value = from_json(value) if isinstance(value, str) else value
+    if isinstance(value, list | tuple):
+        return [_whole(one) for one in value]
+    whole = value.is_integer() if isinstance(value, float) else isinstance(value, str) and value.strip().isdecimal()
+    return int(value) if whole else value
 
 
 def _candidates(completion: str) -> list[str]:
