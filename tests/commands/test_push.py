@@ -81,7 +81,9 @@ def export(ckpt, *options):
 
 def test_the_whole_folder_arrives_private_with_its_card(ckpt, standin, results, capsys):
     export(ckpt, "--push", "me/trained", "--results", results)
-    assert f"pushed to {standin.url}/me/trained" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert f"pushed to {standin.url}/me/trained" in shown.out
+    assert "Writing model shards" not in shown.err  # transformers' bar
     assert standin.repositories == {"me/trained": True}
     written = {path.name: path.read_bytes() for path in (ckpt.parent / "out").iterdir()}
     assert {name: standin.files[name] for name in written} == written

@@ -21,6 +21,7 @@ from lit_passk.checkpointing.reading import META, check_whole, read_file, read_s
 from lit_passk.checkpointing.run_folder import find_last
 from lit_passk.commands.model_card import model_card
 from lit_passk.commands.push import check, push
+from lit_passk.commands.quiet import quieten
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given
 from lit_passk.policy.checkpoint_names import skeleton
@@ -37,6 +38,7 @@ PREFIX = "policy.model."
 
 def main(args: Sequence[str]) -> None:
     """Run ``lit-passk export``; ``args`` are its options."""
+    quieten()
     parser = argparse.ArgumentParser(prog="lit-passk export", description=__doc__)
     parser.add_argument("--ckpt_path", required=True, help="a checkpoint, or a run's folder (its newest whole one)")
     parser.add_argument("--out", required=True, help="folder to write; a model's that exists is replaced as a whole")
