@@ -35,6 +35,13 @@ HOSTILE = {
     "plus or minus": r"\pm 1" * 50,
     "spaces": " " * 50_000 + "5",
     "prose": "x + y is z and then " * 2000,
+    "a long sum of terms": r"\sum_{k=1}^{19000}\frac{k^2+1}{k}",
+    "many series": "+".join([r"\sum_{n=1}^\infty\frac{1}{n^2}"] * 25),
+    "many integrals": "+".join([r"\int_0^1\sin(x^2)dx"] * 20),
+    "an integral that oscillates": r"\int_0^\infty\sin(x^2)dx",
+    "a period of many digits": r"0.\overline{" + "5" * 4500 + "}",
+    "boxes that are never closed": r"\boxed{1 $ " * 1500,
+    "intervals that are never closed": "[1," * 1300,
     "times of the day": "4:30 p.m. " * 2000,
 }
 REFERENCES = ["5", "x^2+y^2+z=1", "(1,2)", "x<3", "x+y+z<3", r"\frac{\pi}{2}", "C", r"\text{Evelyn}", "1,2,3"]
@@ -63,7 +70,7 @@ def lines_run(function) -> int:
 
 @pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
 def test_no_answer_costs_much(answer):
-    for reference in REFERENCES[:: 4 if len(answer) > 10_000 else 1]:
+    for reference in REFERENCES[:: 4 if len(answer) > 10_000 or "sum" in answer else 1]:
         for completion in (f"\\boxed{{{answer}}}", f"The answer is {answer}."):
             assert lines_run(lambda r=reference, c=completion: grade(r, c)) < _MOST_LINES
 

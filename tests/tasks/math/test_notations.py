@@ -3,8 +3,10 @@ r"""Notations of other countries, schools and packages, words for numbers, and w
 from __future__ import annotations
 
 import pytest
+from math_verify import parse, verify
 
-from lit_passk.tasks.math.grading import grade
+from lit_passk.tasks.math.grading import grade, math_verify_grade
+from lit_passk.tasks.math.text import boxed_answers
 
 BOXED = {
     "numbers of other countries and in words": [
@@ -174,3 +176,29 @@ def test_notations_in_a_box(kind):
 @pytest.mark.parametrize("kind", TEXT)
 def test_notations_in_a_text(kind):
     assert wrong_verdicts(TEXT[kind], "%s") == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "completion"),
+    [
+        ("1/2", r"So it is $\boxed{\frac12}$."), ("42", r"\boxed{４２}"), ("4", r"\boxed{4t}"), ("5", r"\boxed{2(3)}"),
+        (r"\\frac{1}{2}", r"\boxed{\frac{1}{2}}"), ("$x=5$", "The answer is 5."), ("3.5", r"\boxed{3,5}"),
+        ("x<5", "The answer is x &lt; 5"), (r"\frac{1}{2}", r"So $\boxed{\frac{1}{2}$."), ("½", r"\boxed{0.5}"),
+    ],
+)  # fmt: skip
+def test_math_verify_gets_what_was_written(reference, completion):
+    gold = parse(reference if "$" in reference else f"\\boxed{{{reference}}}", parsing_timeout=None)
+    alone = verify(gold, parse(completion, parsing_timeout=None), timeout_seconds=None)
+    assert math_verify_grade(reference, completion)[0] == alone
+
+
+def test_systems_of_equations_and_aligned_lines():
+    assert grade("x=1,y=2", r"\boxed{\begin{cases} x=1 \\ y=2 \end{cases}}")[0]
+    assert not grade("x=1,y=2", r"\boxed{\begin{cases} x=2 \\ y=1 \end{cases}}")[0]
+    assert grade("17", r"\boxed{\begin{aligned} x &= 16+1 \\ &= 17 \end{aligned}}")[0]
+
+
+@pytest.mark.parametrize("box", [r"\boxed{12", r"\boxed{\frac{1}{2", r"$x = \boxed{12"])
+def test_a_box_that_breaks_off_with_the_text_is_no_box(box):
+    """12 may have been the beginning of 123."""
+    assert boxed_answers(box) == []

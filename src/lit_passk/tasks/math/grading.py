@@ -167,7 +167,7 @@ def math_verify_grade(reference: str, completion: str) -> tuple[bool, str | None
     from math_verify import parse, verify  # takes a second to load, and comparison with published scores needs it alone
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that no time limit of its own is set: ours is
-    reference = reference_text(reference)
+    reference = reference.rpartition("####")[2].strip()  # and nothing else is changed
     gold = parse(reference if _DELIMITED.search(reference) else f"\\boxed{{{reference}}}", parsing_timeout=None)
     answer = parse(completion, parsing_timeout=None)
     spelling = next((item for item in reversed(answer) if isinstance(item, str)), None)

@@ -37,6 +37,7 @@ _REPEATING = re.compile(r"(\d{1,60})\.(\d{0,60})\\(?:overline|bar|dot)\s*(?:\{(\
 _DOTTED = re.compile(r"(\d{1,60})\.(\d{0,60})\\dot\s*\{?(\d)\}?(\d{0,60})\\dot\s*\{?(\d)\}?")  # 0.\dot{1}2\dot{3}
 _GOING_ON = re.compile(r"(\d{1,60})\.(\d{0,20}?)(?:(\d)\3\3+|(\d{2,20}?)\4+)\s*(?:\.\.\.|\\[lc]?dots)")  # 0.333...
 IN_BRACKETS = re.compile(r"(\d{1,60})\.(\d{0,60})\((\d{1,60})\)")  # 0.1(6), or a product
+_ROWS = re.compile(r"matrix|array|cases|align|gather|split")  # where two backslashes end a row
 _MODULUS = re.compile(r"\(?\\(?:text|mathrm)\s*\{\s*\(?\s*mod\b\s*\}?\s*(\w+)\s*\}?\)?\s*\}?")
 
 
@@ -79,4 +80,4 @@ def repeating(decimal: re.Match[str]) -> str:
 
 def escaped_once(text: str) -> str:
     r"""Commands with one backslash, where a way through JSON left two; ``\\`` between the rows of a matrix stays."""
-    return text if "matrix" in text or "array" in text else re.sub(r"\\\\(?=[a-zA-Z{}])", r"\\", text)
+    return text if _ROWS.search(text) else re.sub(r"\\\\(?=[a-zA-Z{}])", r"\\", text)
