@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import resource
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +25,7 @@ from lit_passk.callbacks import RolloutCallback
 from lit_passk.checkpointing.run_folder import last_checkpoint
 
 STEPS = 14
+CLONE_NEWNS = 0x20000
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CHANGES = {"os.mkdir", "os.rmdir", "os.rename", "os.remove", "os.truncate", "os.chmod", "os.link", "os.symlink"}
 OURS = ("lit_passk.", "lightning.pytorch.loggers.", "lightning.fabric.loggers.")
@@ -99,3 +103,34 @@ def train(args: Sequence[str]) -> None:
     trainer.fit(module, datamodule=data, ckpt_path=last)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     torch.save({"weights": module.state_dict(), "metrics": metrics, "changes": changes.changes}, "end.pt")
+
+
+def evaluate(args: Sequence[str]) -> None:
+    """Evaluate in this process: policy's folder, folder; killed in the middle of so manieth writing of results."""
+    policy, folder, number = *args[:2], int(args[2])
+    pwrite, writes = os.pwrite, []
+
+    def half(descriptor: int, data: bytes, offset: int) -> int:
+        writes.append(data)
+        if len(writes) == number:
+            pwrite(descriptor, data[: len(data) // 2], offset)
+            kill("results")
+        return pwrite(descriptor, data, offset)
+
+    os.pwrite = half
+    trainer, module, data = build(policy, Path(folder))
+    [rollout] = [c for c in trainer.callbacks if isinstance(c, RolloutCallback)]
+    rollout.results = f"{folder}/results.jsonl"
+    trainer.validate(module, datamodule=data)
+    Path("writes.json").write_text(json.dumps(len(writes)))
+
+
+def train_within_limits(args: Sequence[str]) -> None:
+    """``train`` with 64 open files, on a machine whose shared memory is full."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    if ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0:
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", "/dev/shm"], check=True)
+        with open("/dev/shm/full", "wb") as file:
+            file.write(bytes(4096))
+    train(args)

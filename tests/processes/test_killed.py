@@ -13,6 +13,7 @@ from helpers.waiting import await_end
 
 from lit_passk.checkpointing.reading import is_whole
 from lit_passk.checkpointing.run_folder import last_checkpoint
+from lit_passk.results import load_results
 
 pytestmark = pytest.mark.bit_equal
 
@@ -35,10 +36,10 @@ PLACES = {kill.partition("#")[0] for kill in KILLS} | set(LOGGERS)
 A_START_AND_A_STEP = 23  # changes
 
 
-def train(policy, folder, *where):
+def train(policy, folder, *where, target=kills.train):
     """The exit code of a training, and what it printed."""
     beside = folder.with_name(f"{folder.name}.beside")
-    ranks = Ranks([policy, str(folder), *where], 1, beside, target=kills.train)
+    ranks = Ranks([policy, str(folder), *where], 1, beside, target=target)
     return ranks.wait()[0], ranks.output()
 
 
@@ -100,3 +101,28 @@ def logged(folder):
     """The rewards of all steps that are in the logs of any of the starts."""
     rows = [row for file in folder.rglob("metrics.csv") for row in csv.DictReader(file.open(newline=""))]
     return {(row["step"], row["train/reward"]) for row in rows if row.get("train/reward")}
+
+
+def test_few_open_files_and_full_shared_memory_change_nothing(maze_policy, undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    code, output = train(maze_policy, folder, "", "workers", target=kills.train_within_limits)
+    assert code == 0, output
+    theirs, ours = the_end(undisturbed)["weights"], the_end(folder)["weights"]
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_an_evaluation_that_is_killed_while_it_writes_results_goes_on(maze_policy, tmp_path):
+    folders = [tmp_path / "undisturbed", tmp_path / "run"]
+    code, output = train(maze_policy, folders[0], "0", target=kills.evaluate)
+    assert code == 0, output
+    for number in (1, 3):  # the header, and the second group after it
+        code, output = train(maze_policy, folders[1], str(number), target=kills.evaluate)
+        assert code == -signal.SIGKILL, output
+    held = len(load_results(folders[1] / "results.jsonl").records)
+    assert held > 0
+    code, output = train(maze_policy, folders[1], "0", target=kills.evaluate)
+    assert code == 0, output
+    theirs, ours = (load_results(folder / "results.jsonl").records for folder in folders)
+    assert sorted(map(repr, ours)) == sorted(map(repr, theirs))
+    written = [json.loads((tmp_path / f"{folder.name}.beside" / "writes.json").read_text()) for folder in folders]
+    assert written[1] < written[0], "what was there was not sampled again"

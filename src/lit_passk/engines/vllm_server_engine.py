@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -26,6 +24,7 @@ from lit_passk.engines.vllm_compat import is_quantized
 from lit_passk.engines.vllm_requests import check_request, group_size
 from lit_passk.engines.vllm_served import SERVE_COMMAND, UNNAMED_VERSION, Served, describe, weights_to_replace
 from lit_passk.engines.vllm_transfer import WeightBroadcast, write_weights
+from lit_passk.engines.weights_folder import WeightsFolder
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.policy.checkpoint_names import CheckpointNames, skeleton
 from lit_passk.policy.source import policy_config
@@ -91,7 +90,7 @@ class VLLMServerEngine(RolloutEngine):
         self._names: CheckpointNames | None = None
         self._looked_closely = False
         self._broadcast: WeightBroadcast | None = None
-        self._scratch: str | None = None
+        self._scratch: WeightsFolder | None = None
         self._weights_path: str | None = None  # the files of `version`, for servers that come back
 
     @property
@@ -180,7 +179,7 @@ class VLLMServerEngine(RolloutEngine):
         for server in self.servers:
             server.hang_up()
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
         self._scratch = self._weights_path = self._pool = None
         self.version = -1
 
@@ -261,8 +260,8 @@ class VLLMServerEngine(RolloutEngine):
             self._broadcast.send(named_tensors, version)
             return
         if self._scratch is None:
-            self._scratch = tempfile.mkdtemp(prefix="lit-passk-weights-", dir=self.weights_dir)
-        old, path = self._weights_path, Path(self._scratch, f"version-{version}")
+            self._scratch = WeightsFolder(self.weights_dir)
+        old, path = self._weights_path, self._scratch.path / f"version-{version}"
         path.mkdir()
         write_weights(named_tensors, str(path))
         with ThreadPoolExecutor(max_workers=len(self.servers)) as threads:
