@@ -138,6 +138,17 @@ while True:
 while True:
     try: os.write(os.pipe2(os.O_NONBLOCK)[1], bytes(1 << 20))
     except OSError: time.sleep(60)
+### folders within folders
+import os
+os.chdir('/tmp')
+try:
+    for _ in range(20000): os.mkdir('a'); os.chdir('a')
+except OSError: pass
+### timers and watches without end
+import ctypes
+libc = ctypes.CDLL(None)
+for call in (lambda: libc.timerfd_create(1, 0), libc.inotify_init, lambda: libc.epoll_create1(0)):
+    while call() >= 0: pass
 ### deep recursion
 import sys
 sys.setrecursionlimit(10 ** 9)
@@ -212,6 +223,24 @@ libc.ptrace(16, 1, 0, 0)
 libc.setuid(0)
 libc.shmget(0x4711, 1 << 28, 0o1777)
 libc.chroot(b'/')
+### calls the system as hardly anybody does
+import ctypes
+libc = ctypes.CDLL(None)
+for number in (101, 155, 165, 246, 248, 250, 272, 298, 308, 310, 311, 321, 323, 425, 434, 435, 438, 442):
+    libc.syscall(number, 0, 0, 0, 0, 0, 0)
+### runs a file that is in memory alone
+import os
+fd = os.memfd_create('hostile')
+os.write(fd, b'#!/bin/sh\necho 9; echo 25; echo 49\n')
+try: os.execve(fd, ['hostile'], {})
+except OSError: pass
+### never comes to its end
+import atexit, time
+atexit.register(time.sleep, 60)
+class Last:
+    def __del__(self):
+        while True: pass
+last = Last()
 ### changes the standard library
 import json, os
 for module in (os, json):
