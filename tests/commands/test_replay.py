@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from helpers.scripted import scripted_rollouts, train
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from lit_passk import cli
@@ -200,6 +201,12 @@ def test_wrong_files_cost_a_sentence(copied, capsys, tmp_path):
     save_file({"x": torch.zeros(1)}, foreign)
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(whole[: len(whole) // 2])
+    with safe_open(copied, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        lacking = {
+            n: t[:0] if n.split("/")[0] in ("token_ids", "logprobs", "trained") else t for n, t in tensors.items()
+        }
+        save_file(lacking, tmp_path / "lacking.safetensors", file.metadata())
     pickled = tmp_path / "pickled.safetensors"
     torch.save({"x": 1}, pickled)
     for path, message in (
@@ -207,11 +214,17 @@ def test_wrong_files_cost_a_sentence(copied, capsys, tmp_path):
         (tmp_path, "There is no file"),
         (foreign, "not a saved step"),
         (torn, "not a saved step, or torn"),
+        (tmp_path / "lacking.safetensors", "a saved step that is damaged (StopIteration"),
         (pickled, "not a saved step, or torn"),
     ):
         _, err, status = said(capsys, path)
         assert status == 2
         assert message in err
+    for config in (b"model: [", b"[" * 10_000, b"\xff\xfe"):
+        (tmp_path / "model.yaml").write_bytes(config)
+        _, err, status = said(capsys, copied, "--config", tmp_path / "model.yaml")
+        assert status == 2
+        assert "model.yaml cannot be read" in err
     copied.with_suffix(".ckpt").write_bytes(b"half")
     _, err, status = said(capsys, copied)
     assert status == 2

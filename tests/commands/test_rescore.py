@@ -1,6 +1,7 @@
 import pytest
 
 from lit_passk.commands.rescore import load_tasks, main
+from lit_passk.errors import Refusal
 from lit_passk.results import CompletionRecord, ResultWriter, load_results, run_settings
 from lit_passk.tasks import ArithmeticTask
 from lit_passk.types import Sampling
@@ -66,9 +67,10 @@ def test_configurations_without_tasks_are_refused(tmp_path):
     path.write_text("data:\n  val:\n    products:\n      class_path: NoSuchTask\n")
     with pytest.raises(ValueError, match=r"(?s)`data\.val` of .* cannot be read: .*NoSuchTask"):
         load_tasks(path)
-    path.write_text("data: [")
-    with pytest.raises(ValueError, match="is not valid YAML"):
-        load_tasks(path)
+    for content in (b"data: [", b"[" * 10_000, b"\xff\xfe"):
+        path.write_bytes(content)
+        with pytest.raises(Refusal, match="is not valid YAML"):
+            load_tasks(path)
 
 
 def test_a_result_file_that_is_not_there_is_refused(config, tmp_path):

@@ -87,6 +87,7 @@ def token(value):
 FAULTS = {
     "half the JSON": (half, "no JSON"),
     "a page": (lambda handler, answer: handler.send(200, b"<html>sign in</html>"), "no JSON"),
+    "nesting without end": (lambda handler, answer: handler.send(200, b"[" * 100_000), "no JSON"),
     "another JSON": (lambda handler, answer: handler.send(200, {"choice": []}), "`choices`"),
     "no JSON object": (lambda handler, answer: handler.send(200, [1]), "something else than completions"),
     "nothing": (lambda handler, answer: handler.send(200, b""), "something else than completions"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lit_passk.errors import Refusal
 from lit_passk.functional.bootstrap import paired_difference, pass_at_k_interval
 from lit_passk.report.compare import compare_all
 from lit_passk.report.paper_table import paper_table
@@ -216,3 +217,20 @@ def test_chosen_columns(two_runs):
     assert [cell for cell in summary_table(summaries)[0] if cell.startswith("pass@")] == ["pass@1", "pass@2"]
     asked = summary_table(summaries, ks=[1, 3])
     assert [row[8] for row in asked[1:]][2] == "-"  # minerva has two completions only
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"data: [", "is not valid YAML"),
+        (b"[" * 10_000, "is not valid YAML"),
+        (b"\xff\xfe", "is not valid YAML"),
+        (b"data:", "has no tasks under `data.val`"),
+        (b"- 1", "has no tasks under `data.val`"),
+        (b"data: [val]", "has no tasks under `data.val`"),
+    ],
+)
+def test_a_suite_of_a_file_that_is_no_configuration(tmp_path, content, message):
+    (tmp_path / "suite.yaml").write_bytes(content)
+    with pytest.raises(Refusal, match=message):
+        read_suites([str(tmp_path / "suite.yaml")])

@@ -168,6 +168,8 @@ def test_foreign_files_are_left_alone(tmp_path):
     [
         (b"not json\n", "not a JSON line"),
         (b"\0" * 40 + b"\n", "not a JSON line"),
+        (b"[" * 100_000 + b"\n", "not a JSON line"),
+        (b'{"metadata": ' * 100_000 + b"\n", "not a JSON line"),
         (
             encode_record(record(sample=9)).replace(b'"answer": "9"', b'"answer": "\xe9"'),
             "not a JSON line .*can't decode",

@@ -25,9 +25,9 @@ def is_whole(path: Path) -> bool:
         return zipfile.is_zipfile(path)  # its directory is at the end of the file
     try:
         sizes = json.loads((path / FILES).read_text())
-    except (OSError, ValueError):
+        return all((path / name).is_file() and (path / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, RecursionError, AttributeError):  # no JSON, or no object
         return False
-    return all((path / name).is_file() and (path / name).stat().st_size == size for name, size in sizes.items())
 
 
 def check_whole(path: Path) -> None:

@@ -62,7 +62,7 @@ def build(saved: SavedStep, config: Path | None, policy: str | None) -> PassKRLM
     try:
         text = config.expanduser().read_text(encoding="utf-8") if config is not None else saved.config
         content: Any = yaml.safe_load(text) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise Refusal(f"{where} cannot be read: {error}") from error
     if not text:
         raise Refusal(

@@ -61,7 +61,7 @@ def load_tasks(config: Path) -> dict[str, Task]:
         raise Refusal(f"`--config` is {str(config)!r}, but there is no such file.")
     try:
         content: Any = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Refusal(f"{config} is not valid YAML: {error}") from error
     data = content.get("data") if isinstance(content, Mapping) else None
     val = data.get("val") if isinstance(data, Mapping) else None

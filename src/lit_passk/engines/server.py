@@ -109,7 +109,7 @@ class Server:
             )
         try:
             return json.loads(content) if content else None
-        except ValueError as error:  # a proxy's page, or half an answer
+        except (ValueError, RecursionError) as error:  # a proxy's page, half an answer, nesting without end
             raise ServerError(f"{self.address}{path}: no JSON, {start!r}") from error
 
     def hang_up(self) -> None:

@@ -82,7 +82,7 @@ def describe(server: Server, timeout: float) -> Served:
             quantization=model.get("quantization"),
             cache_dtype=str(config["cache_config"]["cache_dtype"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CannotRun(
             f"{server.address} describes itself otherwise than the vLLM this was written for (0.32): {error!r}. Start "
             f"another release there, as `{SERVE_COMMAND}`."

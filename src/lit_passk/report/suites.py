@@ -46,8 +46,12 @@ def _configured(path: Path) -> tuple[str, list[str]]:
             f"A suite is `name=benchmark,benchmark,...` or a configuration with `data.val`, but there is no file "
             f"{str(path)!r}."
         )
-    config = yaml.safe_load(path.read_text("utf-8"))
-    tasks = config.get("data", {}).get("val") if isinstance(config, dict) else None
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Refusal(f"{path} is not valid YAML: {error}") from error
+    data = config.get("data") if isinstance(config, dict) else None
+    tasks = data.get("val") if isinstance(data, dict) else None
     if not isinstance(tasks, dict):
         raise Refusal(f"{path} has no tasks under `data.val`, so it names no suite.")
     return path.stem, list(tasks)

@@ -201,7 +201,7 @@ def decode_record(line: bytes, where: str) -> CompletionRecord:
     """Read a record's line; ``where`` ("file:line") opens the message of every error."""
     try:
         return _RECORD.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # wrong, or half a surrogate pair, which this parser refuses
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # wrong, or half a surrogate pair, refused here
         pass
     try:
         return msgspec.convert(_decode_json(line, where), CompletionRecord)
@@ -225,7 +225,7 @@ def decode_header(line: bytes, where: str) -> Header:
 def _decode_json(line: bytes, where: str) -> Any:
     try:
         return json.loads(line, parse_constant=_refuse)  # msgspec's parser refuses half a surrogate pair
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(f"{where}: not a JSON line ({error}).") from error
 
 

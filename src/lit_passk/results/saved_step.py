@@ -109,7 +109,7 @@ def read_step(path: Path) -> SavedStep:
         return _step(json.loads(metadata["step"]), tensors)
     except SafetensorError as error:
         raise Refusal(f"{path}: not a saved step, or torn ({error}).") from error
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
         if isinstance(error, Refusal):
             raise
         raise Refusal(f"{path}: a saved step that is damaged ({type(error).__name__}: {error}).") from error

@@ -85,11 +85,17 @@ def test_rows_of_the_hub(tmp_path):
         ({"test": [{"input": [[1]], "output": [[1], [2, 3]]}]}, "a grid has rows of one length"),
         ({"test": [{"input": [[1]], "output": [[12]]}]}, "digits from 0 to 9"),
         ({"test": []}, "has no pair in column 'test'"),
+        ({"test": "[{"}, "column 'test', .*JSONDecodeError"),
+        ({"train": "[" * 100_000}, "column 'train', .*RecursionError"),
+        ({"test": [{"input": [[1]], "output": [[float("inf")]]}]}, "column 'test', .*OverflowError"),
     ],
 )
 def test_rows_that_are_no_task_are_refused(change, reason, tmp_path):
     (tmp_path / "one.json").write_text(json.dumps({**TASK, **change}))
     with pytest.raises(Refusal, match=rf"one.json .*{reason}"):
+        ARCAGITask(str(tmp_path))
+    (tmp_path / "one.json").write_text("[" * 100_000)
+    with pytest.raises(Refusal, match=r"one.json is not valid JSON"):
         ARCAGITask(str(tmp_path))
     (tmp_path / "one.json").write_text("[1]")
     with pytest.raises(Refusal, match=r"one.json must hold a JSON object with 'train' and 'test'"):

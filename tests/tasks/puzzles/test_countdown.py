@@ -108,7 +108,14 @@ def test_signs_of_latex():
 
 
 @pytest.mark.parametrize(
-    "row", [{"nums": [1, "two"], "target": 3}, {"nums": [1, 2]}, {"target": 3}, {"nums": [], "target": 3}]
+    "row",
+    [
+        {"nums": [1, "two"], "target": 3},
+        {"nums": [1, True], "target": 2},
+        {"nums": [1, 2]},
+        {"target": 3},
+        {"nums": [], "target": 3},
+    ],
 )
 def test_rows_that_are_no_puzzle_are_refused(row, tmp_path):
     with pytest.raises(Refusal, match=r"rows.jsonl line 1 needs whole numbers in columns 'nums'"):

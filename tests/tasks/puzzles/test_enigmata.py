@@ -68,5 +68,6 @@ def test_kinds_are_chosen_and_missing_verifiers_named(tmp_path, clone):
         Refusal, match=r"a puzzle 'sums', whose verifier is not at .*verifier.py: set `verifiers` to a clone"
     ):
         task_of(tmp_path, str(tmp_path), SUM)
-    with pytest.raises(Refusal, match="needs an object or its JSON text in column 'meta'"):
-        task_of(tmp_path, clone, {**SUM, "meta": "{"})
+    for meta in ("{", "[" * 100_000):
+        with pytest.raises(Refusal, match="needs an object or its JSON text in column 'meta'"):
+            task_of(tmp_path, clone, {**SUM, "meta": meta})

@@ -94,3 +94,23 @@ def test_refusals(clone, tmp_path):
     (clone / "data/logic/rule.jsonl").write_text(json.dumps({"idx": "8", "rule_content": "No."}) + "\n")
     with pytest.raises(Refusal, match=r"sample.jsonl line 1 is on rule '7', which logic/rule.jsonl does not have"):
         KORBenchTask(str(clone))
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    ["a: [", "- 1", "", "[" * 10_000, "logic_prompt_format: 5", "logic_prompt_format: []"]
+    + [f"logic_prompt_format: ['{text}']" for text in ("{", "{x}", "{0.x}", "{}{}{}")],
+)
+def test_prompts_of_another_form_are_refused(clone, prompts):
+    (clone / "config/prompt/zero-shot.yaml").write_text(prompts)
+    with pytest.raises(Refusal, match=r"zero-shot.yaml needs a list `<category>_prompt_format`"):
+        KORBenchTask(str(clone), categories=["logic"])
+
+
+@pytest.mark.parametrize("column", ["idx", "rule_id"])
+def test_numbers_that_are_none_are_refused(clone, column):
+    row = {"idx": "1", "question": "What is 1?", "answer": "[[2]]", "rule_id": "7", column: "1.5"}
+    (clone / "data/logic/rule.jsonl").write_text(json.dumps({"idx": row["rule_id"], "rule_content": "Add."}) + "\n")
+    (clone / "data/logic/sample.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(Refusal, match="line 1 needs whole numbers for idx and rule_id, but has .*1.5"):
+        KORBenchTask(str(clone), categories=["logic"])

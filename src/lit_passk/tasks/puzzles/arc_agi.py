@@ -106,7 +106,7 @@ def _grids(text: str) -> Iterator[Grid]:
 def _read(file: Path) -> Record:
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(f"{file} is not valid JSON: {error}.") from None
     if not isinstance(fields, dict):
         raise Refusal(f"{file} must hold a JSON object with 'train' and 'test', but holds {shown(fields)}.")
@@ -132,10 +132,10 @@ def _problems(record: Record, index: int, whole_task: bool) -> Iterator[Problem]
 
 def _pairs(record: Record, name: str) -> list[tuple[Grid, Grid]]:
     value: Any = record.fields.get(name)
-    value = json.loads(value) if isinstance(value, str) else value
     try:
+        value = json.loads(value) if isinstance(value, str) else value
         pairs = [(_grid(pair["input"]), _grid(pair["output"])) for pair in value]
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError, RecursionError) as error:
         raise Refusal(
             f"{record.where} needs pairs of grids, 'input' and 'output', in column {name!r}, but has {shown(value)} "
             f"({type(error).__name__}: {error})."

@@ -99,7 +99,7 @@ def _problem(record: Record, index: int) -> Problem:
         _whole(fields.get(name, fields.get(other))) for name, other in (("nums", "numbers"), ("target", ""))
     )
     given = [*numbers, target] if isinstance(numbers, list) and numbers else [None]
-    if not all(isinstance(number, int) for number in given):
+    if not all(type(number) is int for number in given):  # a truth value is none
         raise Refusal(
             f"{record.where} needs whole numbers in columns 'nums' (a list) and 'target', or in an object in "
             f"{_TRUTH!r}, but has {shown(numbers)} and {shown(target)}."

@@ -97,7 +97,7 @@ def _problem(record: Record, index: int, name: str) -> Problem:
     meta = record.fields.get("meta")
     try:
         meta = json.loads(meta) if isinstance(meta, str) and meta else meta
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(f"{record.where} needs an object or its JSON text in column 'meta': {error}.") from None
     return Problem(
         id=str(index),

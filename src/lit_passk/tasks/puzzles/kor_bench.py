@@ -47,10 +47,17 @@ class KORBenchTask(Task):
                 f"KORBenchTask needs a clone of https://github.com/KOR-Bench/KOR-Bench in {path!r}, but there is no "
                 f"{prompts}."
             )
-        templates = yaml.safe_load(prompts.read_text(encoding="utf-8"))
-        self.problems = [
-            problem for name in categories for problem in _problems(folder, name, templates[f"{name}_prompt_format"][0])
-        ]
+        try:
+            found = yaml.safe_load(prompts.read_text(encoding="utf-8"))
+            templates = {name: str(found[f"{name}_prompt_format"][0]) for name in categories}
+            for template in templates.values():
+                template.format("the rule", "the question")
+        except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise Refusal(
+                f"{prompts} needs a list `<category>_prompt_format`, whose first text has a {{}} for the rule and one "
+                f"for the question, for each of {', '.join(categories)} ({type(error).__name__}: {error})."
+            ) from None
+        self.problems = [problem for name in categories for problem in _problems(folder, name, templates[name])]
         check_count(len(self.problems), expected_rows, repr(path))
 
     def __len__(self) -> int:
@@ -76,6 +83,8 @@ def _problems(folder: Path, category: str, template: str) -> list[Problem]:
     problems = []
     for record in load_records(str(folder / "data" / category / "sample.jsonl")):
         number, rule = record.text("idx", "the question's number"), record.text("rule_id", "the rule's number")
+        if not (number.isdecimal() and rule.isdecimal()):
+            raise Refusal(f"{record.where} needs whole numbers for idx and rule_id, but has {number!r} and {rule!r}.")
         if rule not in rules:
             raise Refusal(f"{record.where} is on rule {rule!r}, which {category}/rule.jsonl does not have.")
         problems.append(

@@ -1,0 +1,141 @@
+"""Files, answers and configurations with random faults in them: taken, or refused in a sentence; nothing else is raised."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers.fuzz import ODD, damaged, edited, examples
+from helpers.result_files import SETTINGS, group
+from helpers.scripted_server import ScriptedServer
+from helpers.tiny_policies import EOS, VOCAB_SIZE
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lit_passk import cli
+from lit_passk.checkpointing.reading import FILES, is_whole
+from lit_passk.commands.train import LitPassKCLI
+from lit_passk.data import PromptDataModule
+from lit_passk.engines.server import Server, ServerError
+from lit_passk.engines.vllm_answers import read_group
+from lit_passk.engines.vllm_served import Served, describe
+from lit_passk.errors import CannotRun, Refusal
+from lit_passk.modules import PassKRLModule
+from lit_passk.results import ResultWriter, load_results
+
+SERVER = ScriptedServer.__new__(ScriptedServer)  # its answers, without listening
+SERVER.model, SERVER.version = "policy", "default"
+SERVER.eos, SERVER.vocab_size = EOS, VOCAB_SIZE
+FIELDS = {"n": 3, "seed": 7, "max_tokens": 6}
+ANSWER = SERVER.answer("/inference/v1/generate", {"token_ids": [5, 6], "sampling_params": FIELDS})
+
+
+@examples(120)
+@given(edited(ANSWER, most=3))
+def test_an_answer_is_believed_only_where_it_fits(answer):
+    try:
+        sampled = read_group(answer, 3, 6, [EOS], VOCAB_SIZE)
+    except ValueError:
+        return
+    assert len(sampled) == 3
+    for version, completion in sampled:
+        assert isinstance(version, str)
+        assert 0 < len(completion.token_ids) == len(completion.logprobs) <= 6
+        assert all(type(token) is int and 0 <= token < VOCAB_SIZE for token in completion.token_ids)
+        assert all(math.isfinite(value) and value <= 1e-3 for value in completion.logprobs)
+        assert (completion.token_ids[-1] == EOS) == (completion.finish_reason == "stop")
+
+
+class Answers(Server):
+    """A server whose answers are known; what an HTTP connection carries is a text."""
+
+    def __init__(self, answers):
+        super().__init__("http://localhost:1")
+        self.answers = answers
+
+    def call(self, method, path, timeout, payload=None):
+        return json.loads(json.dumps(self.answers[path]))
+
+
+ABOUT = {path: SERVER.answer(path, None) for path in ("/server_info?config_format=json", "/weight_info")}
+ABOUT["/get_world_size"] = {"world_size": 1}
+
+
+@examples(120)
+@given(edited(ABOUT[next(iter(ABOUT))], most=3), edited(ABOUT["/weight_info"]))
+def test_what_a_server_says_of_itself_is_taken_or_refused(config, version):
+    answers = {**ABOUT, next(iter(ABOUT)): config, "/weight_info": version}
+    with contextlib.suppress(CannotRun, ServerError):
+        served = describe(Answers(answers), 1.0)
+        assert isinstance(served, Served)
+        assert served.is_like(served)
+        assert served.is_named("policy") in (True, False)
+
+
+@pytest.fixture(scope="module")
+def result_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("results") / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p1", [0, 1]))
+    return path
+
+
+@examples(60)
+@given(data=st.data())
+def test_result_files_with_faults(result_file, data):
+    lines = result_file.read_bytes().splitlines(keepends=True)
+    number = data.draw(st.integers(0, len(lines) - 1))
+    if data.draw(st.booleans()):
+        lines[number] = (json.dumps(data.draw(edited(json.loads(lines[number]))), allow_nan=True) + "\n").encode()
+    else:
+        lines[number] = data.draw(damaged(lines[number]))
+    path = result_file.with_name("faulty.jsonl")
+    path.write_bytes(b"".join(lines))
+    with contextlib.suppress(Refusal):
+        assert len(load_results(path).records) <= 2 * len(lines)
+
+
+@examples(40)
+@given(edited({"a.bin": 1, "b.bin": 2}) | st.sampled_from(ODD))
+def test_the_list_of_files_of_a_checkpoint(tmp_path_factory, listed):
+    folder = tmp_path_factory.getbasetemp() / "shards"
+    folder.mkdir(exist_ok=True)
+    (folder / "a.bin").write_bytes(b"1")
+    (folder / "b.bin").write_bytes(b"12")
+    for text in (json.dumps(listed), json.dumps(listed)[:-1], "[" * 100_000, "\xff"):
+        (folder / FILES).write_text(text, encoding="latin-1", errors="replace")
+        assert is_whole(folder) in (True, False)
+    (folder / FILES).write_text(json.dumps({"a.bin": 1, "b.bin": 2}))
+    assert is_whole(folder)
+
+
+@pytest.mark.seconds
+@examples(20)
+@given(data=st.data())
+def test_configurations_with_faults_are_taken_or_refused(configs, maze_policy, tmp_path_factory, data):
+    config = yaml.safe_load((configs / "maze_cpu.yaml").read_text())
+    config["model"]["policy"] = maze_policy
+    config["data"]["train"]["init_args"]["num_problems"] = 50
+    faulty = data.draw(edited(config))
+    path = tmp_path_factory.getbasetemp() / "faulty.yaml"
+    path.write_text(yaml.safe_dump(faulty, allow_unicode=True), errors="surrogatepass")
+    assert_taken_or_refused(path)
+
+
+def assert_taken_or_refused(path: Path) -> None:
+    said = io.StringIO()
+    args = ["--config", str(path), "--trainer.accelerator", "cpu", "--trainer.devices", "1"]
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            LitPassKCLI(PassKRLModule, PromptDataModule, run=False, save_config_callback=None, args=args)
+    except SystemExit as stop:
+        assert stop.code == 2
+        assert "error: " in said.getvalue()
+    except Exception as error:  # as the command line does
+        if cli._refusal(error) is None:
+            raise
