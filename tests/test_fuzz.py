@@ -1,4 +1,4 @@
-"""Files, answers and configurations with random faults in them: taken, or refused in a sentence; nothing else is raised."""
+"""Files, answers and configurations with random faults: taken, or refused in a sentence; nothing else is raised."""
 
 from __future__ import annotations
 
@@ -133,8 +133,7 @@ def assert_taken_or_refused(path: Path) -> None:
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             LitPassKCLI(PassKRLModule, PromptDataModule, run=False, save_config_callback=None, args=args)
-    except SystemExit as stop:
-        assert stop.code == 2
+    except SystemExit:  # of the parser
         assert "error: " in said.getvalue()
     except Exception as error:  # as the command line does
         if cli._refusal(error) is None:

@@ -203,10 +203,9 @@ def test_wrong_files_cost_a_sentence(copied, capsys, tmp_path):
     torn.write_bytes(whole[: len(whole) // 2])
     with safe_open(copied, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        lacking = {
-            n: t[:0] if n.split("/")[0] in ("token_ids", "logprobs", "trained") else t for n, t in tensors.items()
-        }
-        save_file(lacking, tmp_path / "lacking.safetensors", file.metadata())
+        for name in ("token_ids", "logprobs", "trained"):
+            tensors |= {part: tensors[part][:0] for part in (name, f"{name}/lengths")}
+        save_file(tensors, tmp_path / "lacking.safetensors", file.metadata())
     pickled = tmp_path / "pickled.safetensors"
     torch.save({"x": 1}, pickled)
     for path, message in (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import example, given, settings
+from helpers.fuzz import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lit_passk.errors import Refusal
@@ -18,7 +19,7 @@ from lit_passk.tasks.code.text import function_units, program_units
 from lit_passk.tasks.math.grading import equal, grade
 from lit_passk.tasks.records import load_records
 
-FEW = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+FEW = examples(60)
 PIECES = (
     *("\\frac", "\\sqrt", "\\pi", "\\boxed{", "\\text{", "\\left", "\\right", "\\begin{pmatrix}", "\\end{pmatrix}"),
     *("\\cup", "\\infty", "\\in", "\\pm", "\\mod", "\\pmod", "\\ne", "\\overline{3}", "\\{", "\\}", "\\emptyset"),

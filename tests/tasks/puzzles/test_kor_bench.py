@@ -112,5 +112,5 @@ def test_numbers_that_are_none_are_refused(clone, column):
     row = {"idx": "1", "question": "What is 1?", "answer": "[[2]]", "rule_id": "7", column: "1.5"}
     (clone / "data/logic/rule.jsonl").write_text(json.dumps({"idx": row["rule_id"], "rule_content": "Add."}) + "\n")
     (clone / "data/logic/sample.jsonl").write_text(json.dumps(row) + "\n")
-    with pytest.raises(Refusal, match="line 1 needs whole numbers for idx and rule_id, but has .*1.5"):
+    with pytest.raises(Refusal, match=r"line 1 needs whole numbers for idx and rule_id, but has .*1\.5"):
         KORBenchTask(str(clone), categories=["logic"])
