@@ -70,3 +70,7 @@ def test_answers_are_numbered_by_what_they_say():
     assert number_answers([]) == []
     program = "print(1)\n" * 200
     assert number_answers([program, program + " ", program]) == [0, 1, 0], "too long to be a final answer"
+
+
+def test_two_boxes_are_not_one():
+    assert number_answers([r"\boxed{5}", "5", r"\boxed{5}+\boxed{6}", r"5}+\boxed{6"]) == [0, 0, 1, 2]

@@ -26,6 +26,8 @@ def test_equals_python_integers():
     for counter in (0, 1, 7, 4096):
         drawn = uniform(torch.tensor(seeds), counter).tolist()
         assert drawn == [reference(s, counter) for s in seeds]
+    several = uniform(torch.tensor(seeds)[:, None], torch.tensor([0, 1, 7, 4096]))
+    assert several.tolist() == [[reference(s, counter) for counter in (0, 1, 7, 4096)] for s in seeds]
 
 
 def test_uniform_and_uncorrelated():
@@ -43,6 +45,7 @@ def test_derive_seed():
     seeds = {derive_seed(*key) for key in keys}
     assert len(seeds) == len(keys)
     assert all(0 <= s < 2**62 for s in seeds)
+    assert max(seeds) >= 2**61
     assert derive_seed(0, "train", 1, 2) != derive_seed(0, "val", 1, 2)
 
 

@@ -31,3 +31,9 @@ def test_refusals():
         coverage(torch.tensor([1]), 4, -0.1)
     with pytest.raises(ValueError, match="num_correct"):
         mean_at_n(torch.tensor([5]), 4)
+
+
+def test_one_completion_is_enough_and_a_threshold_of_zero_asks_for_one():
+    assert mean_at_n(torch.tensor([0, 1]), 1).tolist() == [0.0, 1.0]
+    assert coverage(torch.tensor([0, 1]), 1, threshold=1.0).tolist() == [0.0, 1.0]
+    assert coverage(torch.tensor([0, 1, 4]), 4, threshold=0.0).tolist() == [0.0, 1.0, 1.0]

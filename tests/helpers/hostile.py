@@ -149,6 +149,52 @@ import ctypes
 libc = ctypes.CDLL(None)
 for call in (lambda: libc.timerfd_create(1, 0), libc.inotify_init, lambda: libc.epoll_create1(0)):
     while call() >= 0: pass
+### fills attributes of files
+import os, time
+open('/tmp/hostile', 'w').close()
+i = 0
+while True:
+    try: os.setxattr('/tmp/hostile', f'user.{i}', bytes(60000))
+    except OSError: time.sleep(60)
+    i += 1
+### sends descriptors away
+import array, os, socket, time
+one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+one.setblocking(False)
+while True:
+    ends = os.pipe2(os.O_NONBLOCK)
+    try:
+        os.write(ends[1], bytes(1 << 16))
+        one.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', ends))])
+    except OSError: time.sleep(60)
+    for fd in ends: os.close(fd)
+### stopped children in sessions of their own
+import os, signal
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        os.kill(os.getpid(), signal.SIGSTOP)
+### signals the first process by other ways
+import ctypes, fcntl, os, signal
+libc = ctypes.CDLL(None)
+pidfd = os.pidfd_open(1)
+for number in (signal.SIGSTOP, signal.SIGKILL, signal.SIGTERM, signal.SIGTSTP, 34, 64):
+    try: signal.pidfd_send_signal(pidfd, number)
+    except OSError: pass
+    libc.tgkill(1, 1, number)
+    read, write = os.pipe()
+    for what, value in ((fcntl.F_SETOWN, 1), (10, number), (fcntl.F_SETFL, os.O_ASYNC)):  # F_SETSIG
+        try: fcntl.fcntl(read, what, value)
+        except OSError: pass
+    os.write(write, b'x')
+### locks without end
+import fcntl, os
+fd = os.open('/tmp/hostile', os.O_RDWR | os.O_CREAT)
+i = 0
+while True:
+    try: fcntl.lockf(fd, fcntl.LOCK_EX, 1, 2 * i)
+    except OSError: pass
+    i += 1
 ### deep recursion
 import sys
 sys.setrecursionlimit(10 ** 9)
@@ -245,6 +291,118 @@ last = Last()
 import json, os
 for module in (os, json):
     try: open(module.__file__, 'a').write('hostile')
+    except OSError: pass
+""")
+
+# Each sets `escaped` where it gets through to what it should not reach; a program that does then solves its problem.
+ESCAPES = _programs(r"""
+### system calls for memory and kernel objects
+import ctypes, os
+libc = ctypes.CDLL(None)
+numbers = {  # memfd_create, memfd_secret, io_uring_setup, userfaultfd, shmget, semget, msgget, mq_open, keyctl,
+    'x86_64': (319, 447, 425, 323, 29, 64, 68, 240, 250, 248, 321, 298, 101, 272, 308, 165, 161, 304, 135),
+}  # add_key, bpf, perf_event_open, ptrace, unshare, setns, mount, chroot, open_by_handle_at, personality
+for number in numbers.get(os.uname().machine, ()):
+    if libc.syscall(number, b'x', 0, 0, 0, 0) >= 0: escaped = True
+for x32 in range(0x40000000, 0x40000200):
+    if libc.syscall(x32, 0, 0, 0, 0, 0) != -1: escaped = True
+### limits back up
+import resource
+for which in range(16):
+    soft, hard = resource.getrlimit(which)
+    if hard == resource.RLIM_INFINITY: continue
+    for wanted in (hard + 1, -1):
+        try:
+            resource.setrlimit(which, (wanted, wanted))
+            escaped = True
+        except (OSError, ValueError): pass
+### priority
+import os
+for attempt in (
+    lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
+    lambda: os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)),
+    lambda: os.setpriority(os.PRIO_PROCESS, 0, -20),
+):
+    try:
+        attempt()
+        escaped = True
+    except OSError: pass
+### links out
+import os
+os.symlink('/', '/tmp/out')
+for path in ('/tmp/out/etc', '/tmp/out/proc', '/tmp/../../../home', '/tmp/out/tmp/../../work', '/usr/lib/../bin/env'):
+    if os.path.exists(path): escaped = True
+for attempt in (
+    lambda: os.link(os.__file__, '/tmp/linked'),
+    lambda: os.rename(os.__file__, os.__file__ + '.old'),
+    lambda: os.chmod(os.__file__, 0o777),
+    lambda: os.utime(os.__file__),
+    lambda: open('/tmp/out/usr/lib/hostile', 'w'),
+    lambda: open('/hostile', 'w'),
+    lambda: os.mkdir('/dev/shm'),
+    lambda: os.mknod('/tmp/disk', 0o60600, os.makedev(8, 0)),
+    lambda: os.chown('/tmp/out', 0, 0, follow_symlinks=False),
+):
+    try:
+        attempt()
+        escaped = True
+    except OSError: pass
+### users
+import os
+for attempt in (
+    lambda: os.setuid(0),
+    lambda: os.seteuid(0),
+    lambda: os.setgid(0),
+    lambda: os.setgroups([0]),
+    lambda: os.setresuid(0, 0, 0),
+):
+    try:
+        attempt()
+        escaped = True
+    except OSError: pass
+### descriptors from before
+import os, stat
+for fd in range(5, 4096):  # a function's process has a channel on 3 and 4
+    try:
+        os.fstat(fd)
+        escaped = True
+    except OSError: pass
+### abstract addresses by a pair of sockets
+import socket
+for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+    one, _ = socket.socketpair(socket.AF_UNIX, kind)
+    try:
+        one.connect('\0lit-passk-hostile')
+        escaped = True
+    except OSError: pass
+    if kind == socket.SOCK_DGRAM:
+        try:
+            one.sendto(b'x', '\0lit-passk-hostile')
+            escaped = True
+        except OSError: pass
+### modules from elsewhere
+import importlib.machinery, importlib.util, sys, zipimport
+for path in ('/etc/passwd', '/work/main/src/lit_passk/types.py', '/proc/self/mem'):
+    try:
+        importlib.machinery.SourceFileLoader('x', path).get_data(path)
+        escaped = True
+    except OSError: pass
+sys.path[:0] = ['/', '/work', '/usr/lib/python3/dist-packages']
+for name in ('lit_passk.types', 'apt', 'pip', 'torch'):
+    try:
+        if importlib.util.find_spec(name): escaped = True
+    except ImportError: pass
+### terminals and devices
+import fcntl, os
+for name in ('tty', 'ptmx', 'pts/0', 'kvm', 'mem', 'fuse', 'shm/x', 'vsock', 'zero'):
+    try:
+        os.open(f'/dev/{name}', os.O_RDWR | os.O_CREAT)
+        escaped = True
+    except OSError: pass
+for fd in range(3):
+    try:
+        fcntl.ioctl(fd, 0x5412, b'x')  # TIOCSTI: type into the terminal
+        escaped = True
     except OSError: pass
 """)
 

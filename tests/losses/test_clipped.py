@@ -63,3 +63,10 @@ def test_dual_clip_is_the_papers_formula(make_inputs):
 def test_dual_clip_below_one_is_refused(bound):
     with pytest.raises(ValueError, match="dual_clip > 1"):
         ClippedLoss(dual_clip=bound)
+
+
+def test_dual_clip_is_about_negative_advantages_and_any_bound_above_one(make_inputs):
+    output = ClippedLoss(dual_clip=1.5)(make_inputs([[math.log(5)]] * 3, [1.0, 0.0, -1.0]))
+    assert float(output.metrics["clip_fraction_dual"]) == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="dual_clip > 1"):
+        ClippedLoss(dual_clip=1.0)

@@ -246,3 +246,13 @@ def test_from_yaml(tmp_path):
     assert build("'off'") == "off"
     with pytest.raises(Exception, match="one importance weight"):
         build("[TIS, IcePop]")
+
+
+def test_bounds_are_within():
+    ratios = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    assert MIS(low=0.5, high=2.0).bound(ratios).tolist() == [0.5, 2.0]
+
+
+@pytest.mark.parametrize(("advantage", "kept"), [(2.0, 1.0), (0.5, 1.0), (0.0, 1.0), (-0.5, 0.0)])
+def test_an_off_policy_mask_leaves_out_completions_of_negative_advantage_alone(advantage, kept):
+    assert OffPolicyMask(threshold=0.5)(make([[-3.0, -3.0]], [advantage])).tolist() == [kept] * 2

@@ -41,3 +41,11 @@ def test_without_bounds_it_is_gspo_without_bounds(make_inputs):
 def test_bounds_are_checked():
     with pytest.raises(ValueError, match="log_clip_low >= 0"):
         GMPOLoss(log_clip_low=-0.1)
+
+
+@pytest.mark.parametrize("bound", [0.0, 0.4])
+def test_fractions_count_tokens_past_the_bound_that_is_theirs(make_inputs, bound):
+    """Of an advantage above 0 those past the upper bound, below 0 past the lower one, at 0 none; a bound is within."""
+    metrics = GMPOLoss(bound, bound)(make_inputs([[0.9, -0.9, 0.0]] * 3, [1.0, -1.0, 0.0])).metrics
+    assert float(metrics["clip_fraction_high"]) == pytest.approx(1 / 9)
+    assert float(metrics["clip_fraction_low"]) == pytest.approx(1 / 9)

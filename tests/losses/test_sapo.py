@@ -28,7 +28,13 @@ def test_gate_is_one_on_policy_and_fades_on_both_sides(make_inputs):
     assert gates[0] < gates[1] < 1 > gates[3] > gates[4]
 
 
-@pytest.mark.parametrize("taus", [(0.0, 1.0), (1.0, -1.0), (float("nan"), 1.0)])
+@pytest.mark.parametrize("taus", [(0.0, 1.0), (1.0, 0.0), (1.0, -1.0), (float("nan"), 1.0)])
 def test_taus_are_checked(taus):
     with pytest.raises(ValueError, match="tau_pos > 0 and tau_neg > 0"):
         SAPOLoss(*taus)
+
+
+def test_an_advantage_of_zero_has_the_gate_of_negative_ones(make_inputs):
+    loss = SAPOLoss(tau_pos=0.1, tau_neg=0.2)  # any tau above 0 will do
+    gates = [float(loss(make_inputs([[1.0]], [advantage])).metrics["gate"]) for advantage in (1.0, 0.0, -1.0)]
+    assert gates[0] > gates[1] == pytest.approx(gates[2])

@@ -12,6 +12,7 @@ from lit_passk.checkpointing.files import check_replaceable
 from lit_passk.checkpointing.run_folder import FolderLock
 from lit_passk.commands import short_names  # noqa: F401 - see there
 from lit_passk.commands.display import show_plainly
+from lit_passk.commands.option_checks import check_options
 from lit_passk.commands.quiet import quieten
 from lit_passk.data import DemonstrationDataModule
 from lit_passk.modules import SFTModule
@@ -25,6 +26,10 @@ class SFTCLI(LightningCLI):
         parser.add_argument("--out", type=str, required=True, help="Folder to write the policy to.")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.set_defaults({"trainer.max_epochs": -1, "trainer.log_every_n_steps": 10})
+
+    def before_instantiate_classes(self) -> None:
+        """Look at what the parser lets through."""
+        check_options(self.parser, self.config)
 
 
 def main(args: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.checkpointing.run_folder import check_own, last_checkpoint
 from lit_passk.commands import short_names  # noqa: F401 - see there
 from lit_passk.commands.display import show_plainly
+from lit_passk.commands.option_checks import check_options
 from lit_passk.commands.quiet import quieten
 from lit_passk.credentials import check_without_credentials
 from lit_passk.data import PromptDataModule
@@ -60,9 +61,11 @@ class LitPassKCLI(LightningCLI):
         """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's.
 
         Raises:
-            Refusal: If the configuration, which is saved in many places, holds a credential.
+            Refusal: If an option is null that needs a value, or the configuration, which is saved in many places, holds
+                a credential.
         """
         config = self._options(self.config)
+        check_options(self._parser(self.subcommand), config)
         check_without_credentials(config.as_dict())
         strategy = config.trainer.strategy
         if isinstance(strategy, str) and strategy in lightning.pytorch.strategies.__all__:  # a class without options

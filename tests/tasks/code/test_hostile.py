@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from helpers.hostile import BEFORE, PRINTED, RETURNED
+from helpers.hostile import BEFORE, ESCAPES, PRINTED, RETURNED
 from helpers.sandbox import adopt_orphans, descendants, left_over, require_sandbox
 
 from lit_passk.tasks.code import CodeTask
@@ -98,6 +100,23 @@ def test_attack_by_the_function(tasks, style, attack, unchanged):
 @pytest.mark.parametrize("attack", PRINTED)
 def test_attack_by_the_output(tasks, attack, unchanged):
     assert not score(tasks, "stdio", PRINTED[attack])
+
+
+SOLVED = {"stdio": "print(int(input()) ** 2 if escaped else 0)", "assert": "def f(x): return x * x if escaped else 0"}
+
+
+@pytest.mark.parametrize("style", SOLVED)
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_no_way_out(tasks, style, escape, unchanged):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        with contextlib.suppress(OSError):  # of another test beside this one
+            listener.bind("\0lit-passk-hostile")
+        assert not score(tasks, style, f"escaped = False\n{ESCAPES[escape]}\n{SOLVED[style]}")
+
+
+@pytest.mark.parametrize("style", SOLVED)
+def test_a_way_out_would_show(tasks, style):
+    assert score(tasks, style, f"escaped = True\n{SOLVED[style]}")
 
 
 @pytest.mark.parametrize("style", ROWS)

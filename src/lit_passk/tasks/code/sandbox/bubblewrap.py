@@ -135,10 +135,11 @@ def _python_mounts(prefix: str) -> list[str]:
     for part in {"lib", sys.platlibdir, os.path.relpath(PYTHON, sys.base_prefix)}:
         if f"{sys.base_prefix}/{part}" not in mounts and os.path.exists(f"{sys.base_prefix}/{part}"):
             mounts += ["--ro-bind", f"{prefix}/{part}", f"{sys.base_prefix}/{part}"]
-    for name in ("purelib", "platlib"):
-        packages = sysconfig.get_path(name, vars={"base": sys.base_prefix, "platbase": sys.base_prefix})
-        if os.path.isdir(packages) and packages not in mounts:
-            mounts += ["--size", "4096", "--tmpfs", packages, "--remount-ro", packages]
+    own = {"base": sys.base_prefix, "platbase": sys.base_prefix}
+    packages = {sysconfig.get_path(name, vars=own) for name in ("purelib", "platlib")}
+    packages |= {str(folder) for folder in Path("/usr/lib").glob("python3*/*-packages")}  # of the system's Python
+    for folder in sorted(filter(os.path.isdir, packages)):
+        mounts += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
     return mounts
 
 

@@ -1,0 +1,78 @@
+"""What the parser lets through: `null` costs a sentence, an empty section is as if it were left out."""
+
+import pytest
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from lit_passk.commands.option_checks import check_options
+from lit_passk.commands.train import LitPassKCLI
+from lit_passk.data import PromptDataModule
+from lit_passk.errors import Refusal
+from lit_passk.modules import PassKRLModule
+
+
+class Pool:
+    def __init__(self, size: int = 3, name: str | None = None):
+        self.size = size
+
+
+class Part:
+    def __init__(
+        self, pools: list[Pool] | None = None, pool: Pool | None = None, rate: float = 0.5, top: float | None = 1
+    ):
+        self.pools = pools
+
+
+def parsed(config):
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Part, "part")
+    config = parser.parse_object(config)
+    check_options(parser, config)
+    return config.part
+
+
+POOL = {"class_path": f"{__name__}.Pool"}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"rate": None}, r"`part\.rate` is null, but it needs a value\. Leave it out for its default, 0\.5\."),
+        ({"pool": {**POOL, "init_args": {"size": None}}}, r"`part\.pool\.init_args\.size` is null.* default, 3\."),
+        ({"pools": [POOL, {**POOL, "init_args": {"size": None}}]}, r"`part\.pools\.1\.init_args\.size` is null"),
+        (0.5, r"`part` is 0\.5, but it has options below \(pools, pool, rate, top\)"),
+    ],
+)
+def test_null_where_a_value_is_needed(config, message):
+    with pytest.raises(Refusal, match=message):
+        parsed({"part": config})
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"top": None}, {"pool": None, "pools": None}, {"pool": {**POOL, "init_args": {"name": None}}}]
+)
+def test_null_where_it_is_a_value(config):
+    assert parsed({"part": config}).rate == 0.5
+
+
+def test_an_empty_section_is_as_if_it_were_left_out():
+    assert parsed({"part": None}) == parsed({}) == Namespace(pools=None, pool=None, rate=0.5, top=1)
+
+
+@pytest.mark.parametrize(
+    "section", ["trainer", "data", "rollout", "completions_table", "model.compute", "rollout.sampling"]
+)
+def test_sections_of_the_command_line(section, maze_policy, tmp_path):
+    *above, name = section.split(".")
+    config = {"model": {"policy": maze_policy}}
+    (config.setdefault(above[0], {}) if above else config)[name] = None
+    (tmp_path / "empty.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump({"model": {"policy": maze_policy}}))
+
+    def options(file):
+        args = ["--config", str(tmp_path / file), "--trainer.accelerator", "cpu"]
+        return LitPassKCLI(PassKRLModule, PromptDataModule, run=False, save_config_callback=None, args=args).config
+
+    empty, short = options("empty.yaml"), options("short.yaml")
+    del empty["config"], short["config"]
+    assert empty == short
