@@ -38,7 +38,7 @@ def check_options(parser: ArgumentParser, config: Namespace) -> None:
         for place, given in _classes(config.get(name), name):
             if (chosen := locate(given.class_path)) is not None:
                 of_class = ArgumentParser(exit_on_error=False)
-                of_class.add_class_arguments(chosen, fail_untyped=False)  # type: ignore[arg-type]
+                of_class.add_class_arguments(chosen, fail_untyped=False)
                 _refuse_nulls(of_class, given.init_args, f"{place}.init_args.")
 
 

@@ -112,6 +112,7 @@ def test_signs_of_latex():
     [
         {"nums": [1, "two"], "target": 3},
         {"nums": [1, True], "target": 2},
+        {"nums": [1, "2" * 5000], "target": 3},
         {"nums": [1, 2]},
         {"target": 3},
         {"nums": [], "target": 3},

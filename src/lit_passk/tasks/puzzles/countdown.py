@@ -23,6 +23,7 @@ _PROMPT = (
     "answer in <answer> </answer> tags, for example <answer> (1 + 2) / 3 </answer>."
 )
 _TRUTH = "reward_model.ground_truth"
+_WHOLE = re.compile(r"\s*\d{1,1000}\s*")  # more digits cost an error of their own
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.DOTALL)
 _FENCE = re.compile(r"```[a-z]*\n(.*?)```", re.DOTALL)
 _RUN = re.compile(r"[-(\d][-+*/()\d\s=.]*[\d)]")
@@ -113,7 +114,7 @@ def _whole(value: Any) -> Any:
     value = from_json(value) if isinstance(value, str) else value
     if isinstance(value, list | tuple):
         return [_whole(one) for one in value]
-    whole = value.is_integer() if isinstance(value, float) else isinstance(value, str) and value.strip().isdecimal()
+    whole = value.is_integer() if isinstance(value, float) else isinstance(value, str) and _WHOLE.fullmatch(value)
     return int(value) if whole else value
 
 
