@@ -2,9 +2,11 @@ r"""Reads sums, products, integrals and limits: what binds a variable."""
 
 from __future__ import annotations
 
+import re
+
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.latex import Token
-from lit_passk.tasks.math.symbols import Node, SymbolReader
+from lit_passk.tasks.math.symbols import Node, SymbolReader, names, replaced
 
 _BINDING = {"\\sum", "\\prod", "\\int", "\\lim"}
 _GROUPS = {"{": 1, "(": 1, "[": 1, "}": -1, ")": -1, "]": -1}
@@ -31,9 +33,8 @@ class BoundReader(SymbolReader):
         start, tokens = self.place, list(self.tokens)
         if text in _BINDING:
             try:
-                return (
-                    self._limit() if text == "\\lim" else self._integral() if text == "\\int" else self._sum(text[1:])
-                )
+                read = {"\\lim": self._limit, "\\int": self._integral}.get(text, lambda: self._sum(text[1:]))
+                return _with_common_variable(read())
             except UnreadableError:
                 self.place, self.tokens = start, tokens
         return self.opaque()
@@ -128,3 +129,14 @@ class BoundReader(SymbolReader):
         if reader.place < len(tokens):
             raise UnreadableError
         return node
+
+
+def _with_common_variable(node: Node) -> Node:
+    """The same for every name of the bound variable, which stands in the names of ``a_k`` and ``f(x)`` too."""
+    _, kind, variable, body, *ends = node
+    depth = 1
+    while "#" * depth in str(body):  # the variables bound inside
+        depth += 1
+    own = re.compile(rf"(?<![A-Za-z\\]){re.escape(variable)}(?![A-Za-z])")
+    new: dict[str, Node] = {name: ("symbol", own.sub("#" * depth, name)) for name in (*names(body), variable)}
+    return ("bound", kind, "#" * depth, replaced(body, new), *ends)

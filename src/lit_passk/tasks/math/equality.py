@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import zip_longest
 from operator import itemgetter
 
 from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence, Words, is_interval, is_region
@@ -155,13 +154,17 @@ def _as_sets(answer: Answer, other: Answer) -> list[Answer]:
 
 
 def _same_set(right: Answer, given: Answer) -> bool:
+    every = [answer for answer in (right, given) if isinstance(answer, Joined) and answer.how == "all"]
+    if len(every) == 2:  # the sets of numbers, of which regions are real ones
+        return every[0] == every[1]
     try:
         return same_region(right, given)
     except UnreadableError:
         pass
     if isinstance(right, Joined) and isinstance(given, Joined) and right.how == given.how:
-        parts = list(zip_longest(right.parts, given.parts))
-        return None not in sum(parts, ()) and all(same(a, b) for a, b in parts)
+        if right.how != "minus":
+            return _in_any_order(Sequence(right.parts), Sequence(given.parts))
+        return len(right.parts) == len(given.parts) and all(map(same, right.parts, given.parts))
     return False
 
 

@@ -132,7 +132,10 @@ def _math_tokens(text: str) -> list[Token]:
         elif match["command"]:
             new = _command(match["command"])
         elif match["run"]:
-            new = [token for run in _SCRIPT.findall(match["run"]) for token in _letters(run)]
+            if match["run"] in SHORT_WORDS and _is_factor(match):
+                new = [Token("letter", letter) for letter in match["run"]]
+            else:
+                new = [token for run in _SCRIPT.findall(match["run"]) for token in _letters(run)]
         elif match["set"]:
             new = [Token("command", f"\\mathbb {match['set']}")]
         elif match["row"]:
@@ -147,6 +150,12 @@ def _math_tokens(text: str) -> list[Token]:
             spaced = False
         found += new
     return found
+
+
+def _is_factor(run: re.Match[str]) -> bool:
+    """Whether a short word is a product: the at of ``v = at``."""
+    before, after = run.string[: run.start()].rstrip(), run.string[run.end() :].lstrip()
+    return len(run[0]) == 2 and (before[-1:] in set("=+*/(^") or after[:1] in set("+*/^"))
 
 
 def _command(name: str) -> list[Token]:

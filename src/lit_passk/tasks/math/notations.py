@@ -59,7 +59,9 @@ _RULES: list[tuple[str, str]] = [
     ),
     (r"\\mathbb\s*\{?\s*Z\s*\}?\s*(?:\^|_)\s*\{?\s*(?:\+|>\s*0)\s*\}?", r"\\mathbb{N}"),
     (r"(\\mathbb\s*\{?\s*[A-Z]\s*\}?)\s*-\s*(?=(?:\\left\s*)?\\\{)", r"\1\\setminus "),
+    (r"\(\s*mod\s+(\w+)\s*\)", r"\\pmod{\1}"),
     # what lays formulas out
+    (r"(?<![\^{*])\s*\*{1,2}\s*$", ""),
     (r"^\s*&", ""),
     (r"\\begin\s*\{cases\}((?:(?!\\begin|&)[\s\S])*)\\end\s*\{cases\}", r"\1"),
 ]  # fmt: skip

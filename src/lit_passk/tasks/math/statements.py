@@ -28,7 +28,7 @@ _RUN = re.compile(
 _TEXT = re.compile(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}")
 _LINKS = re.compile(r"(?:\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|[\s,;.*&:])*")
 _PROSE = re.compile(
-    r"\W*[A-Za-z]{2,}\s+[A-Za-z]{2,}\s|.*\b(?:is|are|was|were)\b(?!\s+(?:at|greater|less|more)\b)|\W*[A-Za-z]+'[a-z]+\s",
+    r"\W*[A-Za-z]{2,}\s+[A-Za-z]{2,}\s|.*\b(?:get|got|gives?|is|are|was|were)\b(?!\s+(?:at|greater|less|more)\b)|\W*[A-Za-z]+'[a-z]+\s",
     re.DOTALL,
 )
 _VERB = re.compile(r"\b(?:is|are|gives|giving|equals|totals)\b")  # the answer is the sum of 3 and 9, which is 12
@@ -78,6 +78,8 @@ def formulas(sentence: str) -> list[str]:
 
     """
     sentence = _NOT.sub("", sentence.strip().strip("*_`\"' ").strip())
+    if sentence.endswith("}") and sentence.count("}") > sentence.count("{"):  # of {"answer": 17}
+        sentence = sentence[:-1].rstrip("\"' ")
     found = list(_FORMULA.finditer(sentence))
     if found:
         return [_linked(sentence, found)]

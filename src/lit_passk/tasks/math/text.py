@@ -42,7 +42,7 @@ _LETTER = re.compile(r"(?:(?:option|choice|answer) ?:? ?)?\(?([A-Z])(?:\)|[.:]|$
 _LETTERS = re.compile(r"\(?([A-H])\)?(?:(?:,|;|&|\band\b|\bor\b|\s)+\(?([A-H])\)?)+(?![\w'])")
 _LONE_LETTER = re.compile(r"\(?([A-Z])\)?\.?")
 _SAID_LETTER = re.compile(
-    r"(?i:answer|choice|option)(?i:\s{1,9}is)?[\s:*$]{0,20}(?:\\(?:text|mathrm)(?:bf|it|rm)?\s*\{)?\\?(\(?\(?([A-H])\)?(?![\w']))"
+    r"(?i:answer|choice|option)(?i:\s{1,9}is)?[\s:*$\"']{0,20}(?:\\(?:text|mathrm)(?:bf|it|rm)?\s*\{)?\\?(\(?\(?([A-H])\)?(?![\w']))"
 )
 _LISTED_LETTER = re.compile(r"\(([A-H])\)")
 
