@@ -188,11 +188,11 @@ def _same_items(right: Sequence, given: Sequence) -> bool:
 def _by_name(given: Sequence) -> Sequence:
     """``y = 2, x = 1`` in the order of the letters, as a pair has it."""
     sides = [item.sides[0] for item in given.items if isinstance(item, Relation)]
-    names_there = [side.node[1] for side in sides if isinstance(side, Formula) and side.node[0] == "symbol"]
-    if len(names_there) != len(given.items) or not all(len(name) == 1 for name in names_there):
+    letters = [side.node[1] for side in sides if isinstance(side, Formula) and side.node[0] == "symbol"]
+    if len(letters) != len(given.items) or not all(len(name) == 1 for name in letters):
         return given
     return replace(
-        given, items=tuple(item for _, item in sorted(zip(names_there, given.items, strict=True), key=itemgetter(0)))
+        given, items=tuple(item for _, item in sorted(zip(letters, given.items, strict=True), key=itemgetter(0)))
     )
 
 

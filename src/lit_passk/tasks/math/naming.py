@@ -26,8 +26,7 @@ def renamed(right: Answer, given: Answer) -> Iterable[Answer]:
     choices = list(_functions(missing, extra)) if isinstance(right, Relation) else []
     if len(missing) == len(extra) < len(wanted):
         choices += [*_constants(missing, extra), *_single(missing[0], extra[0], whole="\\pi" in wanted & found)]
-    for choice in choices:
-        yield with_names(given, choice)
+    yield from (_with_names(given, choice) for choice in choices)
 
 
 def _functions(missing: list[str], extra: list[str]) -> Iterable[dict[str, str]]:
@@ -67,11 +66,11 @@ def _parts(answer: Answer) -> tuple[Answer, ...]:
     return answer.sides if isinstance(answer, Relation) else answer.parts if isinstance(answer, Joined) else ()
 
 
-def with_names(answer: Answer, new: dict[str, str]) -> Answer:
+def _with_names(answer: Answer, new: dict[str, str]) -> Answer:
     """The answer with other names for some symbols."""
     if isinstance(answer, Formula):
         return replace(answer, node=replaced(answer.node, {old: ("symbol", name) for old, name in new.items()}))
-    parts = tuple(with_names(part, new) for part in _parts(answer))
+    parts = tuple(_with_names(part, new) for part in _parts(answer))
     if isinstance(answer, Sequence):
         return replace(answer, items=parts)
     if isinstance(answer, Relation):
