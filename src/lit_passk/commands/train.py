@@ -158,6 +158,12 @@ TRAINER_DEFAULTS = {
 }
 
 
+HELP = (
+    "The options below may stand in a YAML (`--config FILE`) or on the command line, which wins. Those of a class are "
+    "shown by its `.help`: `--model.advantage.help PassKAnalytic`, `--data.train.help MathTask`."
+)
+
+
 def main(args: Sequence[str]) -> None:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; ``args`` starts with the command."""
     quieten()
@@ -180,7 +186,7 @@ def main(args: Sequence[str]) -> None:
             # Without its own, the usage in front of an error would list every option.
             parser_kwargs={
                 "prog": "lit-passk",
-                command: {"usage": f"lit-passk {command} [--config FILE] [--KEY VALUE ...]"},
+                command: {"usage": f"lit-passk {command} [--config FILE] [--KEY VALUE ...]", "description": HELP},
             },
             args=list(args),
         )
