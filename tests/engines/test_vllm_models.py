@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lit_passk.engines.vllm_models import cannot_run, check_routers, fit_to_model
+from lit_passk.engines.vllm_models import cannot_run, check_routers, fit_to_model, rotate_every_head
 from lit_passk.errors import CannotRun
 
 SETTINGS = {"use_grouped_topk": False, "scoring_func": "softmax", "custom_routing_function": None}
@@ -81,9 +81,26 @@ def test_the_users_word_and_chunked_prefill_are_left_alone() -> None:
         assert fit_to_model(args) is args
 
 
-@pytest.mark.parametrize("caching", [None, False, True])
-def test_an_architecture_that_a_cpu_computes_wrongly_is_refused(caching: bool | None) -> None:
-    with pytest.raises(
-        CannotRun, match=r"another Lfm2ForCausalLM than transformers: .* Sample with TransformersEngine"
-    ):
-        fit_to_model(Args("Lfm2ForCausalLM", True, enable_prefix_caching=caching))
+@pytest.mark.parametrize("strided", [False, True])
+def test_every_head_is_rotated(strided: bool) -> None:
+    """Queries of LFM2, (T, H, D): the CPU kernel would rotate the first T of their T H rows."""
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    from lit_passk.engines.vllm_compat import on_cpu
+
+    if not on_cpu():
+        pytest.skip("a build of vLLM for the CPU is needed")
+    from vllm.config import VllmConfig, set_current_vllm_config
+    from vllm.model_executor.layers.rotary_embedding.base import RotaryEmbedding
+
+    rotate_every_head()
+    rotate_every_head()
+    with set_current_vllm_config(VllmConfig()):
+        rotary = RotaryEmbedding(32, 32, 64, 1e4, True, torch.float32)
+    numbers, positions = torch.randn(5, 4 * 32, generator=torch.Generator().manual_seed(0)), torch.arange(5)
+    for query, key in ((numbers[:, :64], numbers[:, 64:96]), (numbers[:, :64].view(5, 2, 32), None)):
+        right = rotary.forward_native(positions, query.clone(), None if key is None else key.clone())
+        copies = [x if strided or x is None else x.clone() for x in (query, key)]
+        for found, expected in zip(rotary.forward_cpu(positions, *copies), right, strict=True):
+            assert (found is None) == (expected is None)
+            if found is not None:
+                torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

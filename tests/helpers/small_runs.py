@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,14 @@ def build(
     every: int = 50,
     steps: int = STEPS,
     workers: bool = False,
+    kind: type[PassKRLModule] = PassKRLModule,
+    of_trainer: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> tuple[L.Trainer, PassKRLModule, PromptDataModule]:
-    """The trainer, the module with these settings, and the data; ``workers`` has processes score."""
+    """The trainer with these callbacks and settings, a module of this kind with its settings, and the data.
+
+    ``workers`` has processes score.
+    """
     rollout = RolloutCallback(
         ScriptedEngine(script),
         group_size=4,
@@ -57,23 +63,24 @@ def build(
         parity=ParityCheck(every=0),
         save=SaveRollouts(),
     )
-    trainer = L.Trainer(
-        accelerator="cpu",
-        max_steps=2 * steps,
-        max_epochs=-1,
-        val_check_interval=1,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        inference_mode=False,
-        default_root_dir=folder,
-        plugins=[CheckpointFiles()],
-        callbacks=[StopOnSignal(), *callbacks, Drawing(), rollout, ResumeCheckpoint(every)],
-    )
+    defaults: dict[str, Any] = {
+        "accelerator": "cpu",
+        "max_steps": 2 * steps,
+        "max_epochs": -1,
+        "val_check_interval": 1,
+        "check_val_every_n_epoch": None,
+        "num_sanity_val_steps": 0,
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "inference_mode": False,
+        "default_root_dir": folder,
+        "plugins": [CheckpointFiles()],
+        "callbacks": [StopOnSignal(), *callbacks, Drawing(), rollout, ResumeCheckpoint(every)],
+    }
+    trainer = L.Trainer(**(defaults | dict(of_trainer or {})))
     settings = {"ks": [1, 2], "num_minibatches": 2, "optimizer": adam, **settings}
-    module = PassKRLModule(policy, DrGRPO(), **settings)
+    module = kind(policy, DrGRPO(), **settings)
     train = MoreUps(7, hang_on="none of them" if workers else None)
     data = PromptDataModule(policy, train, {"ups": MoreUps(5)}, prompts_per_step=3, val_prompts_per_step=2)
     return trainer, module, data

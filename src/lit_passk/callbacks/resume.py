@@ -16,6 +16,7 @@ from lit_passk.checkpointing.files import partial_path, random_states, remove
 from lit_passk.checkpointing.run_folder import FolderLock, check_own, check_writable, checkpoint_folder
 from lit_passk.distributed import world_size
 from lit_passk.errors import Refusal
+from lit_passk.modules.callback_checks import averages_weights
 
 if TYPE_CHECKING:
     from lit_passk.modules import PassKRLModule
@@ -81,6 +82,8 @@ class ResumeCheckpoint(Checkpoint):
         """Count the batches of this validation alone: see ``_validate_again``."""
         if trainer.state.fn == TrainerFn.FITTING:
             trainer.fit_loop.epoch_loop.val_loop.batch_progress.total.reset()
+            if averages_weights(trainer):  # it has others than the ones to go on from
+                self.at_rest = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Save what was due before the validation."""
@@ -88,6 +91,11 @@ class ResumeCheckpoint(Checkpoint):
             if self._due:
                 self._save(trainer, pl_module)
             self._come_to_rest(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
+        """Save before averaged weights take the place of the trained ones, at the end of the run."""
+        if averages_weights(trainer):
+            self._save(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Save the end of the run."""

@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from lit_passk.callbacks.engine_check import check_against_folder, report, sample_probe
 from lit_passk.callbacks.resume import is_trial
 from lit_passk.callbacks.run_description import run_description
 from lit_passk.checkpointing.fingerprint import fingerprint
@@ -20,9 +21,10 @@ from lit_passk.data.loader import PromptLoader
 from lit_passk.data.module import PromptDataModule
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
-from lit_passk.errors import Refusal
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.functional.random import derive_seed
 from lit_passk.modules.advantage import check_learns, has_advantage, warn_of_unused_rewards
+from lit_passk.modules.callback_checks import averages_weights
 from lit_passk.policy.source import resolve_policy
 from lit_passk.results.continuation import ResultsFile
 from lit_passk.results.save_rollouts import SaveRollouts
@@ -52,7 +54,8 @@ class RolloutCallback(L.Callback):
         source: Where a training step's rollouts come from; None is ``OnPolicy()``. ``DynamicSampling`` samples further
             prompts while a step has too few groups with an advantage, ``OneStepOffPolicy`` samples the next batch while
             the current one trains.
-        parity: Comparison of the engine's log-probabilities with the policy's; None is ``ParityCheck()``.
+        parity: Comparison of the engine's log-probabilities with the policy's, in training and once before an
+            evaluation; None is ``ParityCheck()``.
         num_workers: Processes that score completions, for tasks that need them.
         score_timeout: Seconds one completion may take to be scored; then it counts as unscored.
         results: JSON-lines file for the completions of ``validate``, ``test`` and ``predict``; one that exists is
@@ -130,8 +133,14 @@ class RolloutCallback(L.Callback):
         batch_idx: int,
     ) -> None:
         """Keep the rollouts on disk, those of a replayed batch too."""
-        if self.save is not None and not is_trial(trainer):
-            self.save.save(pl_module.rl_step, batch.name, batch.rollouts, outputs["advantages"])
+        if self.save is None or is_trial(trainer):
+            return
+        if "advantages" not in (outputs or {}):
+            raise CannotRun(
+                f"`rollout.save` keeps the advantages, but `{type(pl_module).__name__}.training_step` does not return "
+                "them: let it return what `super().training_step(...)` returned."
+            )
+        self.save.save(pl_module.rl_step, batch.name, batch.rollouts, outputs["advantages"])
 
     def on_validation_batch_start(
         self,
@@ -144,8 +153,11 @@ class RolloutCallback(L.Callback):
         """Fill the batch; the seeds are the same at every validation, and what the results file has is not sampled."""
         if batch.filled:
             return
+        is_first = not self._sampler.started
         self._start(trainer, pl_module)
         self.source.pause()
+        if is_first and self.parity.every > 0 and trainer.state.fn != TrainerFn.FITTING:
+            self._check_engine(pl_module, batch)
         step, sampling, file = pl_module.rl_step, self.val_sampling, self._results_file
         seeds = [derive_seed(self.seed, "val", batch.name, index) for index in batch.indices]
         if file is None:
@@ -166,6 +178,8 @@ class RolloutCallback(L.Callback):
         """Free the engine's memory for training."""
         if trainer.state.fn == TrainerFn.FITTING:
             self._sampler.sleep()
+            if averages_weights(trainer):  # the validation's weights were not those that are trained
+                self._sampler.forget_weights()
 
     def _start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:
         """Start the engine and the scoring processes on first use."""
@@ -180,6 +194,16 @@ class RolloutCallback(L.Callback):
             eos_token_ids(data.tokenizer, path),
             show_progress=trainer.is_global_zero and trainer.progress_bar_callback is not None,
         )
+
+    def _check_engine(self, pl_module: PassKRLModule, batch: PromptBatch) -> None:
+        """Compare the engine with the policy before an evaluation, where no training step does; a collective."""
+        self._sampler.update(pl_module.rl_step)
+        probe = sample_probe(self.engine, batch, self.val_sampling, self.seed)
+        if pl_module.policy_needed:
+            logprobs = pl_module.completion_logprobs(probe)
+            report(self.parity, probe, logprobs, self._coarser_dtype(pl_module), self.engine.quantized)
+        else:
+            check_against_folder(self.parity, probe, self.engine, resolve_policy(pl_module.policy_path))
 
     def _step(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> Step:
         number, max_steps = pl_module.rl_step, pl_module.max_rl_steps

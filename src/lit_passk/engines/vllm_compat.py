@@ -123,6 +123,8 @@ def build_engine(engine_args: dict[str, Any]) -> LLMEngine:
             os.environ["RANK"] = str(torch.distributed.get_rank())
             os.environ["LOCAL_RANK"] = str(torch.cuda.current_device() if torch.cuda.is_available() else 0)
             engine_args = {"distributed_executor_backend": "external_launcher"} | engine_args
+        if on_cpu():
+            vllm_models.rotate_every_head()
         try:
             engine = vllm.LLMEngine.from_engine_args(vllm_models.fit_to_model(vllm.EngineArgs(**engine_args)))
         except CannotRun:

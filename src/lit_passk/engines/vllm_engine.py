@@ -123,7 +123,8 @@ class VLLMEngine(RolloutEngine):
     def load_weights(self, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
         """Stream the tensors into vLLM, one layer at a time, and drop its prefix cache.
 
-        Nothing happens when ``version`` is the one loaded last; ``named_tensors`` is then not touched, on no rank.
+        Nothing happens when ``version`` was loaded last and is still ``self.version``; ``named_tensors`` is then not
+        touched, on no rank.
 
         Raises:
             CannotRun: If vLLM did not use a tensor, or lacks one.
@@ -131,7 +132,7 @@ class VLLMEngine(RolloutEngine):
         llm = self._started()
         if self._asleep:
             raise RuntimeError("VLLMEngine is asleep: call `wake()` before `load_weights`.")
-        if version == self._loaded:
+        if version == self._loaded == self.version:
             return
         assert self._names is not None
         vllm_compat.reload_weights(llm, named_tensors, self._names, version, look_closely=not self._looked_closely)

@@ -1,4 +1,4 @@
-"""Models that vLLM cannot run, or computes otherwise than transformers does: said before a token is sampled.
+"""Models that vLLM cannot run, or computes otherwise than transformers does: mended, or said before a token is sampled.
 
 Like ``vllm_compat.py``, this depends on the version of vLLM and was run with 0.32.
 """
@@ -6,11 +6,12 @@ Like ``vllm_compat.py``, this depends on the version of vLLM and was run with 0.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from lit_passk.errors import CannotRun
 
@@ -37,26 +38,39 @@ def cannot_run(error: Exception, path: str) -> CannotRun:
     )
 
 
-WRONG_ON_CPU = {"Lfm2ForCausalLM": "log-probabilities of its own samples were off by 0.7 nats"}
-"""Architectures that vLLM 0.32 runs on a CPU without an error, and computes otherwise than transformers."""
-
-
 def fit_to_model(args: EngineArgs) -> EngineArgs:
-    """Leave out prefix caching where vLLM on a CPU refuses it: states are cached only if prompts may be split.
-
-    Raises:
-        CannotRun: If vLLM would run the model and compute another one.
-    """
-    if args.enable_chunked_prefill is not False:  # on a GPU
+    """Leave out prefix caching where vLLM on a CPU refuses it: states are cached only if prompts may be split."""
+    if args.enable_chunked_prefill is not False or args.enable_prefix_caching is not None:  # a GPU, or the user's word
         return args
     config = args.create_model_config()
-    if config.architecture in WRONG_ON_CPU:
-        raise CannotRun(
-            f"vLLM on a CPU computes another {config.architecture} than transformers: "
-            f"{WRONG_ON_CPU[config.architecture]}. Sample with TransformersEngine, or on a GPU."
-        )
-    undecided = args.enable_prefix_caching is None  # else it is the user's word
-    return dataclasses.replace(args, enable_prefix_caching=False) if undecided and config.has_inner_state else args
+    return dataclasses.replace(args, enable_prefix_caching=False) if config.has_inner_state else args
+
+
+def rotate_every_head() -> None:
+    """Let vLLM's CPU code give positions to queries and keys whose heads are an axis of their own (LFM2); safe twice.
+
+    The CPU kernel of vLLM 0.32 takes the last axis for all heads of a token, where CUDA's looks at the number of axes:
+    of ``(T, H, D)`` it rotates the first T rows, and the rest has no position.
+    """
+    from vllm.model_executor.layers.rotary_embedding.base import RotaryEmbedding
+
+    rotate: Any = RotaryEmbedding.forward_cpu
+    if hasattr(rotate, "__wrapped__"):
+        return
+
+    @functools.wraps(rotate)
+    def rotate_heads(self: Any, positions: Tensor, query: Tensor, key: Tensor | None = None) -> Any:
+        flat = [_heads_side_by_side(tensor, positions) for tensor in (query, key)]
+        rotated = rotate(self, positions, *flat)
+        pairs = zip(rotated, (query, key), strict=True)
+        return tuple(None if new is None or old is None else new.view(old.shape) for new, old in pairs)
+
+    RotaryEmbedding.forward_cpu = rotate_heads
+
+
+def _heads_side_by_side(tensor: Tensor | None, positions: Tensor) -> Tensor | None:
+    """``(T, H, D)`` as ``(T, H D)``, what is side by side already as it is."""
+    return tensor.flatten(-2) if tensor is not None and tensor.dim() == positions.dim() + 2 else tensor
 
 
 def _inside_vllm(file: str) -> str:

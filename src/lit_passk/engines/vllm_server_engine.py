@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -261,8 +262,8 @@ class VLLMServerEngine(RolloutEngine):
             return
         if self._scratch is None:
             self._scratch = WeightsFolder(self.weights_dir)
-        old, path = self._weights_path, self._scratch.path / f"version-{version}"
-        path.mkdir()
+        old, folder = self._weights_path, self._scratch.path
+        path = Path(tempfile.mkdtemp(prefix=f"version-{version}-", dir=folder))  # others may come under this one
         write_weights(named_tensors, str(path))
         with ThreadPoolExecutor(max_workers=len(self.servers)) as threads:
             results = list(threads.map(lambda member: self._reload(pool, member, str(path), version), pool.members))

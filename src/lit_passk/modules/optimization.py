@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from lit_passk.errors import Refusal
 from lit_passk.memory import memory_for
 from lit_passk.modules.policies import ROOM, WEIGHTS
-from lit_passk.modules.schedules import check_scheduler
 from lit_passk.modules.skipped import fault_of
 from lit_passk.policy.sharding import clip_gradients
 
@@ -38,10 +37,11 @@ class Optimization:
     def configure(self, parameters: Sequence[nn.Parameter]) -> OptimizerLRSchedulerConfig:
         """Make the optimizer of these parameters, and its schedule."""
         optimizer = self.make_optimizer(parameters)
+        return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
+
+    def begin(self, optimizer: Any) -> None:
+        """Remember what the configuration says of the optimizer; call it before a checkpoint's state is loaded."""
         self._settings = group_settings(optimizer)
-        scheduler = self.make_lr_scheduler(optimizer)
-        check_scheduler(scheduler)
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def resume(self, optimizer: Any, scheduler: Any) -> None:
         """Let a resumed run have the settings of its configuration; call it when the checkpoint's state is loaded."""
@@ -59,7 +59,7 @@ class Optimization:
         Args:
             parameters: With their gradients.
             optimizer: Theirs.
-            scheduler: The optimizer's.
+            scheduler: The optimizer's; None where a subclass has none.
             loss: This rank's, scalar.
             fault: Why the step is to be skipped, the same on every rank; None looks at loss and gradients.
 
@@ -72,13 +72,15 @@ class Optimization:
             optimizer.zero_grad(set_to_none=True)  # optimizers pass over parameters without a gradient
         optimizer.step()
         optimizer.zero_grad()
-        scheduler.step()
+        if scheduler is not None:
+            scheduler.step()
         return norm, fault
 
 
 def group_settings(optimizer: Any) -> list[dict[str, Any]]:
-    """The settings of each parameter group as the configuration has them."""
-    return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    """The settings of each parameter group as the configuration has them, before a schedule changed any."""
+    settings = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    return [group | {"lr": group.pop("initial_lr", group["lr"])} for group in settings]
 
 
 def apply_settings(optimizer: Any, scheduler: Any, wanted: list[dict[str, Any]]) -> None:
@@ -88,7 +90,7 @@ def apply_settings(optimizer: Any, scheduler: Any, wanted: list[dict[str, Any]])
 
     Args:
         optimizer: With the checkpoint's state.
-        scheduler: With the checkpoint's state.
+        scheduler: With the checkpoint's state, or None.
         wanted: What ``group_settings`` said before the checkpoint was read.
     """
     for number, (group, settings) in enumerate(zip(optimizer.param_groups, wanted, strict=True)):
@@ -98,7 +100,9 @@ def apply_settings(optimizer: Any, scheduler: Any, wanted: list[dict[str, Any]])
                 continue
             if name == "lr":
                 group["lr"] *= value / before
-                group["initial_lr"] = scheduler.base_lrs[number] = value
+                group["initial_lr"] = value
+                if scheduler is not None:
+                    scheduler.base_lrs[number] = value
             else:
                 group[name] = value
             rank_zero_info(f"The optimizer goes on with {name} = {value}; the checkpoint had {before}.")

@@ -21,6 +21,7 @@ from lit_passk.losses import ClippedLoss, PolicyLoss, RolloutCorrection
 from lit_passk.memory import memory_for
 from lit_passk.metrics import EvaluationMetric
 from lit_passk.modules.advantage import compute_advantages
+from lit_passk.modules.callback_checks import check_callbacks, check_configured
 from lit_passk.modules.guards import guard
 from lit_passk.modules.objective import Objective, mismatch_of
 from lit_passk.modules.optimization import Optimization
@@ -30,7 +31,7 @@ from lit_passk.modules.saved_steps import stopped
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.modules.skipped import SkippedUpdates, nothing_scored
 from lit_passk.modules.step_log import log_step
-from lit_passk.modules.trainer_checks import check_trainer, refuse_spawn
+from lit_passk.modules.trainer_checks import check_gradient_settings, check_trainer, refuse_spawn, whole_trial
 from lit_passk.modules.training_batch import TrainingBatch, collect
 from lit_passk.modules.updates import Part, Updates
 from lit_passk.modules.validation import ValidationMetrics
@@ -133,12 +134,20 @@ class PassKRLModule(L.LightningModule):
 
     # --- set-up ------------------------------------------------------------------------------------------------------
 
+    def configure_callbacks(self) -> list[L.Callback]:
+        """Add none; refuse those that cannot work, in the first of all hooks."""
+        check_gradient_settings(self.trainer)
+        check_callbacks(self.trainer, self)
+        return []
+
     def setup(self, stage: str) -> None:
         """Refuse a strategy that does not fit the length of the run, where that is known before the data is."""
         guard(self.trainer)
         check_trainer(self.trainer)
+        check_callbacks(self.trainer, self)  # a subclass may have its own `configure_callbacks`
         if stage == "fit":
             refuse_quantized(resolve_policy(self.policy_path))
+            whole_trial(self.trainer, self.updates_per_step)
         if stage == "fit" and (self.max_rl_steps > 0 or self.trainer.max_epochs in (None, -1)):
             self.advantage.check_run(self.max_rl_steps)
 
@@ -160,6 +169,8 @@ class PassKRLModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Leave evaluation mode, in which Hugging Face loads models, and place the reference."""
+        check_configured(self.trainer)
+        self.optimization.begin(self.optimizers())
         self.policy.train()
         if self.reference is not None:
             self.reference.to(self.device)
@@ -222,7 +233,8 @@ class PassKRLModule(L.LightningModule):
 
         Returns:
             For callbacks (``on_train_batch_end``): ``advantages`` of this rank's completions, shape ``(N,)``, and
-            ``metrics``, the numbers of the step by name, those of steps that are not logged too.
+            ``metrics``, the numbers of the step by name, those of steps that are not logged too; and ``loss``, this
+            rank's share of the step's, the mean of its updates, scalar.
         """
         rollouts = batch.rollouts
         advantages = compute_advantages(self.advantage, rollouts, self.rl_step, self.max_rl_steps)  # (N,)
@@ -238,7 +250,8 @@ class PassKRLModule(L.LightningModule):
         if self.skipped.count(self.rl_step + 1, faults):
             raise stopped(self, rollouts, advantages, faults)
         self.rl_step += 1
-        return {"advantages": advantages, "metrics": log_step(self, rollouts, advantages, sums)}
+        loss = sums.get("total", torch.zeros(())) / sums["num_updates"].clamp(min=1)
+        return {"advantages": advantages, "metrics": log_step(self, rollouts, advantages, sums), "loss": loss}
 
     def completion_logprobs(self, rollouts: RolloutBatch) -> list[Tensor]:
         """The policy's log-probabilities of sampled tokens, N tensors on the CPU; every rank must call this."""

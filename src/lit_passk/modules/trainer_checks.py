@@ -44,6 +44,32 @@ def check_trainer(trainer: L.Trainer) -> None:
         )
 
 
+def check_gradient_settings(trainer: L.Trainer) -> None:
+    """Refuse Lightning's settings of gradients; call it before Lightning finds fault with some of them by itself.
+
+    Raises:
+        Refusal: With what was set and what to set instead.
+    """
+    accumulate, clip = trainer.accumulate_grad_batches, trainer.gradient_clip_val  # type: ignore[attr-defined]
+    if accumulate != 1:
+        raise Refusal(
+            f"`trainer.accumulate_grad_batches` must be 1, but got {accumulate}: an optimizer step has all prompts of "
+            "its mini-batch already, in as many micro-batches as `model.compute.token_budget` needs. Raise "
+            "`data.prompts_per_step`."
+        )
+    if clip or trainer.gradient_clip_algorithm is not None:  # type: ignore[attr-defined]
+        raise Refusal(
+            "Gradients are clipped by `model.max_grad_norm`, by their norm over all ranks. Set it, and leave "
+            "`trainer.gradient_clip_val` and `trainer.gradient_clip_algorithm` unset."
+        )
+
+
+def whole_trial(trainer: L.Trainer, updates_per_step: int) -> None:
+    """Let ``fast_dev_run: n`` train on n batches, as it says: Lightning takes n for optimizer steps as well."""
+    if num_batches := int(trainer.fast_dev_run):  # type: ignore[attr-defined]
+        trainer.fit_loop.epoch_loop.max_steps = num_batches * updates_per_step
+
+
 def refuse_spawn() -> None:
     """Refuse to be pickled for a process that is being started; call it in ``__getstate__``.
 

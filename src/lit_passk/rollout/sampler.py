@@ -91,6 +91,10 @@ class Sampler:
                 assert self._policy is not None
                 self.engine.load_weights(full_tensors(self._policy), version)
 
+    def forget_weights(self) -> None:
+        """Have the next ``update`` send weights whatever their version: others were sent under the same one."""
+        self.engine.version = -1
+
     def rollouts(self, step: Step, batch: PromptBatch) -> RolloutBatch:
         """Sample and score prompts of a step with its weights; every rank must call this.
 
