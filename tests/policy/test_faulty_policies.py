@@ -49,6 +49,10 @@ def torn(folder):
 
 T5 = {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}
 CASES = {
+    "quantised by a package that is not here": (
+        lambda f: configure(f, quantization_config={"quant_method": "gptq", "bits": 4}),
+        "cannot be loaded as a causal language model",
+    ),
     "no weights": (lambda f: (f / WEIGHTS).unlink(), "no file named model.safetensors"),
     "no configuration": (lambda f: (f / "config.json").unlink(), "cannot be loaded as a causal language model"),
     "broken configuration": (lambda f: (f / "config.json").write_text("{"), "not a valid JSON"),

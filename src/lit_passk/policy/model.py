@@ -177,7 +177,8 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
         **kwargs: Handed to ``from_pretrained``.
 
     Raises:
-        ValueError: If there is no such folder and the hub gives no such model, or it is not whole.
+        ValueError: If there is no such folder and the hub gives no such model, it is not whole, or it is quantised by
+            a method whose package is not installed.
     """
     keep_freed_memory()
     source = resolve_policy(path)
@@ -186,7 +187,7 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source, config=config, dtype=dtype, output_loading_info=True, **kwargs
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (ImportError, OSError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error, OSError) and not Path(source).is_dir():
             raise not_given(source, "model", error) from error
         if isinstance(error, RuntimeError) and type(error) is not RuntimeError:  # no memory left, say
