@@ -202,7 +202,8 @@ def test_an_evaluation_samples_nothing_twice(user_code, maze_policy, monkeypatch
         "generate",
         lambda self, ids, how, seeds: sampled.append(len(ids) * how.n) or original(self, ids, how, seeds),
     )
-    common = ["--config", path, "--trainer.logger", "false", "--rollout.results", "r.jsonl"]
+    common = ["--config", path, "--trainer.logger", "false", "--rollout.parity.every", "0"]
+    common += ["--rollout.results", "r.jsonl"]
     cli.main(["validate", *common, "--rollout.val_sampling.n", "8"])
     assert sum(sampled) == 2 * 3 * 8
     lines = Path("r.jsonl").read_text().splitlines()
