@@ -65,7 +65,7 @@ def rotate_every_head() -> None:
         pairs = zip(rotated, (query, key), strict=True)
         return tuple(None if new is None or old is None else new.view(old.shape) for new, old in pairs)
 
-    RotaryEmbedding.forward_cpu = rotate_heads
+    setattr(RotaryEmbedding, "forward_cpu", rotate_heads)  # noqa: B010 - a method, which mypy lets nobody assign
 
 
 def _heads_side_by_side(tensor: Tensor | None, positions: Tensor) -> Tensor | None:

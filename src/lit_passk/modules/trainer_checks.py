@@ -50,14 +50,14 @@ def check_gradient_settings(trainer: L.Trainer) -> None:
     Raises:
         Refusal: With what was set and what to set instead.
     """
-    accumulate, clip = trainer.accumulate_grad_batches, trainer.gradient_clip_val  # type: ignore[attr-defined]
+    accumulate, clip = trainer.accumulate_grad_batches, trainer.gradient_clip_val
     if accumulate != 1:
         raise Refusal(
             f"`trainer.accumulate_grad_batches` must be 1, but got {accumulate}: an optimizer step has all prompts of "
             "its mini-batch already, in as many micro-batches as `model.compute.token_budget` needs. Raise "
             "`data.prompts_per_step`."
         )
-    if clip or trainer.gradient_clip_algorithm is not None:  # type: ignore[attr-defined]
+    if clip or trainer.gradient_clip_algorithm is not None:
         raise Refusal(
             "Gradients are clipped by `model.max_grad_norm`, by their norm over all ranks. Set it, and leave "
             "`trainer.gradient_clip_val` and `trainer.gradient_clip_algorithm` unset."
