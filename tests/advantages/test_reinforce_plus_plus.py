@@ -44,3 +44,8 @@ def test_equal_rewards_give_exact_zeros(make_context, value):
     assert not ReinforcePlusPlus()(rewards).any()
     rounding = make_context(rewards > 0, reward_stats=(float(rewards[0, 0]) * (1 + 1e-15), abs(value) * 1e-15))
     assert not ReinforcePlusPlus()(rewards, rounding).any()
+
+
+@pytest.mark.parametrize("rewards", [[[0.0, 0.0], [0.0, 0.0]], [[1.0]], [[0.0]], [[3.0, 3.0]]])
+def test_rewards_that_are_all_the_same_teach_nothing(rewards):
+    assert ReinforcePlusPlus()(torch.tensor(rewards)).tolist() == [[0.0] * len(row) for row in rewards]
