@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", flags=re.M | re.S)
 OTHER_PROGRAMS = {"cd", "curl", "docker", "export", "git", "hf", "jupyter", "ls", "mkdir", "pip", "pytest", "python"}
 OTHER_PROGRAMS |= {"jq", "sbatch", "sky", "source", "tail", "tensorboard", "trackio", "vllm", "wandb", "xdg-open"}
-OTHER_PROGRAMS |= {"pre-commit", "zcat"}
+OTHER_PROGRAMS |= {"coverage", "pre-commit", "zcat"}
 NOT_INSTALLED = {"trl", "verl", "datasets"}
 PARTS = {"model": PassKRLModule, "rollout": RolloutCallback, "data": PromptDataModule, "trainer": L.Trainer}
 
