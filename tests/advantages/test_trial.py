@@ -22,7 +22,7 @@ def test_a_trial_context_agrees_with_itself():
 
 
 def test_a_moment_is_the_first_step_at_or_past_a_share():
-    assert [place("X", share, 100) for share in (0.0, 0.07, 0.071, 1.0)] == [0, 7, 8, 100]
+    assert [place("X", share, 100) for share in (0.0, 0.07, 0.071, 1.0)] == [0, 7, 8, 100]  # exact: whole numbers
     assert place("X", 0.5, 1) == 1
     assert place("X", 5, -1) == 5
 

@@ -27,6 +27,7 @@ def validate(policy, address, folder):
         "rollout.engine.max_in_flight": "1",
         "rollout.val_sampling.n": str(N),
         "rollout.val_sampling.max_tokens": "6",
+        "rollout.parity.every": "0",  # what it answers is made up
         "rollout.results": str(folder / "results.jsonl"),
         "data.val": '{"ups": {"class_path": "helpers.counting.MoreUps", "init_args": {"num_problems": 5}}}',
         "data.val_prompts_per_step": "2",

@@ -126,7 +126,7 @@ class SaveRollouts:
 
     def _take_folder(self, step: int) -> None:
         self._path.mkdir(parents=True, exist_ok=True)
-        for partial in self._path.glob(".step_*"):
+        for partial in self._path.glob(".*step_*"):  # of a kill: a step, or what the folder was tried with
             partial.unlink()
         files = step_files(self._path)
         if files and not self._is_own(header_of(files[max(files)]).settings):
