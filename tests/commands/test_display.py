@@ -4,8 +4,10 @@ import logging
 
 import lightning as L
 import pytest
+from helpers.small_runs import build
 from lightning.pytorch.callbacks import ModelSummary, RichProgressBar
 
+from lit_passk.checkpointing.run_folder import last_checkpoint
 from lit_passk.commands.display import PolicySize, StepBar, show_plainly
 
 
@@ -46,3 +48,18 @@ def test_the_summary_is_one_line(caplog):
     with caplog.at_level(logging.INFO, "lightning.pytorch.utilities.rank_zero"):
         PolicySize.summarize([], 80320, 1024, 0.3, {}, total_flops=0)
     assert caplog.messages == ["1,024 of 80,320 parameters are trained"]
+
+
+def test_the_bar_ends_with_the_last_rl_step(maze_policy, tmp_path):
+    totals = []
+
+    class Look(L.Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            totals.append(trainer.progress_bar_callback.total_train_batches)
+
+    for steps in (1, 2):  # of two optimizer steps each; the second run goes on
+        trainer, module, data = build(
+            maze_policy, tmp_path, StepBar(), Look(), steps=steps, of_trainer={"enable_progress_bar": True}
+        )
+        trainer.fit(module, datamodule=data, ckpt_path=last_checkpoint(tmp_path))
+    assert totals == [1, 2]

@@ -9,6 +9,8 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, ModelSummary, RichModelSummary, RichProgressBar
 from lightning.pytorch.utilities import rank_zero_info
 
+from lit_passk.modules import PassKRLModule
+
 
 class PolicySize(ModelSummary):
     """One line in the place of Lightning's table of layers, which has one row here."""
@@ -22,7 +24,20 @@ class PolicySize(ModelSummary):
 
 
 class StepBar(RichProgressBar):
-    """Lightning's progress bar, without the number of a last epoch that there is none of, and without a version."""
+    """Lightning's progress bar, without the number of a last epoch that there is none of, and without a version.
+
+    It ends with the last RL step: Lightning's own takes ``max_steps`` for batches, and those that are left of a resumed
+    run for all of them.
+    """
+
+    @property
+    def total_train_batches(self) -> int | float:
+        """RL steps of this epoch, those before a resumption included."""
+        module, loop = self.trainer.lightning_module, self.trainer.fit_loop.epoch_loop
+        if not isinstance(module, PassKRLModule) or module.max_rl_steps < 0:
+            return super().total_train_batches
+        done = loop.batch_progress.current.completed if loop.restarting else 0  # else of the epoch before
+        return min(self.trainer.num_training_batches, done + module.max_rl_steps - module.rl_step)
 
     def _get_train_description(self, current_epoch: int) -> str:
         if self.trainer.max_epochs in (None, -1):
