@@ -59,17 +59,6 @@ def test_an_empty_section_is_as_if_it_were_left_out():
     assert parsed({"part": None}) == parsed({}) == Namespace(pools=None, pool=None, rate=0.5, top=1)
 
 
-PLAIN = (
-    "trainer.max_epochs",
-    "trainer.log_every_n_steps",
-    "data.prompts_per_step",
-    "rollout.group_size",
-    "rollout.sampling.max_tokens",
-    "completions_table.every",
-    "model.compute.token_budget",
-)
-
-
 @pytest.mark.parametrize(
     "section", ["trainer", "data", "rollout", "completions_table", "model.compute", "rollout.sampling"]
 )
@@ -85,5 +74,5 @@ def test_sections_of_the_command_line(section, maze_policy, tmp_path):
         return LitPassKCLI(PassKRLModule, PromptDataModule, run=False, save_config_callback=None, args=args).config
 
     empty, short = options("empty.yaml"), options("short.yaml")
-    assert set(empty.keys()) == set(short.keys())
-    assert [empty[name] for name in PLAIN] == [short[name] for name in PLAIN]
+    del empty["config"], short["config"]
+    assert empty == short
