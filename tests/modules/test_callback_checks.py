@@ -192,6 +192,16 @@ def test_hooks_that_have_to_be_extended(maze_policy, tmp_path, name):
         fit(maze_policy, tmp_path, kind=subclass(**{name: nothing}))
 
 
+def test_a_hook_under_a_second_name_is_extended_once(maze_policy, tmp_path):
+    class Mine(PassKRLModule):
+        def on_validation_epoch_start(self) -> None:
+            super().on_validation_epoch_start()
+
+        on_test_epoch_start = on_validation_epoch_start
+
+    assert fit(maze_policy, tmp_path, kind=Mine)[1].rl_step == STEPS
+
+
 def sgd(module: PassKRLModule) -> SGD:
     return SGD(module.policy.parameters(), lr=0.1)
 
