@@ -1,6 +1,8 @@
 """Folders of weights for servers: a killed run's is removed by the next, a living one's is left alone."""
 
+import fcntl
 import os
+import shutil
 import signal
 
 from lit_passk.engines.weights_folder import PREFIX, WeightsFolder
@@ -33,3 +35,17 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
     mine.remove()
     another.remove()
     assert list(tmp_path.iterdir()) == [unknown]
+
+
+def test_one_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    lock, taken = fcntl.flock, []
+
+    def late(file, how):
+        if not taken:  # another process looks for what was left over
+            taken.append([shutil.rmtree(folder) for folder in tmp_path.iterdir()])
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    folder = WeightsFolder(str(tmp_path))
+    assert taken
+    assert list(tmp_path.iterdir()) == [folder.path]

@@ -23,9 +23,13 @@ class WeightsFolder:
         parent = parent or tempfile.gettempdir()
         for folder in Path(parent).glob(f"{PREFIX}*"):
             _remove_if_left(folder)
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        self._lock = os.open(self.path / _IN_USE, os.O_RDWR | os.O_CREAT)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)  # ends with the process, however that ends
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+            self._lock = os.open(self.path / _IN_USE, os.O_RDWR | os.O_CREAT)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)  # ends with the process, however that ends
+            if os.fstat(self._lock).st_nlink:
+                break
+            os.close(self._lock)  # another process took it for left over before it was locked, and removed it
 
     def remove(self) -> None:
         """Remove it with all that is in it."""
