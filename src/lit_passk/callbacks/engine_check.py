@@ -65,10 +65,10 @@ def check_against_folder(parity: ParityCheck, probe: RolloutBatch, engine: Rollo
     Raises:
         CannotRun: On every rank, if the two disagree.
     """
-    refusal = _reason_not_to(path) if rank() == 0 else ""
+    dtype = torch.bfloat16 if engine.dtype == torch.bfloat16 else torch.float32
+    refusal = _reason_not_to(path, dtype) if rank() == 0 else ""
     logprobs: list[Tensor] = []
     if rank() == 0 and not refusal:
-        dtype = torch.bfloat16 if engine.dtype == torch.bfloat16 else torch.float32
         logprobs = _logprobs(path, dtype, probe)
     if refusal:
         rank_zero_warn(f"The engine is not compared with transformers: {refusal}. `rollout.parity.every` 0 never does.")
@@ -95,11 +95,13 @@ def report(
         rank_zero_info(f"Engine and transformers agree on log-probabilities to {found['parity/worst']:.1e} nats.")
 
 
-def _reason_not_to(path: str) -> str:
+def _reason_not_to(path: str, dtype: torch.dtype) -> str:
     if getattr(load_config(path), "quantization_config", None):
         return f"the policy {path!r} is quantised"
-    itemsize = 4  # of the larger of the two dtypes
-    needed, free = sum(p.numel() for p in skeleton(path).parameters()) * itemsize, psutil.virtual_memory().available
+    needed, free = (
+        sum(p.numel() for p in skeleton(path).parameters()) * dtype.itemsize,
+        psutil.virtual_memory().available,
+    )
     if needed > 0.8 * free:
         return f"the policy {path!r} needs {needed / 2**30:.0f} GiB of memory, and {free / 2**30:.0f} are free"
     return ""
