@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import psutil
 import torch
@@ -17,13 +18,53 @@ from lit_passk.errors import CannotRun
 from lit_passk.functional.random import derive_seed
 from lit_passk.policy.checkpoint_names import skeleton
 from lit_passk.policy.model import load_policy
-from lit_passk.policy.source import load_config
+from lit_passk.policy.source import load_config, resolve_policy
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.parity import ParityCheck
+from lit_passk.rollout.sampler import Sampler
 from lit_passk.types import PromptBatch, RolloutBatch, Sampling, Score, ScoredGroup
+
+if TYPE_CHECKING:
+    from lit_passk.modules import PassKRLModule
 
 PROMPTS, SAMPLES, MAX_TOKENS = 2, 4, 32
 """How much is compared: the shortest prompts of the first batch, and a few short completions of each."""
+
+
+def check_engine(
+    sampler: Sampler,
+    module: PassKRLModule,
+    parity: ParityCheck,
+    batch: PromptBatch,
+    sampling: Sampling,
+    seed: int,
+) -> None:
+    """Compare the engine with the policy, or with the folder that it loaded by itself; every rank must call this.
+
+    Args:
+        sampler: Started; its engine is compared.
+        module: Its policy, which is loaded only where the engine needs it.
+        parity: How far the two may be apart.
+        batch: Where to take prompts from.
+        sampling: Of the evaluation.
+        seed: Base of all sampling seeds.
+
+    Raises:
+        CannotRun: On every rank, if the two disagree.
+    """
+    engine = sampler.engine
+    sampler.update(module.rl_step)
+    probe = sample_probe(engine, batch, sampling, seed)
+    if module.policy_needed:
+        logprobs = module.completion_logprobs(probe)
+        _report(parity, probe, logprobs, coarser_dtype(module, engine), engine.quantized)
+    else:
+        check_against_folder(parity, probe, engine, resolve_policy(module.policy_path))
+
+
+def coarser_dtype(module: PassKRLModule, engine: RolloutEngine) -> torch.dtype:
+    """The coarser of the precisions in which the engine and the policy compute."""
+    return module.compute_dtype if module.compute_dtype != torch.float32 else engine.dtype
 
 
 def sample_probe(engine: RolloutEngine, batch: PromptBatch, sampling: Sampling, seed: int) -> RolloutBatch:
@@ -73,10 +114,10 @@ def check_against_folder(parity: ParityCheck, probe: RolloutBatch, engine: Rollo
     if refusal:
         rank_zero_warn(f"The engine is not compared with transformers: {refusal}. `rollout.parity.every` 0 never does.")
     compared = probe if logprobs else collate_rollouts([], probe.sampling, version=probe.version)
-    report(parity, compared, logprobs, engine.dtype, engine.quantized)
+    _report(parity, compared, logprobs, engine.dtype, engine.quantized)
 
 
-def report(
+def _report(
     parity: ParityCheck, probe: RolloutBatch, logprobs: Sequence[Tensor], dtype: torch.dtype, quantized: bool
 ) -> None:
     """Compare, and say in the log how far the two are apart; every rank must call this.

@@ -9,31 +9,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
-import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from lit_passk.callbacks.engine_check import check_against_folder, report, sample_probe
+from lit_passk.callbacks.engine_check import coarser_dtype
+from lit_passk.callbacks.evaluation import Evaluation
 from lit_passk.callbacks.resume import is_trial
+from lit_passk.callbacks.rollout_checks import check_run, check_setup
 from lit_passk.callbacks.run_description import run_description
-from lit_passk.checkpointing.fingerprint import fingerprint
 from lit_passk.data.loader import PromptLoader
-from lit_passk.data.module import PromptDataModule
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.errors import CannotRun, Refusal
-from lit_passk.functional.random import derive_seed
-from lit_passk.modules.advantage import check_learns, has_advantage, warn_of_unused_rewards
+from lit_passk.modules.advantage import has_advantage
 from lit_passk.modules.callback_checks import averages_weights
 from lit_passk.policy.source import resolve_policy
-from lit_passk.results.continuation import ResultsFile
 from lit_passk.results.save_rollouts import SaveRollouts
-from lit_passk.rollout.checks import check_lengths_fit, check_training_sampling
-from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.on_policy import OnPolicy
 from lit_passk.rollout.parity import ParityCheck
 from lit_passk.rollout.sampler import Sampler, eos_token_ids
-from lit_passk.rollout.source import RolloutSource, RunSettings
+from lit_passk.rollout.source import RolloutSource
 from lit_passk.rollout.step import Step
 from lit_passk.types import PromptBatch, Sampling
 
@@ -90,11 +85,10 @@ class RolloutCallback(L.Callback):
         self.val_sampling = replace(val_sampling, n=val_sampling.n or group_size)
         self.source = source if source is not None else OnPolicy()
         self.parity = parity if parity is not None else ParityCheck()
-        self.results = results
         self.save = save
         self.seed = seed
         self._sampler = Sampler(self.engine, num_workers, score_timeout)
-        self._results_file: ResultsFile | None = None
+        self.evaluation = Evaluation(self._sampler, self.val_sampling, self.parity, results, seed)
 
     # --- the hand-over -----------------------------------------------------------------------------------------------
 
@@ -118,9 +112,8 @@ class RolloutCallback(L.Callback):
         probe = self.source.probe(step, rollouts, self._sampler) if self.parity.is_due(step.number) else None
         self.source.finish(step, self._sampler)
         if probe is not None:
-            metrics |= self.parity.check(
-                probe, pl_module.completion_logprobs(probe), self._coarser_dtype(pl_module), self.engine.quantized
-            )
+            dtype = coarser_dtype(pl_module, self.engine)
+            metrics |= self.parity.check(probe, pl_module.completion_logprobs(probe), dtype, self.engine.quantized)
         pl_module.log_dict(metrics | {"time/rollout": time.perf_counter() - begin})
         batch.rollouts = rollouts
 
@@ -153,23 +146,9 @@ class RolloutCallback(L.Callback):
         """Fill the batch; the seeds are the same at every validation, and what the results file has is not sampled."""
         if batch.filled:
             return
-        is_first = not self._sampler.started
         self._start(trainer, pl_module)
         self.source.pause()
-        if is_first and self.parity.every > 0 and trainer.state.fn != TrainerFn.FITTING:
-            self._check_engine(pl_module, batch)
-        step, sampling, file = pl_module.rl_step, self.val_sampling, self._results_file
-        seeds = [derive_seed(self.seed, "val", batch.name, index) for index in batch.indices]
-        if file is None:
-            groups = self._sampler.sample(batch, sampling, seeds, step)
-        else:
-            groups = []
-            for part, part_sampling, part_seeds in file.missing(batch, sampling, seeds):
-                groups += self._sampler.sample(
-                    part, part_sampling, part_seeds, step, on_scored=lambda group: file.write(batch.name, group)
-                )
-            groups = file.complete(batch, groups, sampling)
-        batch.rollouts = collate_rollouts(groups, sampling, version=step, positions=batch.positions)
+        batch.rollouts = self.evaluation.rollouts(trainer, pl_module, batch)
 
     on_test_batch_start = on_validation_batch_start  # type: ignore[assignment]
     on_predict_batch_start = on_validation_batch_start  # type: ignore[assignment]
@@ -195,16 +174,6 @@ class RolloutCallback(L.Callback):
             show_progress=trainer.is_global_zero and trainer.progress_bar_callback is not None,
         )
 
-    def _check_engine(self, pl_module: PassKRLModule, batch: PromptBatch) -> None:
-        """Compare the engine with the policy before an evaluation, where no training step does; a collective."""
-        self._sampler.update(pl_module.rl_step)
-        probe = sample_probe(self.engine, batch, self.val_sampling, self.seed)
-        if pl_module.policy_needed:
-            logprobs = pl_module.completion_logprobs(probe)
-            report(self.parity, probe, logprobs, self._coarser_dtype(pl_module), self.engine.quantized)
-        else:
-            check_against_folder(self.parity, probe, self.engine, resolve_policy(pl_module.policy_path))
-
     def _step(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> Step:
         number, max_steps = pl_module.rl_step, pl_module.max_rl_steps
         loader: PromptLoader = trainer.train_dataloader  # type: ignore[assignment]
@@ -218,37 +187,16 @@ class RolloutCallback(L.Callback):
             is_last=number + 1 == max_steps,
         )
 
-    def _coarser_dtype(self, pl_module: PassKRLModule) -> torch.dtype:
-        """The coarser of the precisions in which the engine and the policy compute."""
-        return pl_module.compute_dtype if pl_module.compute_dtype != torch.float32 else self.engine.dtype
-
     # --- before and after --------------------------------------------------------------------------------------------
 
     def setup(self, trainer: L.Trainer, pl_module: PassKRLModule, stage: str) -> None:  # type: ignore[override]
         """Refuse what cannot work before time is spent."""
-        data = _data(trainer)
-        if data is None:
-            raise Refusal(
-                "RolloutCallback needs a data module, with the tasks that score and the tokenizer that decodes: give "
-                "the trainer `datamodule=PromptDataModule(...)` instead of loaders."
-            )
+        check_setup(self, pl_module, _data(trainer), stage)
         pl_module.policy_needed = stage == "fit" or self.engine.needs_policy or trainer.ckpt_path is not None
-        if stage == "fit":
-            check_training_sampling(self.sampling)
-            pl_module.advantage.check_group_size(self.group_size)
-            check_learns(pl_module.advantage, self.group_size)
-            if getattr(data, "rewards", None):
-                warn_of_unused_rewards(pl_module.advantage, self.group_size)
-            self._check(data, pl_module)
-        if stage in ("validate", "test") or (stage == "fit" and data.val):
-            pl_module.validation.check_samples(self.val_sampling.n or 0, training=stage == "fit")
-        if isinstance(data, PromptDataModule):
-            train = self.sampling if stage == "fit" else None
-            check_lengths_fit(data, pl_module.policy_path, train, self.val_sampling)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Check source and sampler again, now that the length of the run is known; open the folder of rollouts."""
-        self._check(_data(trainer), pl_module)
+        check_run(self, pl_module, _data(trainer))
         if self.save is not None and not is_trial(trainer):
             self.save.start(
                 trainer.default_root_dir,
@@ -274,37 +222,10 @@ class RolloutCallback(L.Callback):
         if self.save is not None:
             self.save.run = state_dict.get("run", "")
 
-    def _check(self, data: Any, pl_module: PassKRLModule) -> None:
-        settings = RunSettings(
-            samples_beside_training=self.engine.samples_beside_training,
-            engine=type(self.engine).__name__,
-            group_size=self.group_size,
-            corrected=pl_module.objective.correction != "off",
-            first_step=pl_module.rl_step,
-            max_steps=pl_module.max_rl_steps,
-        )
-        self.source.check(settings)
-        if isinstance(data, PromptDataModule) and data.sampler is not None:
-            data.sampler.prepare(pl_module.advantage, self.group_size, pl_module.max_rl_steps)
-
     def on_validation_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Open the results file, unless this is a validation in the course of training."""
         # Not in `setup`, which is called before `trainer.ckpt_path` is known: a file is of one checkpoint only.
-        path = self.results or ("completions.jsonl" if trainer.state.fn == TrainerFn.PREDICTING else None)
-        if trainer.state.fn == TrainerFn.FITTING or path is None:
-            return
-        checkpoint = f" @ {trainer.ckpt_path}" if trainer.ckpt_path else ""
-        settings = run_description(
-            trainer,
-            pl_module,
-            self.engine,
-            self.val_sampling,
-            self.seed,
-            policy=pl_module.policy_path + checkpoint,
-            rl_step=pl_module.rl_step,
-            weights=fingerprint(pl_module.policy_path, trainer.ckpt_path),
-        )
-        self._results_file = ResultsFile(path, settings)
+        self.evaluation.open(trainer, pl_module)
 
     on_test_start = on_validation_start  # type: ignore[assignment]
     on_predict_start = on_validation_start  # type: ignore[assignment]
@@ -321,9 +242,7 @@ class RolloutCallback(L.Callback):
         """Close the engine, the scoring workers and the results file; safe to call twice."""
         self.source.close()
         self._sampler.close()
-        if self._results_file is not None:
-            self._results_file.close()
-            self._results_file = None
+        self.evaluation.close()
 
 
 def _data(trainer: L.Trainer) -> Any:
