@@ -6,6 +6,9 @@ from lit_passk.tasks.math.latex import Token
 
 _AROUND = {",", ";", ":", ".", "\\\\", "\\therefore", "\\Rightarrow", "\\implies"}
 _FILLERS = {"therefore", "thus", "hence"}
+_NESTING = dict.fromkeys(("(", "[", "{", "\\{", "\\langle", "\\lfloor", "\\lceil", "\\begin", "\\begincases"), 1) | (
+    dict.fromkeys((")", "]", "}", "\\}", "\\rangle", "\\rfloor", "\\rceil", "\\end", "\\endcases"), -1)
+)
 
 
 def trimmed(tokens: list[Token]) -> list[Token]:
@@ -33,10 +36,7 @@ def closes(tokens: list[Token]) -> int:
 
 def nesting(token: Token) -> int:
     """1 for what opens a bracket, -1 for what closes one, else 0."""
-    if token.kind == "word":
-        return 0
-    opens = token.text in {"(", "[", "{", "\\{", "\\langle", "\\begin", "\\lfloor", "\\lceil"}
-    return opens - (token.text in {")", "]", "}", "\\}", "\\rangle", "\\end", "\\rfloor", "\\rceil"})
+    return 0 if token.kind == "word" else _NESTING.get(token.text, 0)
 
 
 def split(tokens: list[Token], separators: set[str]) -> tuple[list[list[Token]], list[str]]:

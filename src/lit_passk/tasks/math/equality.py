@@ -9,11 +9,12 @@ from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequ
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.equations import same_equation
 from lit_passk.tasks.math.regions import same_region
-from lit_passk.tasks.math.sampling import same_value
+from lit_passk.tasks.math.sampling import same_up_to_constant, same_value
 from lit_passk.tasks.math.symbols import Node, names
 from lit_passk.tasks.math.vectors import same_vector
 
 _MAX_ITEMS = 60  # lists without order are compared pair by pair
+_ELSE = {Words("otherwise"), Words("else")}
 _HUNDRED = ("number", "100")
 
 
@@ -34,7 +35,7 @@ def same(right: Answer, given: Answer) -> bool:
         if value is not None and same(value, given):
             return True
     if isinstance(right, Formula) and isinstance(given, Formula):
-        return _same_formula(right, given)
+        return _same_formula(right, given) or same_vector(right, given)
     if isinstance(right, Relation) and isinstance(given, Relation) and _same_relation(right, given):
         return True
     if any(_same_set(r, g) for r in _as_sets(right, given) for g in _as_sets(given, right)):
@@ -53,12 +54,23 @@ def same(right: Answer, given: Answer) -> bool:
 def _same_formula(right: Formula, given: Formula) -> bool:
     if right.base and given.base and right.base != given.base:
         return False
+    if right.base and right.base == given.base and _congruent(right.node, given.node, right.base):
+        return True
     if right.degrees != given.degrees and _in_radians(*((right, given) if right.degrees else (given, right))):
         return True
     if right.percent == given.percent:
-        return same_value(right.node, given.node)
+        return same_value(right.node, given.node) or same_up_to_constant(right.node, given.node)
     percent, plain = (right, given) if right.percent else (given, right)
     return same_value(percent.node, plain.node) or same_value(("/", percent.node, _HUNDRED), plain.node)
+
+
+def _congruent(one: Node, other: Node, base: str) -> bool:
+    """Whether two numbers are the same residue, for ``mod 7`` as their base."""
+    modulus = base.removeprefix("mod ")
+    if modulus == base or not modulus.isdigit():
+        return False
+    quotient: Node = ("/", ("+", one, ("-", other)), ("number", modulus))
+    return not names(quotient) and same_value(quotient, ("call", "floor", quotient))
 
 
 def _in_radians(degrees: Formula, radians: Formula) -> bool:
@@ -175,9 +187,12 @@ def _same_items(right: Sequence, given: Sequence) -> bool:
         right, given = (_amounts(sequence) if sequence.opening == "+" else sequence for sequence in (right, given))
     if kinds & {"+", "unit"}:
         return (kinds == {"", "+"} or len(kinds) == 1) and _in_order(right, given)
-    if kinds <= {"", "\\{"}:
+    if kinds <= {"", "\\{"} or kinds == {"cases"}:
         return _in_any_order(right, given)
-    if "\\{" in kinds:
+    if kinds == {"case"}:  # a value and where it holds
+        values, conditions = zip(right.items, given.items, strict=True)
+        return same(*values) and (not _ELSE.isdisjoint(conditions) or same(*conditions))
+    if kinds & {"\\{", "case", "cases"}:
         return False
     pair = len(right.items) == len(given.items) == 2
     if pair and "\\langle" not in kinds and right.opening + right.closing != given.opening + given.closing:

@@ -19,7 +19,7 @@ MAX_DEPTH = 40
 _CLOSING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "|": "|", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
 _TIMES = {"*", "\\cdot", "\\times"}
 _OVER = {"/", "\\div", ":"}
-_TRIGONOMETRIC = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc"}
+_TRIGONOMETRIC = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc", "\\cis"}
 
 
 _HALF = ("/", ("number", "1"), ("number", "2"))

@@ -25,13 +25,21 @@ from lit_passk.tasks.math.text import boxed_answers, boxes, chosen_letter, concl
 
 _WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)")
 _DECIMAL = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)\.\d*")
-_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 _CLOCK = re.compile(r"0?(\d{1,2}):([0-5]\d)(?:\s?([ap])\.?m\.?)?", re.IGNORECASE)
-_NUMERAL = re.compile(r"\(?([0-9A-F]+)\)?(?: ?_\{?(\d\d)\}?)?")
+_NUMERAL = re.compile(r"\(?([0-9A-F]+)\)?(?:_\{?(\d\d)\}?)?")
+_LETTERS = re.compile(r"(?:\(?[A-H]\)?(?:[,;& ]|\band\b)*){2,}")
 _ARTICLE = re.compile(r"^(?:an?|the) ")
 _DELIMITED = re.compile(r"\\boxed|\$|\\\(|\\\[")
+_GAP = r"(?:,|\s|\\q?quad|\\[,; ])"
+_FREE = r"(?<!\w)[a-zA-Z]\s*(?:\\in(?![a-z])|∈)\s*"
+_REMARK = r"\\text\s*\{[\s,(]*(?:where|since|for|when|if|because|with)\b"
 _CONDITION = re.compile(  # 2n+1 \text{ where } n \in \mathbb{Z}
-    r"((?:,|\s|\\q?quad|\()*(?:\\text\s*\{[\s,(]*(?:where|since|for|when|if|because|with)\b|(?<!\w)[a-zA-Z]\s*\\in\s*\\mathbb))"
+    rf"((?:{_GAP}|\()*(?:{_REMARK}|{_FREE}(?:\\math|\\?[ZN]\b|ℤ)))"
+)
+_WHOLE_NUMBER = re.compile(  # k\pi, k \in \mathbb{Z}: an answer may have another letter than k
+    rf"(.*?[^,\s(\\{{])(?:{_GAP}|\\?[({{]|\\text\s*\{{[\s(]*(?:where|for|with)?\s*\}})*{_FREE}"
+    r"(?:\\math(?:bb|bf|rm)\s*\{?\s*[ZN]\s*\}?|\\?[ZN]|ℤ)[\s)}\\.]*",
+    re.DOTALL,
 )
 _MAX_DIGITS = 1000  # Python refuses to read numbers of several thousand digits, and some policies write them
 _MAX_LENGTH = 5_000
@@ -121,7 +129,9 @@ def settle(reference: str, answer: str) -> bool | None:
         Fraction(right.replace(",", "")) == Fraction(given.replace(",", ""))
     ):
         return True
-    digits = _NUMERAL.fullmatch(right), _NUMERAL.fullmatch(given)
+    if _LETTERS.fullmatch(right) and _LETTERS.fullmatch(given) and (right.isalpha() != given.isalpha()):  # A, C and AC
+        return sorted(re.findall("[A-H]", right)) == sorted(re.findall("[A-H]", given))
+    digits = _NUMERAL.fullmatch(right.replace(" ", "")), _NUMERAL.fullmatch(given.replace(" ", ""))
     if digits[0] and digits[1] and (digits[0][2] or digits[1][2]) and re.search("[A-Z]", right):  # 2A_{16}
         return digits[0][1] == digits[1][1] and (
             None in (bases := (digits[0][2], digits[1][2])) or bases[0] == bases[1]
@@ -149,8 +159,8 @@ def reference_text(reference: str) -> str:
 @lru_cache(maxsize=16384)
 def _reference_readings(reference: str) -> tuple[Answer, ...]:
     found = readings(reference)
-    if match := _DECIMAL_COMMA.fullmatch(reference):  # 1,22 is a pair or a decimal: a data set knows, we do not
-        found += readings(".".join(match.groups()))
+    if match := _WHOLE_NUMBER.fullmatch(reference):
+        found += readings(match[1])
     if boxed := boxed_answers(reference):
         found += readings(boxed[0])
     elif _DELIMITED.search(reference):

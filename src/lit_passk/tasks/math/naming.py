@@ -8,17 +8,18 @@ from dataclasses import replace
 from itertools import permutations
 
 from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence
-from lit_passk.tasks.math.symbols import names, replaced
+from lit_passk.tasks.math.symbols import WHOLE_NUMBERS, names, replaced
 
 _FUNCTION = re.compile(r"(\w'*(?:_\w+)?)\((\w)\)")
 _CONSTANT = re.compile(r"C(?:_\d)?")  # as C and not c_1: ``symbols.py`` writes C_1 for c_1
 _ITS_NAMES = re.compile(r"[ABCDKck](?:_\d)?")
 _DERIVATIVE = re.compile(r"d(\w)/d\w")
-_WHOLE = {"k", "l", "m", "n"}
 
 
 def renamed(right: Answer, given: Answer) -> Iterable[Answer]:
     """The answer in the letters of the reference, as far as it was free to choose others."""
+    if isinstance(right, Relation) != isinstance(given, Relation):  # k\pi for x = k\pi
+        right, given = (side.sides[-1] if isinstance(side, Relation) else side for side in (right, given))
     wanted, found = _letters(right), _letters(given)
     missing, extra = sorted(wanted - found), sorted(found - wanted)
     if not missing and not extra:
@@ -49,7 +50,7 @@ def _constants(missing: list[str], extra: list[str]) -> Iterable[dict[str, str]]
 def _single(missing: str, extra: str, whole: bool) -> Iterable[dict[str, str]]:
     """``y'`` for dy/dx or the reverse; ``n`` for the ``k`` of a multiple of pi."""
     derivative = _DERIVATIVE.fullmatch(missing) or _DERIVATIVE.fullmatch(extra)
-    if (derivative and derivative[1] + "'" in {missing, extra}) or (whole and {missing, extra} <= _WHOLE):
+    if (derivative and derivative[1] + "'" in {missing, extra}) or (whole and {missing, extra} <= WHOLE_NUMBERS):
         yield {extra: missing}
 
 

@@ -7,6 +7,9 @@ import re
 _GAP = r"(?:\s|~|\\[,;:! ])"
 _ATOM = r"(?:\{\s*(\w+)\s*\}|(\w))"
 _BEFORE = r"(?:\{\s*\}|(?:^|(?<=[=+\-*/(,])))\s*"  # an index that belongs to what follows
+_COUNT = r"(?<![a-zA-Z\\_^{])(?:\\(?:mathrm|text)\s*\{\s*)?"
+# at least 3 things of which some are chosen, or n: C_1^2 is the square of a constant
+_LOW_AND_HIGH = r"\s*_\s*(?:\{\s*([3-9]|\d\d+|\d*n)\s*\}|([3-9n]))\s*\^\s*(?:\{\s*(\d+|n)\s*\}|(\d|n))"
 _CELL = r"[^\[\](),;]+[,;][^\[\](),;]+"  # two ends of an interval
 _RATE = (  # units that are no quotient of variables
     r"(?:(?:[kcm]m|[km]g|[km]J|k?N|m[lL]|k?W|k?Pa|rad|rev|mol)/(?:[kcm]?m|k?g|m?s|h|hr|min|K|m?L|mol|C)"
@@ -27,6 +30,10 @@ _RULES: list[tuple[str, str]] = [
     (r"\b(?:minus|negative)\s+(?=[\d\\.])", "-"),
     (r"\(\s*(\d+)\s*\)\s*_(?=\s*\{?\s*\d)", r"\1_"),  # (101)_2
     # units
+    (  # 45^{\mathrm{o}}
+        r"(?<=\d)\s*\^\s*(?:\{\s*)?(?:\\(?:text|mathrm|rm)\s*\{?\s*)?o(?![a-zA-Z])\s*\}{0,2}",
+        r"^\\circ ",
+    ),
     (r"(?<=\d)\s*(?:\^\s*\{?\s*\\circ\s*\}?|°)\s*[CFK](?![a-zA-Z])", r"^\\circ "),
     (rf"(?<=[\d}}]){_GAP}+({_RATE}(?:\^\{{?\d\}}?)?)\s*(?=$|[,;.])", r"\\text{ \1}"),
     (
@@ -39,6 +46,8 @@ _RULES: list[tuple[str, str]] = [
     (r"^\s*(\d+(?:\.\d+)?)\s*'{1,2}\s*$", r"\1"),
     (r"(?<![a-zA-Z])(?:USD|EUR|GBP|INR|CNY|RMB|JPY|CAD|AUD|US\\?\$|Rs\.?)\s*(?=\\?\$?\d)", ""),
     # counting
+    (rf"{_COUNT}C\s*\}}?{_LOW_AND_HIGH}", r"\\binom{\1\2}{\3\4}"),  # C_{10}^{3}
+    (rf"{_COUNT}[AP]\s*\}}?{_LOW_AND_HIGH}", r"\\frac{(\1\2)!}{(\1\2-\3\4)!}"),
     (rf"{_BEFORE}[_^]\s*{_ATOM}\s*C\s*_\s*{_ATOM}", r"\\binom{\1\2}{\3\4}"),  # {}_5C_2, ^5C_2
     (rf"{_BEFORE}[_^]\s*{_ATOM}\s*P\s*_\s*{_ATOM}", r"\\frac{(\1\2)!}{(\1\2-\3\4)!}"),
     # vectors, roots, sets and intervals
@@ -59,14 +68,20 @@ _RULES: list[tuple[str, str]] = [
     ),
     (r"\\mathbb\s*\{?\s*Z\s*\}?\s*(?:\^|_)\s*\{?\s*(?:\+|>\s*0)\s*\}?", r"\\mathbb{N}"),
     (r"(\\mathbb\s*\{?\s*[A-Z]\s*\}?)\s*-\s*(?=(?:\\left\s*)?\\\{)", r"\1\\setminus "),
+    (r"(?<=[)\]])\s*-\s*(?=(?:\\left\s*)?\\\{)", r"\\setminus "),
     (r"\(\s*mod\s+(\w+)\s*\)", r"\\pmod{\1}"),
     # what lays formulas out
     (r"(?<![\^{*])\s*\*{1,2}\s*$", ""),
     (r"^\s*&", ""),
+    (r"&\s*(?=[=<>]|\\[gl]eq?(?![a-z]))", ""),
     (r"\\begin\s*\{cases\}((?:(?!\\begin|&)[\s\S])*)\\end\s*\{cases\}", r"\1"),
 ]  # fmt: skip
 _COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in _RULES]
 _ALIGNED = re.compile(r"\\(?:begin|end)\s*\{(?:aligned|align\*?|gathered|gather\*?|split|equation\*?|eqnarray\*?)\}")
+_ONE_BRACE = re.compile(
+    r"\\left\s*\\(?:\{|lbrace)\s*\\begin\s*\{(array|aligned|gathered|matrix|split)\}(?:\s*\{[^{}]*\})?"
+    r"((?:(?!\\begin)[\s\S])*?)\\end\s*\{\1\}\s*\\right\s*\."
+)
 _EMPHASIS = re.compile(r"\s*(\*\*|__|`|\*)(?=[^\s*`])([^*`]+)\1\s*")
 
 
@@ -80,6 +95,8 @@ def one_notation(text: str, thousands: bool = True) -> str:
     """
     if marked := _EMPHASIS.fullmatch(text):
         text = marked[2]
+    if "\\begin" in text:
+        text = _ONE_BRACE.sub(r"\\begin{cases}\2\\end{cases}", text)
     if _ALIGNED.search(text):
         text = re.sub(r"\\\\\s*(?=\s*&?\s*=)", " ", _ALIGNED.sub(" ", text))
         text = text if "\\begin" in text else text.replace("&", " ")

@@ -20,6 +20,8 @@ _MAX_PARTS = 60
 _RELATIONS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv", "\\notin"}
 _SEPARATORS = {",", ";", "and", "or", "\\\\"}
 _BRACKETS = {"(": ")]", "[": "])", "\\{": ("\\}",), "\\langle": ("\\rangle",)}
+_DOTS = Words("\\ldots")
+_IF = {"if", "for", "when", "where"}
 _NEARLY = re.compile(r"\\(?:approx|simeq|doteq)(?![a-zA-Z])|≈")
 _DECIMAL_COMMA = re.compile(
     r"\s*([+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d{1,2}|\d{4,}|(?<=\b0,)\d{3})((?:[^\d,;]|\^\{?\d\}?)*)"
@@ -64,6 +66,8 @@ def _read(tokens: list[Token]) -> Answer:
     tokens = trimmed(tokens)
     if not tokens or len(tokens) > MAX_TOKENS * 4:
         raise UnreadableError
+    if tokens[0].text in {"\\begincases", "\\{"} and closes(tokens) == len(tokens):
+        return _cases(tokens[1:-1]) if tokens[0].text == "\\begincases" else _bracketed(tokens)
     parts, moduli = split(tokens, {"\\mod"})
     if moduli:
         return _residue(parts[0], "mod " + spelled(parts[1]))
@@ -76,12 +80,16 @@ def _read(tokens: list[Token]) -> Answer:
         items = tuple(item for part in parts if trimmed(part) for item in _spread(_read(part)))
         if not items:  # "or" alone
             raise UnreadableError
+        items = _without_dots(items)
         if isinstance(items[0], Relation) and items[0].signs == ("\\ne",):  # x \ne 0, 1
             name = items[0].sides[0]
             items = tuple(Relation((name, i), ("\\ne",)) if isinstance(i, Formula) else i for i in items)
         if "or" in separators and all(is_region(item) for item in items):
             return Joined("or", items)
-        return Sequence(items) if len(items) > 1 and not _one_twice(items, separators) else items[0]
+        if len(items) == 1 or _one_twice(items, separators):
+            return items[0]
+        no_pair = "or" in separators and not any(isinstance(item, Sequence) for item in items)  # 2 or 3
+        return Sequence(items, "\\{", "\\}") if no_pair else Sequence(items)
     for sign, how in (("\\setminus", "minus"), ("\\cup", "or"), ("\\cap", "and")):
         parts, found = split(tokens, {sign})
         if found:
@@ -116,6 +124,32 @@ def _one_twice(items: tuple[Answer, ...], separators: list[str]) -> bool:
     return alike and all(same_value(nodes[0], node) for node in nodes[1:])
 
 
+def _without_dots(items: tuple[Answer, ...]) -> tuple[Answer, ...]:
+    """``1, 2, ..., 5`` written out; of an end that is far off or a symbol the first two numbers alone are kept."""
+    if items.count(_DOTS) != 1 or _DOTS in {items[0], items[-1]}:
+        return items
+    place = items.index(_DOTS)
+    first, *others = (_whole(item) for item in items[:place])
+    step = others[0] - first if others and first is not None and others[0] is not None else 1
+    if first is None or step <= 0 or others != [first + step * n for n in range(1, place)]:
+        return items
+    end = _whole(items[place + 1])
+    if end is not None and (end - first) % step == 0 and first < end <= first + step * _MAX_PARTS:
+        return tuple(_number(n) for n in range(first, end, step)) + items[place + 1 :]
+    return (_number(first), _number(first + step), *items[place:])
+
+
+def _whole(item: Answer) -> int | None:
+    """The whole number that an item is written as."""
+    node = item.node if isinstance(item, Formula) else ("",)
+    negative, node = node[0] == "-", node[1] if node[0] == "-" else node
+    return None if node[0] != "number" or not node[1].isdigit() else -int(node[1]) if negative else int(node[1])
+
+
+def _number(n: int) -> Formula:
+    return Formula(("number", str(n)) if n >= 0 else ("-", ("number", str(-n))))
+
+
 def _residue(tokens: list[Token], modulus: str) -> Answer:
     r"""``5 \pmod 7`` or ``x \equiv 5 \pmod 7``: 5, and unequal to 5 modulo 8."""
     answer = _read([token._replace(text="=") if token.text == "\\equiv" else token for token in tokens])
@@ -130,6 +164,8 @@ def _single(tokens: list[Token]) -> Answer:
         return Joined("all", (Words(tokens[0].text[-1]),))
     if tokens[0].text == "\\emptyset":
         return EMPTY
+    if spelled(tokens) == _DOTS.text:
+        return _DOTS
     digits = tokens[1:] if tokens[0].text == "-" else tokens
     if len(digits) > 2 and digits[0].kind == "number" and digits[1].text == "_":
         base = "".join(token.text for token in digits[2:] if token.text not in "{}")
@@ -188,17 +224,34 @@ def _bracketed(tokens: list[Token]) -> Answer:
     if opening == "\\{":
         parts, bars = split(inside, {"\\mid", "|", ":"})
         if (bars and bars[0] in {"\\mid", ":"}) or len(bars) == 1:
-            left, condition = _read(parts[0]), inside[len(parts[0]) + 1 :]
-            if isinstance(left, Relation) and left.signs == ("\\in",):
-                left = left.sides[0]
+            left, condition = _read(parts[0]), _read(inside[len(parts[0]) + 1 :])
+            domain = left if isinstance(left, Relation) and left.signs == ("\\in",) else None
+            left = domain.sides[0] if domain else left
             if not isinstance(left, Formula) or left.node[0] != "symbol":
                 raise UnreadableError
-            return _condition(_read(condition))
+            return _condition(Sequence((*_spread(condition), domain)) if domain else condition)
     parts, commas = split(inside, {",", ";"})
     if not commas and opening != "\\{":
         return _read(inside)
-    answer = Sequence(tuple(item for part in parts for item in _spread(_read(part))), opening, closing)
+    items = _without_dots(tuple(item for part in parts for item in _spread(_read(part))))
+    answer = Sequence(items, opening, closing)
     return _matrix(answer) or answer
+
+
+def _cases(tokens: list[Token]) -> Answer:
+    r"""The pieces of a function, each a value and where it holds: ``x^2 & \text{if } x > 0``."""
+    pieces = []
+    for row in split(tokens, {"\\\\"})[0]:
+        if not trimmed(row):
+            continue
+        cells = [trimmed(cell) for cell in split(row, {"&"})[0]]
+        if len(cells) != 2:
+            raise UnreadableError
+        value, condition = cells
+        while condition and (condition[0].text.lower() in _IF or condition[0].text == ","):
+            condition = condition[1:]
+        pieces.append(Sequence((_side(value), _side(condition)), "case"))
+    return Sequence(tuple(pieces), "cases")
 
 
 def _matrix(answer: Sequence) -> Answer | None:

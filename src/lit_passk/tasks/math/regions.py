@@ -14,6 +14,8 @@ from lit_passk.tasks.math.floats import UndefinedError, compiled
 from lit_passk.tasks.math.precision import arbitrary
 from lit_passk.tasks.math.symbols import Node, names
 
+_ALL = {"all R", "all Z", "all N"}
+_MOST_WHOLE = 100  # whole numbers up to here are looked at one by one where a set has no others
 _MEMBER = "member"  # the variable of a set that names none
 
 
@@ -31,6 +33,8 @@ class Region:
         self.variables: frozenset[str] = frozenset()
         if isinstance(answer, Joined) and answer.how == "all":
             self.how = "all " + answer.parts[0].text if isinstance(answer.parts[0], Words) else ""
+            if self.how not in _ALL:
+                raise UnreadableError
         elif isinstance(answer, Joined):
             self.how, self.parts = answer.how, [Region(part) for part in answer.parts]
             self.variables = frozenset().union(*(part.variables for part in self.parts))
@@ -60,7 +64,7 @@ class Region:
             return self._related(point)
         t = point[_MEMBER].real
         if self.how.startswith("all "):
-            return self.how[-1] in "RC" or (abs(t - round(t)) < 1e-12 and (self.how[-1] != "N" or t > 0))
+            return self.how == "all R" or (abs(t - round(t)) < 1e-12 and (self.how == "all Z" or t > 0))
         if self.how == "\\{\\}":
             return any(abs(t - value) <= 1e-12 * (1 + abs(t)) for value in self.values)
         low, high = self.values
@@ -88,7 +92,11 @@ class Region:
     def edges(self, point: Point, variable: str) -> list[float]:
         """Where it may become true or false, the other variables being fixed."""
         if self.parts:
-            return [edge for part in self.parts for edge in part.edges(point, variable)]
+            found = [edge for part in self.parts for edge in part.edges(point, variable)]
+            near = [edge for edge in found if abs(edge) < _MOST_WHOLE]
+            if near and any(part.how in {"all Z", "all N"} for part in self.parts):
+                return found + [float(n) for n in range(math.floor(min(near)), math.ceil(max(near)) + 1)]
+            return found
         if self.how == "relation":
             zeros: list[complex] = []
             for side, next_side in pairwise(self.sides):

@@ -12,7 +12,7 @@ from typing import Any
 
 from lit_passk.tasks.math.evaluation import Point, Value, cells, evaluate, mpf, shape
 from lit_passk.tasks.math.precision import EXACT, arbitrary, mp
-from lit_passk.tasks.math.symbols import Node, bounds, names, parts
+from lit_passk.tasks.math.symbols import WHOLE_NUMBERS, Node, bounds, names, parts
 
 _ROUNDED = mpf("0.6e-6")
 """How far a decimal may be from the value that it rounds: six places, as math-verify has it."""
@@ -31,6 +31,8 @@ def same_value(a: Node, b: Node) -> bool:
     if a == b:
         return True
     symbols = sorted(names(a) | names(b))
+    if _counting(a) or _counting(b):
+        return _same_where_whole(a, b, symbols)
     counts = {name: place for place, name in enumerate(sorted(bounds(a) | bounds(b)))}
     rounded = is_rounded(a) or is_rounded(b)
     try:
@@ -54,6 +56,59 @@ def same_value(a: Node, b: Node) -> bool:
         if not _agree(*values, rounded):
             return False
     return True
+
+
+def same_up_to_constant(a: Node, b: Node) -> bool:
+    """Whether two antiderivatives with ``+ C`` differ by a number, which C makes up for."""
+    one, other = _without_c(a), _without_c(b)
+    if one is None or other is None or "C" in (symbols := names(one) | names(other)) or not symbols:
+        return False
+    try:
+        apart = [
+            evaluate(("+", one, ("-", other)), {name: arbitrary(name, draw) * 3 for name in symbols})
+            for draw in (1, 2, 3)
+        ]
+    except ArithmeticError:
+        return False
+    return all(_agree(apart[0], value, rounded=False) for value in apart[1:])
+
+
+def _without_c(node: Node) -> Node | None:
+    """The expression without its summand C, None where it has none."""
+    if node == ("symbol", "C"):
+        return ("number", "0")
+    for place in (1, 2) if node[0] == "+" else ():
+        if (rest := _without_c(node[place])) is not None:
+            return ("+", rest, node[3 - place])
+    return None
+
+
+def _counting(node: Node) -> bool:
+    """Whether whole parts or signs are taken of nothing but letters that stand for whole numbers: ``(-1)^n``."""
+    taken = (
+        node[:2] in {("call", "floor"), ("call", "ceiling"), ("^", ("-", ("number", "1")))}
+        or (node[:2] in {("call", "sin"), ("call", "cos")} and "\\pi" in str(node[2]))
+    )  # fmt: skip
+    letters = names(node[2]) if taken else frozenset()
+    return (bool(letters) and letters <= WHOLE_NUMBERS) or any(map(_counting, parts(node)))
+
+
+def _same_where_whole(a: Node, b: Node, symbols: list[str]) -> bool:
+    """Whether two expressions are equal wherever the letters that count are whole."""
+    agreed = 0
+    for n in range(1, 31):
+        point = {
+            name: mpf(n + 7 * place) if name in WHOLE_NUMBERS else arbitrary(name, n) * 3
+            for place, name in enumerate(symbols)
+        }
+        try:
+            values = evaluate(a, point), evaluate(b, point)
+        except ArithmeticError:
+            continue
+        if not _agree(*values, is_rounded(a) or is_rounded(b)):
+            return False
+        agreed += 1
+    return agreed > 2
 
 
 def _agree_in_units(a: Node, b: Node, about: Value) -> bool:

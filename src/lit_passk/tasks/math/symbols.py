@@ -21,6 +21,8 @@ GREEK = set(
         "emptyset"
     ).split()
 )
+WHOLE_NUMBERS = frozenset("klmnN")
+"""Letters that stand for whole numbers where something is counted."""
 _NAMED_FUNCTIONS = set("fgFG")
 _CONSTANTS = {"\\pi", "e", "i", "\\infty"}
 
@@ -65,9 +67,9 @@ def replaced(node: Node, new: dict[str, Node]) -> Node:
     )
 
 
-def size(node: Node) -> int:
-    """Of how many symbols, numbers and operations it is made."""
-    return 1 + sum(map(size, parts(node)))
+def size(node: Node, times: int = 1) -> int:
+    """Of how many symbols, numbers and operations it is made; those in an integral count ``times``."""
+    return 1 + sum(size(part, times) for part in parts(node)) * (times if node[0] == "bound" else 1)
 
 
 class SymbolReader(Cursor):

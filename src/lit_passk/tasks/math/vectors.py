@@ -6,14 +6,14 @@ from lit_passk.tasks.math.answers import Answer, Formula, Sequence
 from lit_passk.tasks.math.sampling import same_value
 from lit_passk.tasks.math.symbols import Node, names, replaced
 
-_UNITS = [("\\veci", "i"), ("\\vecj", "j"), ("\\veck", "k")]
+_UNITS = [("\\veci", "i", "\\hatx"), ("\\vecj", "j", "\\haty"), ("\\veck", "k", "\\hatz")]
 
 
 def same_vector(right: Answer, given: Answer) -> bool:
     """Whether two answers are one vector in different notations."""
     listed = [_listed(answer) for answer in (right, given)]
-    if listed[0] is None and listed[1] is None:
-        return False
+    if listed.count(None) == 2 or (isinstance(right, Formula) and isinstance(given, Formula) and None not in listed):
+        return False  # a column is no row
     dimension = len(next(components for components in listed if components is not None))
     found = [
         components if components is not None else _from_units(answer, dimension)
@@ -49,13 +49,13 @@ def _from_units(answer: Answer, dimension: int) -> tuple[Node, ...] | None:
     rows = []
     for place in range(dimension):
         values = {
-            name: ("number", "1" if place == other else "0") for other, pair in enumerate(_UNITS) for name in pair
+            name: ("number", "1" if place == other else "0") for other, unit in enumerate(_UNITS) for name in unit
         }
         rows.append(replaced(answer.node, values))
-    outside: Node = replaced(answer.node, {name: ("number", "0") for pair in _UNITS[:dimension] for name in pair})
+    outside: Node = replaced(answer.node, {name: ("number", "0") for unit in _UNITS[:dimension] for name in unit})
     return tuple(rows) if same_value(outside, ("number", "0")) else None
 
 
 def _in_units(node: Node) -> bool:
     found = names(node)
-    return bool(found & {"\\veci", "\\vecj", "\\veck"}) or "j" in found
+    return "j" in found or any(name.startswith("\\") for unit in _UNITS for name in found.intersection(unit))
