@@ -125,6 +125,26 @@ class Obedient(Task):
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(1000)  # the kernel ends this process, too
 
+    def do_stop_parent(self, rest: str) -> None:
+        os.kill(os.getppid(), signal.SIGSTOP)
+
+    def do_fork(self, rest: str) -> str:
+        """Return twice, the child some seconds later and with another answer."""
+        if os.fork():
+            return "parent"
+        time.sleep(float(rest))
+        return "child"
+
+    def do_tee(self, rest: str) -> None:
+        sys.stdout = sys.stderr = object()  # type: ignore[assignment]
+
+    def do_mute(self, rest: str) -> None:
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise KeyError("message")
+
+        raise Mute
+
     def do_stop(self, rest: str) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 

@@ -136,6 +136,31 @@ def test_a_logger_that_fails_costs_warnings_and_not_the_run(tmp_path):
     assert list(tmp_path.rglob("*.ckpt"))
 
 
+class FullTwice(CSVLogger):
+    """Raises one and the same error, as TensorBoard's writer does once its thread has ended."""
+
+    steps = 0
+    error = OSError(28, "No space left on device")
+
+    def log_metrics(self, metrics, step=None):
+        self.steps += 1
+        if self.steps != 30:
+            raise self.error
+
+
+def test_a_logger_that_goes_on_failing_is_told_once_and_nothing_grows(tmp_path, recwarn):
+    run = trainer(tmp_path, logger=FullTwice(tmp_path))
+    guard(run)
+    traces = []
+    for step in range(40):
+        run.logger.log_metrics({}, step)
+        traces.append(run.logger.error.__traceback__)
+    assert traces == [None] * 40
+    told = [str(warning.message) for warning in recwarn if "log_metrics failed" in str(warning.message)]
+    assert len(told) == 2, "when it began, and after it had worked for a step"
+    assert len(told[0].splitlines()) == len(told[1].splitlines())
+
+
 def test_what_people_interrupt_is_interrupted():
     with pytest.raises(KeyboardInterrupt), only_warn("The picture"):
         raise KeyboardInterrupt

@@ -1,9 +1,12 @@
 """Folders that are in the way, vanish or have odd names: refused at the start, or nothing is lost."""
 
 import errno
+import fcntl
 import os
 import shutil
+import stat
 import tempfile
+from pathlib import Path
 
 import lightning as L
 import pytest
@@ -12,7 +15,7 @@ from helpers.small_runs import STEPS, run
 
 from lit_passk.checkpointing.run_folder import last_checkpoint
 from lit_passk.errors import CannotRun, Refusal
-from lit_passk.results import ResultWriter, load_results
+from lit_passk.results import ResultWriter, continuation, load_results
 from lit_passk.results.step_files import step_files
 
 LONG = "x" * 200
@@ -29,6 +32,59 @@ def test_odd_names_and_no_folder_for_temporary_files(maze_policy, tmp_path, monk
         writer.write(group("p", range(4)))
     assert len(load_results(folder / "a b.jsonl").records) == 4
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_files_have_the_permissions_that_the_umask_leaves(maze_policy, tmp_path):
+    before = os.umask(0o027)
+    try:
+        run(maze_policy, tmp_path / "run", every=1)
+        ResultWriter(tmp_path / "run" / "results.jsonl", SETTINGS).close()
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert {".gz", ".ckpt", ".jsonl"} <= {path.suffix for path in files}
+    assert {path.name: path.stat().st_mode & 0o777 for path in files} == {path.name: 0o640 for path in files}
+
+
+def of_no_use(*args, **kwargs):
+    raise OSError(errno.ENOSYS, "Function not implemented")
+
+
+def test_a_disk_that_can_neither_lock_nor_change_permissions_nor_flush_folders(
+    maze_policy, tmp_path, monkeypatch, caplog
+):
+    fsync = os.fsync
+
+    def fsync_of_files(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(fcntl, "flock", of_no_use)
+    monkeypatch.setattr(os, "chmod", of_no_use)
+    monkeypatch.setattr(os, "fsync", fsync_of_files)
+    folder = tmp_path / "run"
+    with pytest.warns(UserWarning, match=r"cannot be locked against a second run"):
+        run(maze_policy, folder)
+    assert last_checkpoint(folder).name == f"step={STEPS}.ckpt"
+    assert len(step_files(folder / "rollouts")) == STEPS
+    with ResultWriter(folder / "results.jsonl", SETTINGS) as writer:
+        writer.write(group("p0", range(4)))
+        writer.write(group("p1", range(4)))
+    assert caplog.text.count("results.jsonl cannot be locked (Function not implemented)") == 1
+    assert len(load_results(folder / "results.jsonl").records) == 8
+    monkeypatch.setattr(continuation, "world_size", lambda: 2)
+    with pytest.raises(Refusal, match=r"on a disk that cannot lock files"):
+        continuation.ResultsFile(folder / "results.jsonl", SETTINGS)
+
+
+def test_results_that_are_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for path in (tmp_path / "pipe.jsonl", Path(os.devnull)):
+        with pytest.raises(Refusal, match=r"is a pipe or a device"):
+            ResultWriter(path, SETTINGS)
+        with pytest.raises(Refusal, match=r"is a pipe or a device"):
+            load_results(path)
 
 
 def a_file(path):

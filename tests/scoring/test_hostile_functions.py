@@ -2,6 +2,7 @@
 
 import os
 import socket
+from multiprocessing.connection import Connection
 
 import pytest
 from helpers.scoring_tasks import NoForks, Obedient
@@ -36,7 +37,7 @@ def answers(scorer, *completions):
 
 
 def test_the_next_completion_meets_nothing_of_what_was_changed(scorer):
-    deeds = ["chdir /", "setenv WORSE=1", "silence", "alarm 0.01", "handle", "thread 1000", "print 3000000"]
+    deeds = ["chdir /", "setenv WORSE=1", "tee", "silence", "alarm 0.01", "handle", "thread 1000", "print 3000000"]
     before, *_, after = answers(scorer, "surroundings", *deeds, "surroundings")
     assert after == before
     assert answers(scorer, "pids", "silence", "print 10", "pids")[::3] == answers(scorer, "pids") * 2, "one worker"
@@ -46,6 +47,31 @@ def test_memory_that_is_kept_is_given_back_by_a_fresh_worker(scorer):
     first, second, third, fourth = answers(scorer, *[f"leak {MEMORY_LIMIT * 3 // 10}"] * 4)
     assert (first, third) == (second, fourth)
     assert first != third, "together three would not fit"
+
+
+def test_a_function_that_returns_in_two_processes_has_one_answer(scorer):
+    pid = answers(scorer, "pids")
+    assert answers(scorer, "fork 0", "fork 0.05", *map(str, range(40))) == ["parent", "parent", *map(str, range(40))]
+    assert answers(scorer, "pids") == pid
+
+
+def test_a_parent_that_was_stopped_goes_on(scorer):
+    failed = ask(scorer, "stop_parent", "exit 1")[1]  # a fresh process is needed
+    assert failed.error == "worker exited with code 1"
+    assert answers(scorer, "stop_parent", "after")[1] == "after"
+
+
+def test_an_error_without_a_message(scorer):
+    muted, after = ask(scorer, "mute", "pids")
+    assert muted.error == "Mute, whose message raises KeyError"
+    assert after.error is None
+
+
+def test_a_score_that_came_while_this_process_was_stopped_counts(scorer, monkeypatch):
+    answers(scorer, "pids")
+    poll = Connection.poll
+    monkeypatch.setattr(Connection, "poll", lambda self, timeout=0.0: poll(self, timeout) and timeout == 0)
+    assert answers(scorer, "here") == ["here"]
 
 
 @pytest.mark.parametrize(

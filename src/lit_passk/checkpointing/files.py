@@ -6,6 +6,7 @@ of its files and their sizes, so that one that lost a part later (a removal that
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -122,6 +123,9 @@ def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):  # some network disks flush no folders
+            raise
     finally:
         os.close(descriptor)
 

@@ -115,7 +115,7 @@ class FolderLock:
         while True:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             except OSError as error:
                 raise Refusal(f"{what} cannot be written to: {error.strerror}. Choose another folder.") from error
             try:

@@ -66,15 +66,41 @@ def only_warn(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception:
+    except Exception as error:
         rank_zero_warn(f"{what} failed; the run goes on without it.\n{traceback.format_exc()}")
+        forget_trace(error)
+
+
+def forget_trace(error: BaseException) -> None:
+    """Let go of what an error and those behind it lead to: a logger may raise the very same one in every step.
+
+    TensorBoard's does, and its trace would then grow by some frames a step, with all that they hold.
+    """
+    seen: BaseException | None = error
+    while seen is not None and seen.__traceback__ is not None:
+        seen.__traceback__ = None
+        seen = seen.__cause__ or seen.__context__
 
 
 def _warn_instead(method: Callable[..., Any], what: str) -> Callable[..., Any]:
+    """What fails in every step, on a disk that is full say, is told when it begins, and again once it has worked."""
+    told = False
+
     @functools.wraps(method)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        with only_warn(what):
-            return method(*args, **kwargs)
+        nonlocal told
+        try:
+            result = method(*args, **kwargs)
+        except Exception as error:
+            if told:
+                forget_trace(error)
+                return None
+            told = True
+            with only_warn(what):
+                raise
+        else:
+            told = False
+            return result
 
     guarded.guarded = True  # type: ignore[attr-defined]
     return guarded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,15 +63,15 @@ def write_atomically(target: Path, parts: Iterable[bytes]) -> int:
     Returns:
         Its size in bytes.
     """
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    with partial.open("xb") as stream:  # with the permissions that the user's umask leaves
         try:
             stream.writelines(parts)
             stream.flush()
             os.fsync(stream.fileno())
-            os.chmod(stream.name, 0o644)
             size = os.fstat(stream.fileno()).st_size
-            os.replace(stream.name, target)
+            os.replace(partial, target)
         except BaseException:
-            os.unlink(stream.name)
+            os.unlink(partial)
             raise
     return size

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 
-from lit_passk.distributed import all_max
+from lit_passk.distributed import all_max, world_size
 from lit_passk.errors import Refusal
 from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results
 from lit_passk.types import Completion, PromptBatch, Sampling, Score, ScoredGroup
@@ -30,6 +30,11 @@ class ResultsFile:
         if Path(path).expanduser().is_dir():
             raise Refusal(f"`rollout.results` is {str(path)!r}, which is a folder. Name a file in it.")
         self._writer = ResultWriter(path, settings)
+        if world_size() > 1 and not self._writer.locks:
+            raise Refusal(
+                f"`rollout.results` is {str(path)!r}, on a disk that cannot lock files, so several processes would "
+                "write over each other. Name a file on another disk, or evaluate with `trainer.devices: 1`."
+            )
         self._stored: dict[tuple[str, str], dict[int, CompletionRecord]] = defaultdict(dict)
         for record in load_results(path).records:
             self._stored[record.benchmark, record.problem_id][record.sample] = record

@@ -51,8 +51,7 @@ def load_results(path: str | PathLike[str]) -> Results:
             starts with ``file:line``.
     """
     path = Path(path).expanduser()
-    if path.is_dir():
-        raise Refusal(f"{path} is a folder. Name a result file in it.")
+    check_file(path)
     with open_results(path) as stream:
         header = read_header(stream, path)
         if header is None:
@@ -69,6 +68,18 @@ def load_results(path: str | PathLike[str]) -> Results:
             seen[key] = number
             records.append(record)
     return Results(path=path, settings=header.settings, versions=header.versions, records=records)
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is there and is no file: a folder, or a pipe or device, which cannot be read twice or continued.
+
+    Raises:
+        Refusal: With what it is.
+    """
+    if path.is_dir():
+        raise Refusal(f"{path} is a folder. Name a result file in it.")
+    if path.exists() and not path.is_file():
+        raise Refusal(f"{path} is a pipe or a device. Name a result file.")
 
 
 def open_results(path: Path) -> Stream:

@@ -7,7 +7,7 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.results.atomic import writing
-from lit_passk.results.reader import read_header, read_records
+from lit_passk.results.reader import check_file, read_header, read_records
 from lit_passk.results.record import (
     FORMAT,
     VERSION,
@@ -71,6 +71,8 @@ class ResultWriter:
         self._questions: dict[tuple[str, str], int] = {}
         self._offset = 0
         self._line = 1
+        self.locks = True
+        """Whether other processes wait while this one writes; False on a disk without locks."""
         # Encoded and, to be compared, decoded like those of the file: a tuple equals the list that it became there.
         self._header = encode_line(
             {"format": FORMAT, "version": VERSION, "settings": settings, "versions": installed_versions()}
@@ -123,25 +125,35 @@ class ResultWriter:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the file alone, with everything in it known and its end a whole line."""
-        fcntl.flock(self._stream, fcntl.LOCK_EX)
+        self._lock(self._stream.fileno())
         try:
             if os.fstat(self._stream.fileno()).st_nlink == 0:
                 self._bring_back()
             self._catch_up()
             yield
         finally:
-            fcntl.flock(self._stream, fcntl.LOCK_UN)
+            with suppress(OSError):
+                fcntl.flock(self._stream, fcntl.LOCK_UN)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:  # a network disk without locks
+            if self.locks:
+                log.warning("%s cannot be locked (%s): let no other run write it.", self.path, error.strerror)
+            self.locks = False
 
     def _open(self) -> int:
         with writing(self.path, "Nothing was sampled for it: name another file."):
+            check_file(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
 
     def _bring_back(self) -> None:
         """Write the file again that somebody removed, or its folder: as long as it is open its content is there."""
         held = self._stream.fileno()
         again = self._open()
-        fcntl.flock(again, fcntl.LOCK_EX)
+        self._lock(again)
         content = os.pread(held, os.fstat(held).st_size, 0)
         if os.fstat(again).st_size == 0:  # else another process of this run was faster
             log.warning("%s was removed while it was being written; it is there again, with all it held.", self.path)

@@ -39,6 +39,8 @@ _NO_MORE = (
     "that of open files, `ulimit -u` and a container's that of processes)."
 )
 _INSIDE = "LIT_PASSK_SCORING"
+_ANSWER = 60.0
+"""Seconds the server has to fork or to kill a worker, which takes milliseconds."""
 _PATIENCE = 5.0
 """Seconds the server has to end its workers when the pool is closed."""
 
@@ -80,7 +82,8 @@ class Worker:
         """
         try:
             self.connection.send_bytes(request)
-            if self.connection.poll(timeout):
+            # The second look is for this process having been stopped (Ctrl-Z) while the worker was not.
+            if self.connection.poll(timeout) or self.connection.poll():
                 answer, trace, last = pickle.loads(self.connection.recv_bytes())
                 if last:
                     self._lose()
@@ -153,6 +156,7 @@ class WorkerPool:
         self.closed = True
         with contextlib.suppress(OSError):  # the server has gone already
             self.control.shutdown(socket.SHUT_RDWR)
+        self.process.send_signal(signal.SIGCONT)
         try:
             self.process.wait(timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
@@ -201,9 +205,14 @@ class WorkerPool:
 
     def _request(self, action: bytes, number: int, fds: list[int] | None = None) -> int | None:
         """The server's answer; None when it is dead."""
+        self.process.send_signal(signal.SIGCONT)  # a function may have stopped it, its worker's parent
         try:
+            self.control.settimeout(_ANSWER)
             socket.send_fds(self.control, [REQUEST.pack(action, number)], fds or [])
             reply = self.control.recv(REPLY.size, socket.MSG_WAITALL)
+        except TimeoutError:  # stopped once more: the next fork makes a new one
+            self.process.kill()
+            return None
         except OSError:
             return None
         return int(REPLY.unpack(reply)[0]) if len(reply) == REPLY.size else None

@@ -30,9 +30,11 @@ def work(tasks: dict[str, Any], connection: Connection) -> NoReturn:
     """
     try:
         _confine()
-        surroundings, at_first, last = _Surroundings(), _memory(), False
+        me, surroundings, at_first, last = os.getpid(), _Surroundings(), _memory(), False
         while not last:
             answer = _answer(tasks, connection.recv_bytes())
+            if os.getpid() != me:  # a function forked and its child returned too: one answer is enough
+                break
             surroundings.restore()
             last = _memory() - at_first > (MEMORY_LIMIT - at_first) // 2  # is what completions left behind
             connection.send_bytes(pickle.dumps((*answer, last)))
@@ -68,13 +70,15 @@ class _Surroundings:
         self.folder = os.getcwd()
         self.environment = dict(os.environ)
         self.streams = [os.dup(number) for number in range(3)]
+        self.printed_to = sys.stdout, sys.stderr
 
     def restore(self) -> None:
         """Make it as it was."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, stream in enumerate(self.streams):
             os.dup2(stream, number)
-        sys.stdout, sys.stderr = _open(sys.stdout, 1), _open(sys.stderr, 2)
+        self.printed_to = _open(self.printed_to[0], 1), _open(self.printed_to[1], 2)
+        sys.stdout, sys.stderr = self.printed_to
         if os.environ != self.environment:
             os.environ.clear()
             os.environ.update(self.environment)
@@ -101,5 +105,11 @@ def _answer(tasks: dict[str, Any], request: bytes) -> tuple[list[Score] | BadSco
     except BadScore as bad:  # the same for every completion: the run has to stop
         return bad, None
     except BaseException as error:
-        message = str(error) if isinstance(error, CannotScore) else f"{type(error).__name__}: {error}"
-        return message[:_MAX_ERROR_CHARS], traceback.format_exc()[-_MAX_TRACE_CHARS:]
+        return _message(error)[:_MAX_ERROR_CHARS], traceback.format_exc()[-_MAX_TRACE_CHARS:]
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error) if isinstance(error, CannotScore) else f"{type(error).__name__}: {error}"
+    except Exception as another:  # of a class whose own `__str__` fails
+        return f"{type(error).__name__}, whose message raises {type(another).__name__}"
