@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 
 from lit_passk import __version__
 from lit_passk.errors import CannotRun, Refusal
+from lit_passk.outputs import open_outputs, outputs_may_fail
 from lit_passk.printable import printable
 
 LIGHTNING = {
@@ -34,6 +37,10 @@ OTHERS = {  # each is `main(options)` of the module of its name in `commands`
     "doctor": "what is installed, what will run, and whether engine and policy agree",
 }
 
+OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
+OF_A_FILE = (*OF_A_DISK, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+"""Errors of the system that are no bug, wherever they come from; the latter where they name a file."""
+
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run one command.
@@ -44,6 +51,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: With status 2 and one sentence on stderr, when the command refuses what it was given.
     """
+    open_outputs()
     args = list(sys.argv[1:] if args is None else args)
     if not args or args[0] in ("-h", "--help"):
         print(overview())
@@ -54,14 +62,19 @@ def main(args: Sequence[str] | None = None) -> None:
     command = args[0]
     if command not in LIGHTNING and command not in OTHERS:
         sys.exit(f"lit-passk: error: there is no command {command!r}.\n\n{overview()}")
-    here = str(Path.cwd())
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError:
+        sys.exit("lit-passk: error: the folder you work in has been removed. Change to another one (`cd`).")
     if here not in sys.path:  # as with `python -m`: a `class_path` may lie in the folder one works in
         sys.path.append(here)
     module, options = ("train", args) if command in LIGHTNING else (command, args[1:])
     try:
         if any(option.startswith(("--config", "-c")) for option in options):
             options = import_module("lit_passk.commands.configurations").with_files(options)
-        status: int | None = import_module(f"lit_passk.commands.{module}").main(options)
+        # Before anything is imported that keeps the streams, as handlers of logs do.
+        with outputs_may_fail() if command in (*LIGHTNING, "sft") else nullcontext():
+            status: int | None = import_module(f"lit_passk.commands.{module}").main(options)
     except BrokenPipeError:  # whoever read the output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
         sys.exit(141)  # as a shell reports a process that ended so
@@ -69,7 +82,8 @@ def main(args: Sequence[str] | None = None) -> None:
         refusal = _refusal(error)
         if refusal is None:
             raise
-        print(f"lit-passk: error: {printable(str(refusal))}", file=sys.stderr)
+        with suppress(OSError):  # a full disk, again
+            print(f"lit-passk: error: {printable(str(refusal))}", file=sys.stderr)
         sys.exit(2)
     if status:
         sys.exit(status)
@@ -99,6 +113,9 @@ def _refusal(error: BaseException | None) -> BaseException | None:
     What the constructor of an optional part refuses comes wrapped by the parser.
     """
     while error is not None and not isinstance(error, Refusal | CannotRun) and not _lightning_refuses(error):
+        if isinstance(error, OSError) and error.errno in (OF_A_FILE if error.filename else OF_A_DISK):
+            where = repr(error.filename) if error.filename else "A file"
+            return CannotRun(f"{where} could not be used: {error.strerror}.")
         error = error.__cause__
     return error
 

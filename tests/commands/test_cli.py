@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -429,6 +431,13 @@ def test_a_cold_start_replaces_no_policy(maze_policy, tmp_path, capsys):
         ({"trainer.max_steps": -5}, "You passed in -5"),
         ({"data.train": {"class_path": "my_project.Broken"}}, "its reward is nan"),
         ({"data.max_prompt_tokens": 0}, "No prompt"),
+        ({"model.kl_coef": float("nan")}, "`model.kl_coef` is NaN"),
+        (
+            {"model.optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": -1.0}}},
+            "Invalid learning rate: -1",
+        ),
+        ({"seed_everything": 2**32}, "between 0 and 4294967295"),
+        ({"seed_everything": -1}, "but got -1"),
         ({"data.chat_template": True}, "no chat template"),
         ({"model.policy": "./nowhere"}, "no such folder"),
         ({"data.val": {"a/b": {"class_path": "my_project.StartsWith"}}}, "may not"),
@@ -640,6 +649,28 @@ def test_a_tilde_is_the_home_folder(user_code, maze_policy, monkeypatch):
     cli.main(["report", "~/answers.jsonl", "--out", "~/report"])
     assert (home / "report" / "report.md").exists()
     assert not (user_code / "~").exists()
+
+
+def test_errors_of_the_machine_cost_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("lit_passk.commands.report.main", lambda options: os.stat(options[0]))
+    assert "x' could not be used: File name too long." in refusal(capsys, "report", "x" * 300)
+
+    def full(options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lit_passk.commands.report.main", full)
+    assert refusal(capsys, "report").endswith("error: A file could not be used: No space left on device.\n")
+    monkeypatch.setattr("lit_passk.commands.report.main", lambda options: os.kill(2**22 + 1, 0))
+    with pytest.raises(ProcessLookupError):
+        cli.main(["report"])
+
+
+def test_a_folder_that_was_removed(monkeypatch, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SystemExit, match="the folder you work in has been removed"):
+        cli.main(["benchmarks"])
 
 
 def test_output_that_nobody_reads_any_more_is_no_error(tmp_path):

@@ -1,5 +1,7 @@
 """What the parser lets through: `null` costs a sentence, an empty section is as if it were left out."""
 
+import math
+
 import pytest
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -12,8 +14,13 @@ from lit_passk.modules import PassKRLModule
 
 
 class Pool:
-    def __init__(self, size: int = 3, name: str | None = None):
+    def __init__(self, size: float = 3, name: str | None = None):
         self.size = size
+
+
+class Rates(Pool):
+    def __init__(self, rates: dict[str, list[float]]):
+        self.rates = rates
 
 
 class Part:
@@ -53,6 +60,23 @@ def test_null_where_a_value_is_needed(config, message):
 )
 def test_null_where_it_is_a_value(config):
     assert parsed({"part": config}).rate == 0.5
+
+
+@pytest.mark.parametrize(
+    ("config", "place"),
+    [
+        ({"rate": math.nan}, "part.rate"),
+        ({"pool": {**POOL, "init_args": {"size": math.nan}}}, "part.pool.init_args.size"),
+        (
+            {"pools": [POOL, {"class_path": f"{__name__}.Rates", "init_args": {"rates": {"a": [1.0, math.nan]}}}]},
+            "rates.a.1",
+        ),
+    ],
+)
+def test_no_option_goes_by_nan(config, place):
+    with pytest.raises(Refusal, match=rf"{place}` is NaN"):
+        parsed({"part": config})
+    assert parsed({"part": {"rate": math.inf}}).rate == math.inf
 
 
 def test_an_empty_section_is_as_if_it_were_left_out():

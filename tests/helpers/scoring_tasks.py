@@ -139,7 +139,7 @@ class Obedient(Task):
         sys.stdout = sys.stderr = object()  # type: ignore[assignment]
 
     def do_mute(self, rest: str) -> None:
-        class Mute(Exception):
+        class Mute(Exception):  # noqa: N818
             def __str__(self) -> str:
                 raise KeyError("message")
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+import yaml
+
 import lit_passk
 from lit_passk.errors import Refusal
 
@@ -38,7 +40,7 @@ def find(name: str) -> Path:
     A file of that name goes first; then a configuration of the project, with or without ``configs/`` and ``.yaml``.
 
     Raises:
-        Refusal: If there is neither.
+        Refusal: If there is neither, or the file is no text or holds something else than options, or one of them twice.
 
     Example:
         >>> find("benchmarks/aime24").name, find("configs/maze_cpu.yaml").name
@@ -47,6 +49,9 @@ def find(name: str) -> Path:
     """
     own = Path(name).expanduser()
     if own.is_file():
+        _check(own)
+        return own
+    if own.is_fifo():  # `<(...)` of a shell, which can be read once
         return own
     short = own.with_suffix("").as_posix().removeprefix("configs/")
     shipped = names()
@@ -81,3 +86,37 @@ def _file(value: str) -> str:
         sign in value for sign in "{:\n"
     )  # a configuration itself, as LightningCLI takes it
     return value if is_text else str(find(value))
+
+
+def _check(path: Path) -> None:
+    """Refuse what the parser would fail at without naming the file, or take without a word."""
+    try:
+        node = yaml.compose(path.read_text("utf-8-sig"), Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        raise Refusal(
+            f"{str(path)!r} is no UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8."
+        ) from error
+    except (yaml.YAMLError, RecursionError):  # the parser says where
+        return
+    if not isinstance(node, yaml.MappingNode):
+        what = "nothing" if node is None else f"a {node.id}"
+        raise Refusal(f"{str(path)!r} must hold options, such as `seed_everything: 1`, but holds {what}.")
+    for key in _twice(node, "", set()):
+        raise Refusal(
+            f"{str(path)!r} has `{key}` twice; the first would be lost, with all below it. Put them into one."
+        )
+
+
+def _twice(node: yaml.Node, place: str, seen: set[int]) -> Iterator[str]:
+    """Options that stand in a mapping more than once, dotted; what an alias repeats is looked at once."""
+    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+        return
+    seen.add(id(node))
+    keys: set[str] = set()
+    for pair in node.value:
+        key, value = pair if isinstance(node, yaml.MappingNode) else (None, pair)
+        name = key.value if isinstance(key, yaml.ScalarNode) else ""
+        if name in keys:
+            yield f"{place}{name}"
+        keys |= {name} - {"", "<<"}
+        yield from _twice(value, f"{place}{name}." if name else place, seen)

@@ -1,7 +1,8 @@
-"""What jsonargparse lets through although the options' types forbid it: ``null``, and values for whole sections."""
+"""What jsonargparse lets through although the options' types forbid it: ``null``, values for whole sections, NaN."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pydoc import locate
 from typing import Any, get_args
@@ -12,14 +13,14 @@ from lit_passk.errors import Refusal
 
 
 def check_options(parser: ArgumentParser, config: Namespace) -> None:
-    """Give empty sections their defaults; refuse ``null`` where an option needs a value.
+    """Give empty sections their defaults; refuse ``null`` where an option needs a value, and NaN.
 
     Args:
         parser: With the options.
         config: What it made of files and command line; empty sections are filled in place.
 
     Raises:
-        Refusal: With the option, what it needs and its default.
+        Refusal: With the option, what it needs and its default; for NaN, which comparisons with bounds let through.
     """
     names = [action.dest for action in parser._actions if hasattr(action, "_typehint") and action.default != _HELP]
     for section in sorted({name.rpartition(".")[0] for name in names} - {""}, key=len):
@@ -34,6 +35,8 @@ def check_options(parser: ArgumentParser, config: Namespace) -> None:
         for name in missing:
             config[name] = defaults.get(name)
     _refuse_nulls(parser, config, "")
+    for place in _nans(config, ""):
+        raise Refusal(f"`{place}` is NaN (not a number), by which no option goes. Give it a number.")
     for name in names:
         for place, given in _classes(config.get(name), name):
             if (chosen := locate(given.class_path)) is not None:
@@ -54,6 +57,16 @@ def _refuse_nulls(parser: ArgumentParser, config: Namespace, before: str) -> Non
             raise Refusal(
                 f"`{before}{action.dest}` is null, but it needs a value. Leave it out for its default, {default!r}."
             )
+
+
+def _nans(value: Any, place: str) -> Iterator[str]:
+    """Where a value holds NaN."""
+    if isinstance(value, float) and math.isnan(value):
+        yield place
+    value = vars(value) if isinstance(value, Namespace) else value
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, inner in pairs:
+        yield from _nans(inner, f"{place}.{key}" if place else str(key))
 
 
 def _classes(value: Any, place: str) -> Iterator[tuple[str, Namespace]]:

@@ -57,6 +57,13 @@ class LitPassKCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Do not read a whole checkpoint for the constructor arguments it may hold: this project's hold none."""
 
+    def _set_seed(self) -> None:
+        """Seed, or refuse what no random generator takes."""
+        seed = self._options(self.config).seed_everything
+        if not 0 <= int(seed) < 2**32:
+            raise Refusal(f"`seed_everything` must be between 0 and {2**32 - 1}, but got {seed}.")
+        super()._set_seed()
+
     def before_instantiate_classes(self) -> None:
         """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's.
 

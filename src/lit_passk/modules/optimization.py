@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -15,6 +17,22 @@ from lit_passk.memory import memory_for
 from lit_passk.modules.policies import ROOM, WEIGHTS
 from lit_passk.modules.skipped import fault_of
 from lit_passk.policy.sharding import clip_gradients
+
+
+@contextmanager
+def refused_as(option: str) -> Iterator[None]:
+    """Name the option where torch refuses its settings, such as a learning rate below 0.
+
+    Raises:
+        Refusal: Instead of a ValueError of ``torch.optim``; those of a user's own class are raised as they are.
+    """
+    try:
+        yield
+    except ValueError as error:
+        *_, (last, _) = traceback.walk_tb(error.__traceback__)
+        if not last.f_globals.get("__name__", "").startswith("torch.optim"):
+            raise
+        raise Refusal(f"`{option}` cannot be made: {error}.") from error
 
 
 class Optimization:
@@ -36,8 +54,10 @@ class Optimization:
 
     def configure(self, parameters: Sequence[nn.Parameter]) -> OptimizerLRSchedulerConfig:
         """Make the optimizer of these parameters, and its schedule."""
-        optimizer = self.make_optimizer(parameters)
-        return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
+        with refused_as("model.optimizer"):
+            optimizer = self.make_optimizer(parameters)
+        with refused_as("model.lr_scheduler"):
+            return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
 
     def begin(self, optimizer: Any) -> None:
         """Remember what the configuration says of the optimizer; call it before a checkpoint's state is loaded."""

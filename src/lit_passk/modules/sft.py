@@ -20,6 +20,7 @@ from lit_passk.data.rendering import PromptRenderer
 from lit_passk.errors import Refusal
 from lit_passk.logged import Logged
 from lit_passk.modules.guards import guard
+from lit_passk.modules.optimization import refused_as
 from lit_passk.modules.schedules import WarmupLR
 from lit_passk.types import Prompt
 
@@ -84,11 +85,11 @@ class SFTModule(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer and its schedule, stepped once an optimizer step."""
-        optimizer = self.make_optimizer(self.model.parameters())
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.make_lr_scheduler(optimizer), "interval": "step"},
-        }
+        with refused_as("model.optimizer"):
+            optimizer = self.make_optimizer(self.model.parameters())
+        with refused_as("model.lr_scheduler"):
+            scheduler = self.make_lr_scheduler(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def training_step(self, batch: Demonstrations, batch_idx: int) -> Tensor:
         """Mean negative log-likelihood of the completion tokens, end token included."""
