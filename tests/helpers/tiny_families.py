@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 SIZES: dict[str, Any] = {
     "vocab_size": 96,
@@ -48,7 +49,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "mistral": HEADS | {"sliding_window": 16},
     "opt": {**SIZES, "ffn_dim": 96, "word_embed_proj_dim": 64},
     "bloom": {"vocab_size": 96, "hidden_size": 64, "n_layer": 2, "n_head": 2},
-    "gpt_neox": SIZES,
+    "gpt_neox": {key: SIZES[key] for key in SIZES if key != "num_key_value_heads"},
     "gemma4_text": HEADS
     | {
         "global_head_dim": 64,
@@ -132,25 +133,58 @@ MORE_FAMILIES: dict[str, dict[str, Any]] = {
     "smollm3": SIZES,
     "stablelm": SIZES,
     "starcoder2": SIZES,
+    "minicpm3": SIZES | {"num_key_value_heads": 2} | LATENT | {"q_lora_rank": 32},
+    "youtu": SIZES | {"num_key_value_heads": 2} | LATENT | {"q_lora_rank": 32},
+    "diffllama": SIZES | {"num_key_value_heads": 2},
+    "gpt_neo": {key: SIZES[key] for key in ("vocab_size", "hidden_size", "max_position_embeddings")}
+    | {"num_layers": 2, "num_heads": 2, "attention_types": [[["global", "local"], 1]], "window_size": 16},
+    "codegen": GPT2 | {"n_head": 4, "rotary_dim": 8},
+    "gemma3n_text": HEADS
+    | {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 16}
+    | {"num_kv_shared_layers": 0, "hidden_size_per_layer_input": 16, "vocab_size_per_layer_input": 96, "laurel_rank": 8}
+    | {"activation_sparsity_pattern": [0.0, 0.0]},
 }
+
+OTHERS = HEADS | SHARED_EXPERTS | LATENT | {"q_lora_rank": 32, "num_key_value_heads": 2}
+OTHERS |= {"num_experts": 4, "num_local_experts": 4, "n_layer": 2, "n_embd": 64, "n_head": 2}
+"""For families that are not above: what of it their configurations know."""
 
 # those that this version of transformers has
 FAMILIES = {name: settings for name, settings in FAMILIES.items() if name in CONFIG_MAPPING}
 MORE_FAMILIES = {name: settings for name, settings in MORE_FAMILIES.items() if name in CONFIG_MAPPING}
 
 
+def all_families() -> list[str]:
+    """Every kind of causal language model that transformers has."""
+    return sorted({*FAMILIES, *MORE_FAMILIES, *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES})
+
+
 def tiny_model(family: str, seed: int = 0, **settings: Any) -> PreTrainedModel:
     """A random model whose next token is far from uniform, in evaluation mode."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        config = AutoConfig.for_model(family, **{**(FAMILIES | MORE_FAMILIES)[family], **settings})
-        config.bos_token_id, config.eos_token_id, config.pad_token_id = 1, 2, 0
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(_config(family, **settings))
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.ndim > 1:
                     parameter.normal_(std=0.12)
     return model.eval()
+
+
+def num_parameters(family: str) -> int:
+    """Of the model that ``tiny_model`` would build, which may not be tiny for a family whose sizes are not above."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in AutoModelForCausalLM.from_config(_config(family)).parameters())
+
+
+def _config(family: str, **settings: Any) -> PreTrainedConfig:
+    sizes = (FAMILIES | MORE_FAMILIES).get(family)
+    if sizes is None:
+        known = AutoConfig.for_model(family)
+        sizes = {key: value for key, value in OTHERS.items() if hasattr(known, key)}
+    config = AutoConfig.for_model(family, **(sizes | settings))
+    config.bos_token_id, config.eos_token_id, config.pad_token_id = 1, 2, 0
+    return config
 
 
 @torch.no_grad()

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from lit_passk.checkpointing.files import check_replaceable, put_in_place, remove
@@ -25,7 +26,7 @@ from lit_passk.commands.quiet import quieten
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given
 from lit_passk.policy.checkpoint_names import skeleton
-from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, peft_config
+from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, base_name, peft_config
 from lit_passk.policy.sharding import full_tensors, parameters_on_meta
 from lit_passk.policy.source import generation_settings, resolve_policy
 from lit_passk.results.atomic import writing
@@ -101,6 +102,8 @@ def export(
             f"The run started from the policy {source!r}, which cannot be read: {reason} "
             "Say where it is now by `--policy`."
         ) from error
+    if adapter:
+        _check_writable(checkpoint, source)
     model = None if adapter else _build(checkpoint, source, getattr(torch, dtype) if dtype else None)
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     with writing(out, "What was there is as it was: make room, or name another `--out`."):
@@ -165,6 +168,18 @@ def _build(checkpoint: dict[str, Any], source: str, dtype: torch.dtype | None) -
     }
     model.generation_config = GenerationConfig(**kept_tokens)
     return model
+
+
+def _check_writable(checkpoint: dict[str, Any], source: str) -> None:
+    """Refuse an adapter beside anything but a linear layer, as peft makes for experts that are one tensor a layer."""
+    owners = {base_name(name.split(".lora_")[0]) for name in checkpoint["state_dict"]}
+    modules = dict(skeleton(source).named_modules())
+    if others := sorted(name for name in owners if not isinstance(modules.get(name), (nn.Linear, Conv1D, type(None)))):
+        raise Refusal(
+            f"`--adapter` cannot write adapters beside {others[0]} and the like: vLLM and other versions of peft have "
+            "other forms for them. Leave `--adapter` out, which writes the model with them merged, or train with "
+            "`model.lora.target_modules` that name linear layers alone."
+        )
 
 
 def _write_adapter(checkpoint: dict[str, Any], source: str, folder: Path) -> None:

@@ -44,13 +44,20 @@ def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
     """Freeze a model and put adapters beside its layers, in float32 whatever the model's dtype.
 
     Raises:
-        RuntimeError: If ``peft`` is not installed.
+        CannotRun: If ``peft`` is not installed.
+        Refusal: If it finds no such layers, or leaves an adapter beside one of them without effect.
     """
     try:
         from peft import inject_adapter_in_model
     except ImportError as error:
         raise CannotRun("`model.lora` needs peft. Run `pip install 'lit-passk[lora]'`.") from error
-    inject_adapter_in_model(peft_config(lora, model.config.model_type), model, adapter_name=ADAPTER)
+    try:
+        inject_adapter_in_model(peft_config(lora, model.config.model_type), model, adapter_name=ADAPTER)
+    except ValueError as error:
+        raise Refusal(
+            f"peft adds no adapters to {type(model).__name__} with target_modules {lora.target_modules!r}: {error} "
+            "Name the layers to adapt in `model.lora.target_modules`."
+        ) from error
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(is_adapter(name))
         if is_adapter(name):
@@ -76,8 +83,8 @@ def is_adapter(name: str) -> bool:
 
 
 def base_name(name: str) -> str:
-    """A parameter's name before adapters were added."""
-    return name.replace(".base_layer.", ".")
+    """A parameter's name before adapters were added, one or, beside stacked experts, one in the other."""
+    return ".".join(part for part in name.split(".") if part != "base_layer")
 
 
 def initial_adapter(name: str, shape: torch.Size) -> Tensor:
@@ -115,14 +122,34 @@ def adapter_off(model: nn.Module) -> Iterator[None]:
             layer._disable_adapters = False
 
 
+def adapter_of(layers: dict[str, Any], name: str) -> Any:
+    """The layer that adapts a tensor, None where none does.
+
+    Args:
+        layers: ``adapted_layers`` of the model.
+        name: The tensor's name in the model.
+    """
+    owner, _, short = name.rpartition(".")
+    while owner.endswith(".base_layer"):
+        owner = owner.removesuffix(".base_layer")
+        if getattr(layers[owner], "parameter_name", "weight") == short:
+            return layers[owner]
+    return None
+
+
 def merged_weight(layer: Any, base: Tensor, lora_a: Tensor, lora_b: Tensor) -> Tensor:
     """A layer's weight with its adapter added, in the base's dtype.
 
     Args:
         layer: The adapted layer.
-        base: Whole base weight.
-        lora_a: Whole first matrix, shape ``(rank, in)``.
-        lora_b: Whole second matrix, shape ``(out, rank)``.
+        base: Whole base weight, shape ``(out, in)``, or of E stacked experts ``(E, out, in)``.
+        lora_a: Whole first matrix, shape ``(rank, in)``, or ``(E rank, in)``.
+        lora_b: Whole second matrix, shape ``(out, rank)``, or ``(out, rank E)``.
     """
-    change = (lora_b.float() @ lora_a.float()) * layer.scaling[ADAPTER]
-    return (base.float() + (change.T if layer.fan_in_fan_out else change)).to(base.dtype)
+    experts = len(base) if base.ndim == 3 else 1
+    a = lora_a.float().unflatten(0, (experts, -1))  # (E, rank, in)
+    b = lora_b.float().unflatten(1, (-1, experts))  # (out, rank, E)
+    change = torch.einsum("ore,eri->eoi", b, a) * layer.scaling[ADAPTER]
+    if layer.fan_in_fan_out or (base.ndim == 3 and getattr(layer.get_base_layer(), "is_transposed", False)):
+        change = change.mT
+    return (base.float() + change.reshape(base.shape)).to(base.dtype)

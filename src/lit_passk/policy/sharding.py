@@ -23,6 +23,7 @@ from lit_passk.policy.lora import (
     ADAPTER,
     LoRA,
     adapted_layers,
+    adapter_of,
     add_adapter,
     base_name,
     initial_adapter,
@@ -160,11 +161,10 @@ def full_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in model.state_dict().items():
         if is_adapter(name):
             continue
-        owner, _, last = name.rpartition(".base_layer.")
+        layer = adapter_of(layers, name)
         with named(f"the gathering of {name}"):
             values = whole(tensor)
-            if last == "weight":
-                layer = layers[owner]
+            if layer is not None:
                 matrices = (whole(m[ADAPTER].weight.detach()) for m in (layer.lora_A, layer.lora_B))
                 values = merged_weight(layer, values, *matrices)
         yield base_name(name), values
