@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 
 from lit_passk.engines import decoding
 from lit_passk.engines.base import RolloutEngine
-from lit_passk.engines.limits import check_lengths, position_limit
+from lit_passk.engines.limits import check_fits, longest_of
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.functional.random import uniform
 from lit_passk.types import Completion, Sampling
@@ -76,7 +76,7 @@ class TransformersEngine(RolloutEngine):
         """
         if self._model is None:
             raise RuntimeError("TransformersEngine.generate was called before start.")
-        check_lengths(prompt_ids, sampling, position_limit(self._model.config))
+        check_fits(longest_of(prompt_ids), sampling, self._model.config)
         return self._generate(prompt_ids, sampling, seeds)
 
     def _generate(

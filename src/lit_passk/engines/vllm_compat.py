@@ -137,6 +137,7 @@ def build_engine(engine_args: dict[str, Any]) -> LLMEngine:
     [model] = engine.apply_model(lambda model: model)
     vllm_models.leave_classes_of_transformers_usable(model)
     try:
+        vllm_models.check_positions(engine.model_config.hf_text_config, max_model_len(engine))
         vllm_models.check_routers(model)
     except CannotRun:
         close_engine(engine)

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from lit_passk.engines.limits import length_of_short_positions
 from lit_passk.errors import CannotRun
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
     from vllm import EngineArgs
 
 
@@ -95,6 +97,23 @@ def check_routers(model: nn.Module) -> None:
                 f"{name} without their bias (`e_score_correction_bias`), which is not 0 in this policy. Sample with "
                 "TransformersEngine, or on a GPU."
             )
+
+
+def check_positions(config: PreTrainedConfig, max_model_len: int) -> None:
+    """Raise CannotRun where vLLM gives the tokens of short texts other rotary positions than transformers does.
+
+    Args:
+        config: The model's.
+        max_model_len: Most tokens of a prompt with its completion in the engine.
+    """
+    short = length_of_short_positions(config)
+    if short is not None and max_model_len > short:
+        raise CannotRun(
+            f"With `max_model_len` {max_model_len} vLLM computes every text of this model ({config.model_type}, "
+            f"LongRoPE) with its `long_factor`, transformers those of up to {short} tokens with its `short_factor`. "
+            f"Set `rollout.engine.max_model_len` to {short} at most; or, in a copy of the policy's folder, set "
+            "`short_factor` in config.json to the values of `long_factor`."
+        )
 
 
 def leave_classes_of_transformers_usable(model: nn.Module) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lit_passk.data.module import PromptDataModule
-from lit_passk.engines.limits import check_length, position_limit
+from lit_passk.engines.limits import check_fits
 from lit_passk.errors import Refusal
 from lit_passk.policy.source import policy_config, resolve_policy
 from lit_passk.types import Sampling
@@ -46,11 +46,10 @@ def check_lengths_fit(
         val_sampling: Of the validation.
     """
     config = policy_config(resolve_policy(policy_path))
-    limit = position_limit(config)
     if sampling is not None:
-        check_length(data.longest_prompt("train"), sampling, limit)
+        check_fits(data.longest_prompt("train"), sampling, config)
     for name in data.val:
-        check_length(data.longest_prompt(name), val_sampling, limit)
+        check_fits(data.longest_prompt(name), val_sampling, config)
     vocab_size = config.get_text_config().vocab_size
     if len(data.tokenizer) > vocab_size:  # harmless while no prompt has the tokens that are too many
         for name in ["train"] * (sampling is not None) + list(data.val):
