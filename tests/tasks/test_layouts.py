@@ -91,7 +91,7 @@ def test_a_row_without_a_known_column_says_how_to_name_one(tmp_path):
     with pytest.raises(Refusal, match=r"for the question. .*`prompt_column` and `answer_column` take other names"):
         load(MathTask, tmp_path, {"asked": "p", "answer": "2"})
     with pytest.raises(Refusal, match=r"`columns` maps other names: {text: question, test_list: test_cases}"):
-        load(CodeTask, tmp_path, {"question": "q", "test_cases": ["assert f(1) == 1"]}, unsafe_no_sandbox=True)
+        load(CodeTask, tmp_path, {"question": "q", "asserts": ["assert f(1) == 1"]}, unsafe_no_sandbox=True)
 
 
 @pytest.mark.parametrize("name", CHOICE)

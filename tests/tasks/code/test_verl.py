@@ -7,7 +7,8 @@ import json
 import pytest
 
 from lit_passk.tasks.code import CodeTask
-from lit_passk.tasks.code.rows import STDIO_INSTRUCTION, code_problem
+from lit_passk.tasks.code.forms import STDIO_INSTRUCTION
+from lit_passk.tasks.code.rows import code_problem
 from lit_passk.tasks.records import Record
 
 CHAT = [{"role": "system", "content": "Write Python."}, {"role": "user", "content": "Add two numbers."}]
@@ -68,7 +69,7 @@ def test_a_prompt_that_is_a_text_is_told_how_to_answer():
 def test_what_holds_no_tests(truth):
     record = Record("a.jsonl line 3", row(truth, as_text=False))
     if truth is None or truth in ("", []):
-        assert code_problem(record, 0) is None, "left out and counted"
+        assert code_problem(record, 0) == "without tests", "left out and counted"
         return
     with pytest.raises(ValueError, match=r"a.jsonl line 3 is malformed: its tests must be .* but they are"):
         code_problem(record, 0)

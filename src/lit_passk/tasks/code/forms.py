@@ -9,8 +9,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lit_passk.tasks.code.syntax import names_in
+from lit_passk.tasks.code.syntax import modules_in, names_in
 from lit_passk.tasks.records import is_missing, shown
+from lit_passk.types import Prompt
+
+Row = tuple[Prompt, str, dict[str, Any] | str, list[str]]
+"""Question, default instruction, tests or the reason why there are none to judge by, solutions in Python."""
+
+STDIO_INSTRUCTION = (
+    "Write a Python program that reads from standard input and writes to standard output. "
+    "Put the whole program in one ```python block."
+)
+FUNCTION_INSTRUCTION = "Write it in Python. Put the whole code in one ```python block."
+NO_TESTS = "without tests"
 
 
 def stdio_tests(cases: Sequence[Mapping[str, Any]], tolerance: list[float] | None) -> dict[str, Any]:
@@ -40,6 +51,7 @@ def assert_tests(source: str, before: str, names: list[str]) -> dict[str, Any]:
         "style": "assert",
         "before": before if trusted else "",
         "modules": sorted(modules),
+        "packages": sorted(modules_in([source, before if trusted else ""]) - sys.stdlib_module_names),
         "names": names,
         "tests": source,
         "owner": "Solution",

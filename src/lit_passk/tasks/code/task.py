@@ -7,6 +7,7 @@ import json
 import logging
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -39,8 +40,9 @@ class CodeTask(Task):
     A program runs with the standard library alone, unless ``limits.packages`` names more. Hash seeds are fixed, sockets
     do not exist, and time is CPU time, so that a verdict does not depend on the machine's load.
 
-    A row without tests (null, NaN, empty) or with input in files cannot be scored: it is left out, and a warning counts
-    such rows. Where tests are long, a problem's ``answer`` is their digest, and ``metadata["tests"]`` has them packed.
+    A row without tests (null, NaN, empty), with input in files, a checker of its own or tests that need what is not
+    here cannot be scored: it is left out, and a warning says how many for which reason. Where tests are long, a
+    problem's ``answer`` is their digest, and ``metadata["tests"]`` has them packed.
 
     The columns of the published data sets are known: ``prompt``, ``test``, ``entry_point`` (HumanEval); ``text`` or
     ``prompt``, ``test_list`` (MBPP); ``question``, ``input_output`` (APPS); ``description``, ``public_tests``, ...
@@ -102,12 +104,17 @@ class CodeTask(Task):
         if some:
             check_count(len(records), expected_rows, f"{path!r} ({', '.join(f'{n}={v}' for n, v in some.items())})")
         found = [code_problem(record, index, instruction) for index, record in enumerate(records)]
-        self.problems = [_packed(row[0]) for row in found if row is not None]
-        self.solutions = [row[1] for row in found if row is not None]
-        if without_tests := len(found) - len(self.problems):
-            warnings.warn(f"{without_tests} problems of {path!r} cannot be scored and are left out.", stacklevel=2)
+        found = [row if isinstance(row, str) else _scorable(row, self.limits.packages) for row in found]
+        self.problems = [_packed(row[0]) for row in found if not isinstance(row, str)]
+        self.solutions = [row[1] for row in found if not isinstance(row, str)]
+        reasons = Counter(row for row in found if isinstance(row, str))
+        why = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         if not self.problems:
-            raise Refusal(f"No problem of {path!r} can be scored: none has tests that need no files.")
+            raise Refusal(f"No problem of {path!r} can be scored: {why}.")
+        if reasons:
+            warnings.warn(
+                f"{reasons.total()} problems of {path!r} cannot be scored and are left out: {why}.", stacklevel=2
+            )
         _check_ids(self.problems, path)
 
     def __len__(self) -> int:
@@ -142,6 +149,7 @@ class CodeTask(Task):
         return program_units(completion, tests.get("names"), tests.get("owner", ""))
 
     def _judge(self, tests: Mapping[str, Any], units: list[Unit]) -> Verdict:
+        units = [*(("nodes", source) for source in tests.get("nodes", {}).values()), *units]
         if checker := tests.get("imports"):
             given = imports_for([source for _, source in units], self.limits.packages, checker)
             units = [("imports", given), *units] if given else units
@@ -193,6 +201,13 @@ def _day(text: str | None, where: str) -> date | None:
         return None if text is None else date.fromisoformat(text[:10])
     except ValueError:
         raise Refusal(f"{where} must be a day such as 2025-02-01, but is {text!r}.") from None
+
+
+def _scorable(row: tuple[Problem, str | None], packages: Sequence[str]) -> tuple[Problem, str | None] | str:
+    """The row, or why its tests cannot be run with these packages."""
+    missing = sorted(set(json.loads(row[0].answer).get("packages", ())) - set(packages))
+    wanted = ", ".join(missing)
+    return f"whose tests import {wanted} (`limits.packages: [{wanted}]` gives it)" if missing else row
 
 
 def _packed(problem: Problem) -> Problem:

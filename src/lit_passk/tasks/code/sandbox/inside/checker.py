@@ -81,6 +81,7 @@ def run_tests(tests: dict[str, Any], channel: Channel) -> None:
             namespace[module] = __import__(module)
     except Exception as error:  # the program has had no part in it
         raise Broken(f"what the tests need cannot be loaded: {type(error).__name__}: {error}") from None
+    channel.nodes = {namespace[name]: Remote(channel, name) for name in tests.get("nodes", ())}
     for name in tests["names"]:
         namespace[name] = Remote(channel, name)
     exec(compile(tests["tests"], "tests", "exec", dont_inherit=True), namespace)
@@ -116,17 +117,36 @@ class Channel:
     def __init__(self, inbox: int, outbox: int) -> None:
         self.inbox = inbox
         self.outbox = outbox
+        self.nodes: dict[type, Remote] = {}
+        """Classes of the tests whose objects the program gets, and the program's own of the same names."""
 
     def request(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         """Have the program do one of its ``OPERATIONS``; raises what that raised."""
         try:
-            message = encode((operation, args, kwargs), remote_name)
+            message = encode((operation, args, kwargs), self.name)
             send(self.outbox, message)
         except Unsendable as error:
             raise Broken(f"the tests hand the program {error}, which cannot leave their sandbox") from None
         except (Closed, TooLong) as error:
             raise Failed(f"the program cannot be called: {error}") from None
         return self.answer()
+
+    def name(self, value: Any) -> int | str:
+        """The program's own name of a remote object, or of the copy of a node and of all that hangs on it."""
+        if type(value) not in self.nodes:
+            return remote_name(value)
+        nodes, places = [value], {id(value): 0}
+        plans = []
+        for node in nodes:
+            attributes = {}
+            for attribute, part in vars(node).items():
+                is_node = type(part) in self.nodes
+                if is_node and id(part) not in places:
+                    places[id(part)] = len(nodes)
+                    nodes.append(part)
+                attributes[attribute] = (is_node, places[id(part)] if is_node else part)
+            plans.append((self.nodes[type(node)], attributes))
+        return remote_name(self.request("rebuild", plans))
 
     def answer(self) -> Any:
         """Wait for the next message of the program."""
@@ -139,7 +159,7 @@ class Channel:
         if type(answer) is tuple and len(answer) == 3 and answer[0] == "raise":
             kind = getattr(builtins, str(answer[1]), ProgramError)
             usable = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError)
-            raise (kind if usable else ProgramError)(f"{answer[1]}: {answer[2]}")
+            raise kind(answer[2]) if usable else ProgramError(f"{answer[1]}: {answer[2]}")
         raise Failed("the program does not keep to the protocol")
 
 

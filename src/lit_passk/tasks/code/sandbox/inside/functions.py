@@ -66,7 +66,17 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
+def rebuild(plans: list[tuple[type, dict[str, tuple[bool, Any]]]]) -> Any:
+    """Make nodes of a list, tree or graph: of each its class and attributes, which are values or places of nodes."""
+    made: list[Any] = [object.__new__(kind) for kind, _ in plans]
+    for node, (_, attributes) in zip(made, plans, strict=True):
+        for name, (is_node, value) in attributes.items():
+            setattr(node, name, made[value] if is_node else value)
+    return made[0]
+
+
 OPERATIONS: dict[str, Any] = {
+    "rebuild": rebuild,
     "call": call,
     "getattr": getattr,
     "setattr": setattr,
