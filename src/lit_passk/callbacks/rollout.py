@@ -88,6 +88,7 @@ class RolloutCallback(L.Callback):
         self.save = save
         self.seed = seed
         self._sampler = Sampler(self.engine, num_workers, score_timeout)
+        self._has_weights_of_its_own = False
         self.evaluation = Evaluation(self._sampler, self.val_sampling, self.parity, results, seed)
 
     # --- the hand-over -----------------------------------------------------------------------------------------------
@@ -173,6 +174,8 @@ class RolloutCallback(L.Callback):
             eos_token_ids(data.tokenizer, path),
             show_progress=trainer.is_global_zero and trainer.progress_bar_callback is not None,
         )
+        if self._has_weights_of_its_own:  # the engine has those of the folder, perhaps under the same number
+            self._sampler.forget_weights()
 
     def _step(self, trainer: L.Trainer, pl_module: PassKRLModule, batch: PromptBatch) -> Step:
         number, max_steps = pl_module.rl_step, pl_module.max_rl_steps
@@ -192,7 +195,10 @@ class RolloutCallback(L.Callback):
     def setup(self, trainer: L.Trainer, pl_module: PassKRLModule, stage: str) -> None:  # type: ignore[override]
         """Refuse what cannot work before time is spent."""
         check_setup(self, pl_module, _data(trainer), stage)
-        pl_module.policy_needed = stage == "fit" or self.engine.needs_policy or trainer.ckpt_path is not None
+        # A policy that is there already may hold anything: what an earlier `fit` trained, what a checkpoint had.
+        self._has_weights_of_its_own = hasattr(pl_module, "policy")
+        wanted = stage == "fit" or self.engine.needs_policy or trainer.ckpt_path is not None
+        pl_module.policy_needed = wanted or self._has_weights_of_its_own
 
     def on_train_start(self, trainer: L.Trainer, pl_module: PassKRLModule) -> None:  # type: ignore[override]
         """Check source and sampler again, now that the length of the run is known; open the folder of rollouts."""

@@ -75,6 +75,12 @@ def check_callbacks(trainer: L.Trainer, module: L.LightningModule) -> None:
                 "`configure_optimizers`; `on_before_optimizer_step` is called with the gradients."
             )
     _check_calls_super(module)
+    if module._compiler_ctx is not None:
+        raise Refusal(
+            "`torch.compile(module)` compiles whole steps, with sampling, scoring and logging in them, which the "
+            "compiler cannot follow. Give the trainer the module itself and set `model.compute.compile_blocks: true` "
+            "(`Compute(compile_blocks=True)`)."
+        )
     if averages_weights(trainer):
         _check_averaging(trainer, module)
 

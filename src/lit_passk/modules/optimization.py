@@ -53,7 +53,16 @@ class Optimization:
         self._settings: list[dict[str, Any]] = []  # of each parameter group, as the configuration has them
 
     def configure(self, parameters: Sequence[nn.Parameter]) -> OptimizerLRSchedulerConfig:
-        """Make the optimizer of these parameters, and its schedule."""
+        """Make the optimizer of these parameters, and its schedule.
+
+        Raises:
+            Refusal: If there are none, or the optimizer or the schedule refuses its settings.
+        """
+        if not parameters:
+            raise Refusal(
+                "No parameter of the policy is trained: `requires_grad` is False for all of them, as after "
+                "`module.freeze()`. Call `module.unfreeze()`, or leave some unfrozen."
+            )
         with refused_as("model.optimizer"):
             optimizer = self.make_optimizer(parameters)
         with refused_as("model.lr_scheduler"):
