@@ -13,6 +13,7 @@ from lit_passk.advantages import (
     RLOO,
     UCPO,
     AdaptiveEntropy,
+    AdvantageStrategy,
     DrGRPO,
     MaxRL,
     PassKAnalytic,
@@ -89,3 +90,37 @@ def test_graded_rewards_can_be_tried():
     correct = every_group(3)
     rewards = correct + torch.tensor([0.0, 0.1, 0.2])
     torch.testing.assert_close(advantages_of(DrGRPO(), correct, rewards), DrGRPO()(rewards).double())
+
+
+def test_what_a_strategy_is_shown_differs_from_completion_to_completion():
+    """Of every completion something else, so that whatever a strategy looks at is seen."""
+
+    class Shows(AdvantageStrategy):
+        def __call__(self, rewards, context=None):
+            self.context = context
+            return torch.zeros_like(rewards)
+
+    shown = Shows()
+    correct = every_group(4)
+    advantages_of(shown, correct, step=7)
+    context = shown.context
+    assert (context.step, context.max_steps) == (7, 100)
+    assert context.correct.equal(correct.bool())
+    assert bool(((context.logprob_mean > -1) & (context.logprob_mean <= -0.1)).all())
+    assert len(context.logprob_mean.unique()) == context.logprob_mean.numel()
+    assert float(context.logprob_mean.min()) < -0.9 < -0.2 < float(context.logprob_mean.max())
+    answers = context.answers
+    assert bool((answers[correct.bool()] == 0).all())
+    assert answers[0].tolist() == [1, 2, 3, 1], "all wrong"
+
+
+def test_proportion_refuses_other_signs_and_what_is_not_in_proportion():
+    theirs = torch.tensor([[1.0, -1.0], [2.0, -2.0], [0.0, 0.0]]).double()
+    assert proportion(torch.tensor([[3.0, -3.0], [1.0, -1.0], [0.0, 0.0]]).double(), theirs)[:2].tolist() == [3.0, 0.5]
+    assert torch.isnan(proportion(theirs, theirs)[2])
+    assert proportion(-theirs, theirs) is None
+    assert proportion(theirs + torch.tensor([[0.0, 0.01], [0.0, 0.0], [0.0, 0.0]]), theirs) is None
+    assert proportion(theirs + torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.5, 0.0]]), theirs) is None, "out of nothing"
+    assert proportion(theirs * (1 + 1e-7), theirs) is not None, "rounding"
+    small = torch.tensor([[1e-6, -1e-6]]).double()
+    assert float(proportion(2 * small, small)) == pytest.approx(2)

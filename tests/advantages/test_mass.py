@@ -112,6 +112,49 @@ def test_strategies_that_look_at_more_are_refused(strategy, why):
         check_counts_suffice(strategy, 8)
 
 
+class LooksAt(AdvantageStrategy):
+    """Goes by who is correct, and a little by something else."""
+
+    def __init__(self, field):
+        self.field = field
+
+    def __call__(self, rewards, context=None):
+        name, _, part = self.field.partition(".")
+        value = getattr(context, name)
+        value = getattr(value, part) if part else value
+        value = torch.as_tensor(value).double()
+        value = value[:, None] if value.ndim == 1 else value
+        return GRPO()(rewards) * (1 + 0.5 * value).float()
+
+
+FIELDS = ("logprob_mean", "logprob_sum", "entropy", "num_tokens", "truncated", "answers")
+OF_THE_BATCH = ("batch.reward_mean", "batch.reward_std", "batch.prompt_entropy")
+
+
+@pytest.mark.parametrize("field", [*FIELDS, *OF_THE_BATCH])
+def test_a_little_of_anything_else_is_noticed(field):
+    with pytest.raises(Refusal, match="LooksAt does not: its advantages also depend on answers, entropies"):
+        check_counts_suffice(LooksAt(field), 8)
+
+
+@pytest.mark.parametrize("field", ["correct", "step"])
+def test_who_is_correct_and_when_is_no_more(field):
+    check_counts_suffice(LooksAt(field), 8)
+
+
+def test_the_length_of_the_run_is_told():
+    schedule = Schedule([PassKAnalytic(2), GRPO()], [0.5])
+    check_counts_suffice(schedule, 8, max_steps=10)
+    with pytest.raises(Refusal, match="unknown length"):
+        check_counts_suffice(schedule, 8)
+    assert torch.equal(advantage_mass(schedule, 4, step=5, max_steps=10), advantage_mass(GRPO(), 4))
+
+
+def test_a_single_group_costs_no_warning(recwarn):
+    advantage_mass(PassKAnalytic(4), 4)
+    assert not recwarn.list
+
+
 def test_a_copy_is_asked_at_the_step_in_use():
     strategy = Remembers()
     advantage_mass(strategy, 4)

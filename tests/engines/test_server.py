@@ -1,5 +1,6 @@
 """The connection to one server, against small servers on this machine; vLLM's are in test_vllm_server_engine."""
 
+import gzip
 import json
 import shutil
 import ssl
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from lit_passk.engines import server as server_module
 from lit_passk.engines.server import RequestRefused, Server, ServerError
 from lit_passk.engines.vllm_server_engine import VLLMServerEngine
 
@@ -46,6 +48,9 @@ class Handler(BaseHTTPRequestHandler):
         status = {"/moved": 307, "/forbidden": 401, "/failed": 503}.get(self.path, 200)
         answer = json.dumps(seen).encode()
         self.send_response(status)
+        if self.path == "/bomb":
+            answer = gzip.compress(b'"' + b"x" * (3 << 20) + b'"')
+            self.send_header("Content-Encoding", "gzip")
         if status == 307:
             self.send_header("Location", server.location)
         self.send_header("Content-Length", str(len(answer)))
@@ -167,6 +172,15 @@ def test_a_server_that_fails_or_is_not_there(start):
         server.call("GET", "/wait", 0.1)
     with pytest.raises(ServerError, match="ConnectError"):
         Server("http://127.0.0.1:9").call("GET", "/", 10)
+
+
+def test_an_answer_that_unpacks_to_more_than_memory_should_hold(start, monkeypatch):
+    one = Server(address(start()))
+    assert len(one.call("GET", "/bomb", 10)) == 3 << 20
+    monkeypatch.setattr(server_module, "LARGEST_ANSWER", 1 << 20)
+    with pytest.raises(ServerError, match="/bomb: an answer of more than 1 MiB"):
+        one.call("GET", "/bomb", 10)
+    assert one.call("GET", "/", 10)["path"] == "/"
 
 
 def test_tls_needs_a_certificate_that_is_trusted(tls, certificate, monkeypatch):

@@ -106,7 +106,7 @@ class Switch(AdvantageStrategy):
             )
         value = metrics[self.metric]
         self._in_a_row = self._in_a_row + 1 if self._crossed(value) else 0
-        if self._in_a_row == self.steps:
+        if self._in_a_row >= self.steps:  # above, where a resumed run asks for fewer
             self._switched, self._in_a_row = not self._switched, 0
             if rank() == 0:
                 log.info("%s is %.4g: the advantages are those of %s now.", self.metric, value, self.active)

@@ -17,6 +17,8 @@ from lit_passk.errors import CannotRun, Refusal
 
 API_KEY = "VLLM_API_KEY"
 """Environment variable of the key, here as at the server."""
+LARGEST_ANSWER = 1 << 30
+"""Bytes; a group of 64 completions of 32,768 tokens takes about 500 MiB."""
 _IDLE_SECONDS = 2.0
 """Idle connections are not used again after this: a server closes them after 5 s, perhaps as a request is sent."""
 
@@ -71,8 +73,8 @@ class Server:
         """Send JSON, return the JSON answered.
 
         Raises:
-            ServerError: Connection lost, not all of the answer within ``timeout`` seconds, no JSON, a status of 500
-                and above, or one that says "later".
+            ServerError: Connection lost, not all of the answer within ``timeout`` seconds or ``LARGEST_ANSWER`` bytes,
+                no JSON, a status of 500 and above, or one that says "later".
             RequestRefused: Any other status of 300 to 499.
         """
         hang_ups, deadline = self._hang_ups, time.monotonic() + timeout
@@ -91,6 +93,8 @@ class Server:
             ) as response:
                 for part in response.iter_bytes():
                     content += part
+                    if len(content) > LARGEST_ANSWER:  # unpacked: a few KiB on the wire may become all of memory
+                        raise ServerError(f"{self.address}{path}: an answer of more than {LARGEST_ANSWER >> 20} MiB")
                     if time.monotonic() > deadline:  # httpx's own time-out begins anew with every part
                         raise ServerError(f"{self.address}{path}: only a part of the answer within {timeout:.0f} s")
         except httpx.HTTPError as error:
