@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lit_passk.functional import paired_difference, pass_at_k, pass_at_k_interval
+from lit_passk.functional import bootstrap, paired_difference, pass_at_k, pass_at_k_interval
 from lit_passk.functional.bootstrap import mean_paired_difference, mean_pass_at_k_interval
 
 
@@ -86,6 +86,35 @@ def test_no_spread_where_every_sample_agrees():
     _, low, high = pass_at_k_interval(torch.tensor([8, 8, 8]), 8, [1, 4])
     assert (low == 1).all()
     assert (high == 1).all()
+
+
+@pytest.mark.parametrize(("num_problems", "rows"), [(3, [3, 3, 3, 1]), (10, [1] * 10), (11, [1] * 10), (1, [10])])
+def test_draws_come_in_chunks_and_are_as_many_as_asked_for(monkeypatch, num_problems, rows):
+    monkeypatch.setattr(bootstrap, "_CHUNK", 10)
+    chunks = list(bootstrap._pick(num_problems, 10, np.random.default_rng(0)))
+    assert [chunk.shape for chunk in chunks] == [(n, num_problems) for n in rows]
+    assert set(np.concatenate(chunks).ravel().tolist()) <= set(range(num_problems))
+
+
+def test_chunks_change_nothing_but_the_draws(monkeypatch):
+    whole = pass_at_k_interval(counts(30, 8), 8, [1, 4], draws=3000)
+    monkeypatch.setattr(bootstrap, "_CHUNK", 100)
+    torch.testing.assert_close(pass_at_k_interval(counts(30, 8), 8, [1, 4], draws=3000), whole, rtol=0, atol=0.02)
+
+
+def test_a_difference_lies_between_minus_1_and_1():
+    """One problem solved always and one never: what is drawn may deviate beyond the largest difference there is."""
+    a, b = torch.tensor([8, 7, 8]), torch.tensor([0, 1, 0])
+    assert paired_difference(a, b, 8, 8, k=1, confidence=0.999)[2] == 1.0
+    assert paired_difference(b, a, 8, 8, k=1, confidence=0.999)[1] == -1.0
+
+
+def test_the_least_that_is_taken():
+    estimate, low, high = pass_at_k_interval(torch.tensor([1]), 2, [1], draws=1)
+    assert float(low) == float(high)
+    assert float(estimate) == 0.5
+    with pytest.raises(ValueError, match="between 0 and 1, but got 0"):
+        pass_at_k_interval(torch.tensor([1]), 2, [1], confidence=0)
 
 
 def test_seed_decides():

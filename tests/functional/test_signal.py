@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import combinations
-from math import comb, factorial
+from math import comb, factorial, lgamma
 
 import pytest
 import torch
@@ -79,6 +79,42 @@ def test_the_prior_is_found_again(truth):
     prior = fit_prior(correct, torch.full_like(correct, n))
     assert prior.a == pytest.approx(a, rel=0.02)
     assert prior.b == pytest.approx(b, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("correct", "a", "b"),
+    [
+        ([0, 4] * 9, 0.025, 0.025),  # all or nothing: the smallest concentration
+        ([2] * 9, 500, 500),  # all alike: the largest
+        ([0] * 9, 1e-4, None),
+        ([4] * 9, None, 1e-4),
+    ],
+)
+def test_the_bounds_themselves_are_reached(correct, a, b):
+    prior = fit_prior(torch.tensor(correct), torch.full((len(correct),), 4))
+    if a and b:
+        assert prior == pytest.approx((a, b), rel=1e-6)
+    else:
+        assert (prior.a if a else prior.b) / sum(prior) == pytest.approx(1e-4, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_near_the_prior_is_likelier(seed):
+    random = torch.Generator().manual_seed(seed)
+    samples = torch.randint(4, 20, (60,), generator=random)
+    correct = (torch.rand(60, generator=random) ** (seed + 1) * (samples + 1)).long()
+
+    def likelihood(a, b):
+        return sum(
+            lgamma(a + c) + lgamma(b + n - c) - lgamma(a + b + n) - lgamma(a) - lgamma(b) + lgamma(a + b)
+            for c, n in zip(correct.tolist(), samples.tolist(), strict=True)
+        )
+
+    a, b = fit_prior(correct, samples)
+    best = likelihood(a, b)
+    for ratio in (0.995, 1, 1.005):
+        for size in (0.995, 1, 1.005):
+            assert likelihood(a * ratio * size, b / ratio * size) <= best + 1e-9
 
 
 @pytest.mark.parametrize(("correct", "mean"), [([0] * 9, 1e-4), ([4] * 9, 1 - 1e-4), ([2] * 9, 0.5)])

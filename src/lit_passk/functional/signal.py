@@ -97,7 +97,8 @@ def fit_prior(num_correct: Tensor, num_samples: Tensor) -> Beta:
     """
     pairs, counts = torch.stack([num_correct, num_samples], dim=1).unique(dim=0, return_counts=True)  # (U, 2), (U,)
     correct, wrong = pairs[:, 0].double(), (pairs[:, 1] - pairs[:, 0]).double()  # (U,)
-    spans = [torch.tensor(_MEANS).double().logit(), torch.tensor(_CONCENTRATIONS).double().log()]
+    bounds = [torch.tensor(pair, dtype=torch.float64) for pair in (_MEANS, _CONCENTRATIONS)]
+    spans = [bounds[0].logit(), bounds[1].log()]
     for _ in range(4):
         axes = [torch.linspace(float(low), float(high), 41, dtype=torch.float64) for low, high in spans]
         logit, log_concentration = torch.meshgrid(*axes, indexing="ij")  # (41, 41)
