@@ -163,7 +163,7 @@ def test_a_task_alone_has_the_order_that_its_seed_always_gave(num, per_step):
     draw = random.Random("others-7-5")
     rows = [draw.randrange(num) for _ in range(1000)]
     assert list(source.draw_extra(5, [0])) == [row for row in dict.fromkeys(rows) if row != 0]
-    assert source.state_dict().keys() == {"epoch", "position"}
+    assert source.state_dict().keys() == {"epoch", "position", "size"}
 
 
 def test_validation_keeps_the_order_of_a_mixture():

@@ -64,6 +64,21 @@ def test_resumes_with_the_batch_after_the_one_that_was_trained(stop):
     assert done + batches(second, 8 - stop) == expected
 
 
+def test_other_prompts_than_the_checkpoint_s_are_said(recwarn):
+    def loader(prompts, seed=7):
+        return PromptLoader(Letters(), "train", prompts, 2, seed=seed)
+
+    prompts = [(index, [5] * (index + 1)) for index in range(4)]
+    state = loader(prompts).state_dict()
+    loader(prompts).load_state_dict(state)
+    loader(prompts[:3], seed=None).load_state_dict(state)  # a validation begins anew
+    loader(prompts[:3]).load_state_dict({"epoch": 0, "position": 0})
+    assert not recwarn.list
+    for other in (prompts[:3], [*prompts[:3], (3, [5])]):
+        with pytest.warns(UserWarning, match=rf"'train' have changed: 4 of 10 .* {len(other)} of \d tokens now"):
+            loader(other).load_state_dict(state)
+
+
 def test_plain_prompts_and_the_length_limit(maze_policy):
     data = PromptDataModule(maze_policy, train=Letters(), max_prompt_tokens=4)
     with pytest.warns(UserWarning, match="7 of 11 prompts of 'train'"):

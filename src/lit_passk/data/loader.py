@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_warn
+
 from lit_passk.data.drawing import Drawing
 from lit_passk.data.observed import observed
 from lit_passk.data.samplers.base import PromptSampler
@@ -52,6 +54,7 @@ class PromptLoader:
         self.position = 0
         indices = [index for index, _ in prompts]
         self._drawing = Drawing(task, indices, prompts_per_step, seed, sampler if sampler is not None else Uniform())
+        self._size = [len(prompts), sum(len(token_ids) for _, token_ids in prompts)]  # prompts, tokens
         self._resumed = False
         self._ahead: tuple[tuple[int, int], list[int]] | None = None  # the next batch, once it was asked for
 
@@ -130,17 +133,23 @@ class PromptLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the iteration stands: Lightning saves it with every checkpoint."""
-        state = {"epoch": self.epoch, "position": self.position, **self._drawing.state()}
+        state = {"epoch": self.epoch, "position": self.position, "size": self._size, **self._drawing.state()}
         if self._ahead is not None and self._drawing.rates is not None:
             state["ahead"] = self._ahead[1]  # drawn with what was known then
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state.
+        """Go on from a saved state; warn where the prompts are others than they were.
 
         Raises:
             ValueError: If it is of other tasks.
         """
+        before, now = state.get("size"), self._size
+        if before not in (None, now) and self.seed is not None:
+            rank_zero_warn(
+                f"The prompts of {self.name!r} have changed: {before[0]:,} of {before[1]:,} tokens when the checkpoint "
+                f"was written, {now[0]:,} of {now[1]:,} tokens now. Those that come next are drawn anew."
+            )
         self.epoch, self.position, self._resumed = state["epoch"], state["position"], True
         self._drawing.restore(state)
         self._ahead = (self._next(), list(state["ahead"])) if "ahead" in state else None
