@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from lit_passk.data import PromptDataModule
 from lit_passk.errors import Refusal
 from lit_passk.policy.model import load_policy
+from lit_passk.policy.source import end_token_ids
 from lit_passk.rollout.checks import check_lengths_fit
 from lit_passk.types import Sampling
 
@@ -56,6 +57,10 @@ CASES = {
     "no weights": (lambda f: (f / WEIGHTS).unlink(), "no file named model.safetensors"),
     "no configuration": (lambda f: (f / "config.json").unlink(), "cannot be loaded as a causal language model"),
     "broken configuration": (lambda f: (f / "config.json").write_text("{"), "not a valid JSON"),
+    "a configuration of nothing": (lambda f: (f / "config.json").write_text("null"), "cannot be loaded as a causal"),
+    "a text for a number": (lambda f: configure(f, hidden_size="64"), "field 'hidden_size': .* expected int, got str"),
+    "a number of layers below 0": (lambda f: configure(f, num_hidden_layers=-1), "has no list of blocks"),
+    "no such activation": (lambda f: configure(f, hidden_act="no_such"), "cannot be loaded .*KeyError 'no_such'"),
     "half of the weights": (torn, "cannot be loaded as a causal language model"),
     "a tensor missing": (
         lambda f: without(f, "model.layers.0.mlp.up_proj.weight"),
@@ -81,6 +86,27 @@ def test_what_is_no_whole_causal_model_is_refused(folder, spoil, message):
     spoil(folder)
     with pytest.raises(Refusal, match=message):
         load_policy(folder)
+
+
+def test_layers_that_the_configuration_does_not_have_are_said(folder):
+    tensors = load_file(folder / WEIGHTS)
+    more = {name.replace("layers.0", "layers.1"): values.clone() for name, values in tensors.items()}
+    save_file(more | tensors | {"model.mtp.weight": torch.ones(2)}, folder / WEIGHTS, metadata={"format": "pt"})
+    with pytest.warns(
+        UserWarning, match=rf"hold {len(more.keys() - tensors.keys())} tensors more .*, model\.layers\.1"
+    ):
+        load_policy(folder)
+
+
+@pytest.mark.parametrize("text", ["{,", "[]", '{"eos_token_id": "E"}', "\xff"])
+def test_a_broken_generation_config_is_no_missing_one(folder, text):
+    """Its end tokens may be more than the configuration's."""
+    assert end_token_ids(str(folder))
+    (folder / "generation_config.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(Refusal, match=r"cannot be loaded as a causal language model: |has 'E' as `eos_token_id`"):
+        end_token_ids(str(folder))
+    (folder / "generation_config.json").unlink()
+    assert end_token_ids(str(folder))
 
 
 def test_one_matrix_for_both_embeddings_lacks_nothing(tmp_path):

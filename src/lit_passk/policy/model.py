@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import re
 import sys
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
@@ -187,7 +190,7 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source, config=config, dtype=dtype, output_loading_info=True, **kwargs
         )
-    except (ImportError, OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (ImportError, OSError, ValueError, RuntimeError, SafetensorError, *OF_NO_MODEL) as error:
         if isinstance(error, OSError) and not Path(source).is_dir():
             raise not_given(source, "model", error) from error
         if isinstance(error, RuntimeError) and type(error) is not RuntimeError:  # no memory left, say
@@ -200,7 +203,23 @@ def load_policy(path: str | Path, dtype: torch.dtype = torch.float32, **kwargs: 
             f"{', '.join(missing[:3])} first: the folder's config.json and its weights do not belong together, or a "
             "file of it is missing."
         )
+    _warn_of_layers(source, model, found["unexpected_keys"])
     return CausalPolicy(without_noise(model)).train()
+
+
+def _warn_of_layers(source: str, model: PreTrainedModel, unused: Collection[str]) -> None:
+    """Say where weights have layers, or experts, whose number is beyond those of config.json: a part of a model."""
+    kinds = {_NUMBER.sub("#", name) for name in model.state_dict()}
+    if beyond := sorted(name for name in unused if _NUMBER.sub("#", name) in kinds):
+        rank_zero_warn(
+            f"The weights of {source!r} hold {len(beyond)} tensors more than its config.json has layers for, "
+            f"{', '.join(beyond[:3])} first: they are not used. Is the configuration that of these weights?"
+        )
+
+
+_NUMBER = re.compile(r"\d+")
+OF_NO_MODEL = (LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
+"""What transformers raises of a configuration whose values no model can have."""
 
 
 def without_noise(model: PreTrainedModel) -> PreTrainedModel:

@@ -53,11 +53,15 @@ def load_config(path: str) -> PreTrainedConfig:
         if Path(path).is_dir():
             raise cannot_load(path, error) from error
         raise not_given(path, "model", error) from error
+    except Exception as error:  # of values that are none, transformers raises nearly everything
+        raise cannot_load(path, error) from error
 
 
 def cannot_load(path: str, error: Exception) -> Refusal:
     """The refusal of a folder that is there and holds no whole model, or another than its configuration says."""
-    return Refusal(f"The policy {path!r} cannot be loaded as a causal language model: {str(error).splitlines()[0]}")
+    reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
+    reason = f"{type(error).__name__} {reason}" if isinstance(error, LookupError) or not reason else reason
+    return Refusal(f"The policy {path!r} cannot be loaded as a causal language model: {reason}")
 
 
 def policy_config(path: str) -> PreTrainedConfig:
@@ -105,15 +109,29 @@ def refuse_quantized(path: str) -> None:
 
 
 def end_token_ids(path: str) -> set[int]:
-    """What ends a text of the model, as transformers knows it: by its generation config, else by its configuration."""
+    """What ends a text of the model, as transformers knows it: by its generation config, else by its configuration.
+
+    Raises:
+        Refusal: If its generation config is broken: the configuration may know fewer end tokens.
+    """
     from transformers import GenerationConfig
+    from transformers.utils import GENERATION_CONFIG_NAME
 
     try:
         generation = GenerationConfig.from_pretrained(path)
-    except OSError:  # a folder without generation_config.json
+    except OSError as error:
+        if (Path(path) / GENERATION_CONFIG_NAME).exists():
+            raise cannot_load(path, error) from error
         generation = GenerationConfig.from_model_config(load_config(path))
+    except Exception as error:
+        raise cannot_load(path, error) from error
     ids = generation.eos_token_id
-    return {ids} if isinstance(ids, int) else set(ids or ())
+    found = {ids} if isinstance(ids, int) else set(ids or ())
+    if not all(isinstance(token, int) for token in found):
+        raise Refusal(
+            f"The policy {path!r} has {ids!r} as `eos_token_id`, which must be the number of a token or a list."
+        )
+    return found
 
 
 def generation_settings(path: str) -> str | None:
