@@ -214,7 +214,13 @@ def every_third(module: PassKRLModule) -> dict[str, Any]:
 def on_plateau(module: PassKRLModule) -> dict[str, Any]:
     optimizer = sgd(module)
     schedule = ReduceLROnPlateau(optimizer)
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "train/reward"}}
+    settings = {"scheduler": schedule, "monitor": "train/reward", "interval": "step"}
+    return {"optimizer": optimizer, "lr_scheduler": settings}
+
+
+def every_epoch(module: PassKRLModule) -> dict[str, Any]:
+    optimizer = sgd(module)
+    return {"optimizer": optimizer, "lr_scheduler": StepLR(optimizer, 1)}
 
 
 @pytest.mark.parametrize(
@@ -223,6 +229,7 @@ def on_plateau(module: PassKRLModule) -> dict[str, Any]:
         (lambda self: None, "returned 0 and 0"),
         (lambda self: [sgd(self), sgd(self)], "returned 2 and 0"),
         (every_third, r"frequency` \[3\]"),
+        (every_epoch, r"`interval: epoch`.*'interval': 'step'"),
         (on_plateau, "ReduceLROnPlateau"),
         (lambda self: LBFGS(self.policy.parameters()), "LBFGS"),
     ],
@@ -262,6 +269,15 @@ def test_a_subclass_of_ones_own(maze_policy, tmp_path):
     assert rates == [0.1] * 4 * STEPS  # exact: nothing is computed
     assert any(isinstance(c, C.EarlyStopping) for c in trainer.callbacks)
     assert trainer.callback_metrics["mine"].isfinite()
+
+
+def test_a_schedule_of_ones_own_counts_optimizer_steps(maze_policy, tmp_path):
+    def configure_optimizers(self):
+        optimizer = sgd(self)
+        return [optimizer], [{"scheduler": StepLR(optimizer, 4, gamma=0.5), "interval": "step"}]
+
+    trainer, *_ = fit(maze_policy, tmp_path, kind=subclass(configure_optimizers=configure_optimizers))
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 * 0.5 ** (2 * STEPS // 4))
 
 
 def test_a_step_that_returns_nothing_cannot_be_saved(maze_policy, tmp_path):

@@ -135,6 +135,12 @@ def check_configured(trainer: L.Trainer) -> None:
             f"{[schedule.frequency for schedule in schedules]}). Give parameters settings of their own by groups of "
             "one optimizer."
         )
+    if any(schedule.interval != "step" for schedule in schedules):
+        raise Refusal(
+            "The schedule that `configure_optimizers` returned is of `interval: epoch`, Lightning's default, but an RL "
+            "step steps it after every optimizer step. Return `{'optimizer': optimizer, 'lr_scheduler': {'scheduler': "
+            "schedule, 'interval': 'step'}}`, and let it count optimizer steps."
+        )
     if isinstance(optimizers[0], torch.optim.LBFGS):
         raise Refusal("LBFGS computes the loss several times per step, which an RL step cannot. Set another optimizer.")
     for schedule in schedules:

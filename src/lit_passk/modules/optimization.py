@@ -66,7 +66,8 @@ class Optimization:
         with refused_as("model.optimizer"):
             optimizer = self.make_optimizer(parameters)
         with refused_as("model.lr_scheduler"):
-            return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
+            schedule = self.make_lr_scheduler(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def begin(self, optimizer: Any) -> None:
         """Remember what the configuration says of the optimizer; call it before a checkpoint's state is loaded."""
