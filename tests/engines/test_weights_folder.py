@@ -1,5 +1,6 @@
 """Folders of weights for servers: a killed run's is removed by the next, a living one's is left alone."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -49,3 +50,15 @@ def test_one_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeyp
     folder = WeightsFolder(str(tmp_path))
     assert taken
     assert list(tmp_path.iterdir()) == [folder.path]
+
+
+def test_on_a_disk_without_locks_nothing_is_taken_for_left_over(tmp_path, monkeypatch):
+    def of_no_use(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", of_no_use)
+    one, two = WeightsFolder(str(tmp_path)), WeightsFolder(str(tmp_path))
+    assert one.path.is_dir()
+    for folder in (one, two):
+        folder.remove()
+    assert not list(tmp_path.iterdir())

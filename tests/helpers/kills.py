@@ -120,7 +120,7 @@ def evaluate(args: Sequence[str]) -> None:
     os.pwrite = half
     trainer, module, data = build(policy, Path(folder))
     [rollout] = [c for c in trainer.callbacks if isinstance(c, RolloutCallback)]
-    rollout.results = f"{folder}/results.jsonl"
+    rollout.evaluation.results = f"{folder}/results.jsonl"
     trainer.validate(module, datamodule=data)
     Path("writes.json").write_text(json.dumps(len(writes)))
 

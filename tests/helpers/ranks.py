@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -88,6 +89,7 @@ def _run(args: list[str], target: Callable | None, variables: dict[str, str], fo
     with open(log, "w", buffering=1) as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
+    faulthandler.enable(2)  # says where a rank crashed
     try:
         if target is None:
             from lit_passk.cli import main as target

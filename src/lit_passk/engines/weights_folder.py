@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 PREFIX = "lit-passk-weights-"
@@ -26,7 +27,8 @@ class WeightsFolder:
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
             self._lock = os.open(self.path / _IN_USE, os.O_RDWR | os.O_CREAT)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)  # ends with the process, however that ends
+            with suppress(OSError):  # a network disk without locks, where nothing is taken for left over
+                fcntl.flock(self._lock, fcntl.LOCK_EX)  # ends with the process, however that ends
             if os.fstat(self._lock).st_nlink:
                 break
             os.close(self._lock)  # another process took it for left over before it was locked, and removed it
