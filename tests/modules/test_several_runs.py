@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import lightning as L
 import pytest
 import torch
 from helpers.small_runs import STEPS, build
+from lightning.pytorch.callbacks import EarlyStopping
 
 from lit_passk.callbacks import RolloutCallback
+from lit_passk.checkpointing.run_folder import last_checkpoint
 from lit_passk.errors import Refusal
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -88,3 +91,22 @@ def test_a_module_is_not_compiled_whole(maze_policy, tmp_path):
     trainer, module, data = build(maze_policy, tmp_path)
     with pytest.raises(Refusal, match=r"`model.compute.compile_blocks: true`"):
         trainer.fit(torch.compile(module, backend="eager"), datamodule=data)
+
+
+def test_callbacks_see_the_metrics_of_the_step_whose_validation_is_run_again(maze_policy, tmp_path):
+    """Lightning knows metrics only from the training batch before."""
+
+    class Breaks(L.Callback):
+        def on_validation_start(self, *args):
+            raise RuntimeError("a broken validation")
+
+    def stopping():
+        return EarlyStopping("train/reward", mode="max", patience=9, check_on_train_epoch_end=False)
+
+    every_step = {"log_every_n_steps": 1}
+    trainer, module, data = build(maze_policy, tmp_path, stopping(), Breaks(), of_trainer=every_step)
+    with pytest.raises(RuntimeError, match="a broken validation"):
+        trainer.fit(module, datamodule=data)
+    trainer, module, data = build(maze_policy, tmp_path, stopping(), of_trainer=every_step)
+    trainer.fit(module, datamodule=data, ckpt_path=last_checkpoint(tmp_path))
+    assert module.rl_step == STEPS

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_passk import __version__
@@ -30,6 +31,7 @@ class RunState:
     def __init__(self) -> None:
         self._random_states: Sequence[dict[str, Any]] = ()  # of the checkpoint, until training starts
         self._optimizers: list[str] | None = None  # their classes, of the checkpoint
+        self._metrics: dict[str, float] = {}  # of the checkpoint, until training starts
 
     def write(self, module: PassKRLModule, checkpoint: dict[str, Any]) -> None:
         """Add the number of RL steps, random numbers and what an export wants to know; a collective.
@@ -71,19 +73,24 @@ class RunState:
         )
         self._optimizers = checkpoint.get("optimizers")
         self._random_states = checkpoint["random_states"]
+        self._metrics = checkpoint["metrics"]
         module.rl_step = checkpoint["rl_step"]
         restore_strategy(module.advantage, checkpoint.get("advantage", ()))
         forget_elapsed_time(checkpoint)
 
     def start(self, module: PassKRLModule) -> None:
-        """Go on with the checkpoint's random numbers, once, and with its optimizer's state if that fits.
+        """Go on with the checkpoint's random numbers and metrics, once, and with its optimizer's state if that fits.
+
+        The metrics are there for callbacks that look at one (``EarlyStopping``) after a validation that is run again
+        before the next step.
 
         Raises:
             Refusal: If the state is of another optimizer.
         """
         if self._random_states:
             restore_random_states(self._random_states)
-        self._random_states = ()
+        module.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._metrics.items()})
+        self._random_states, self._metrics = (), {}
         if module.trainer.ckpt_path is not None:
             now = _classes(module.trainer.optimizers)
             check_optimizers(self._optimizers or now, now)
