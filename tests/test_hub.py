@@ -13,7 +13,7 @@ from lit_passk import hub
 from lit_passk.cli import main
 from lit_passk.data.module import load_tokenizer
 from lit_passk.policy.source import refuse_quantized, resolve_policy
-from lit_passk.tasks.records import load_records
+from lit_passk.tasks.files import load_records
 
 
 @pytest.fixture

@@ -31,6 +31,11 @@ MATH = {
     "Skywork-OR1": {"prompt": CHAT, "reward_model": {"style": "rule", "ground_truth": '["2"]'}},
     "ORZ": {"0": {"from": "human", "value": "p"}, "1": {"from": "assistant", "ground_truth": {"value": "2"}}},
     "INTELLECT-2": {"task_type": "verifiable_math", "prompt": "p", "verification_info": '{"ground_truth": "2"}'},
+    "Big-Math": {"problem": "p", "answer": "2", "source": "gsm8k", "domain": ["a"], "llama8b_solve_rate": 0.5},
+    "OpenR1-Math": {"problem": "p", "solution": "s", "answer": "2", "question_type": "MCQ", "generations": [SOLVED]},
+    "Polaris": {"problem": "p", "answer": "2", "difficulty": "3/8"},
+    "MathArena": {"problem_idx": 1, "problem": "p", "answer": 2, "problem_type": ["Algebra"]},
+    "TheoremQA": {"Question": "p", "Answer": 2.0, "Answer_type": "integer", "Picture": None},
     "DeepMath": {"question": "p", "final_answer": "2", "r1_solution_1": "s"},
     "OpenMathReasoning": {"expected_answer": "2", "problem": "p", "generated_solution": SOLVED},
     "MetaMathQA": {"query": "p", "response": "1 + 1 = 2.\nThe answer is: 2", "type": "GSM_Rephrased"},
@@ -78,6 +83,14 @@ def load(task, tmp_path, *rows, **arguments):
 def test_math(tmp_path, name):
     task = load(MathTask, tmp_path, MATH[name], instruction="")
     assert [task.score(task[0], rf"\boxed{{{number}}}").correct for number in (2, 3)] == [True, False]
+
+
+def test_proofs_are_left_out(tmp_path):
+    numina = {"problem": "p", "answer": "2", "question_type": "math-word-problem", "problem_type": "Algebra"}
+    proofs = [{**numina, "answer": word, "question_type": "proof"} for word in ("proof", "notfound")]
+    with pytest.warns(UserWarning, match=r"2 of 3 rows of .* have no reference answer and are left out"):
+        assert len(load(MathTask, tmp_path, numina, *proofs)) == 1
+    assert load(MathTask, tmp_path, {"problem": "The opposite of disproof?", "answer": "proof"})[0].answer == "proof"
 
 
 def test_a_question_in_two_columns_is_read_whole(tmp_path):

@@ -16,8 +16,8 @@ from lit_passk.results import load_results
 from lit_passk.tasks.choice.letters import chosen_letters
 from lit_passk.tasks.code.sandbox.inside.wire import Closed, decode, encode
 from lit_passk.tasks.code.text import function_units, program_units
+from lit_passk.tasks.files import load_records
 from lit_passk.tasks.math.grading import equal, grade
-from lit_passk.tasks.records import load_records
 
 FEW = examples(60)
 PIECES = (

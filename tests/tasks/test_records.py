@@ -11,7 +11,8 @@ from decimal import Decimal
 
 import pytest
 
-from lit_passk.tasks.records import Record, check_problem, load_records
+from lit_passk.tasks.files import load_records
+from lit_passk.tasks.records import Record, check_problem
 from lit_passk.types import Problem
 
 
@@ -72,6 +73,37 @@ def test_a_file_that_is_damaged_or_encoded_otherwise_is_named(tmp_path, content,
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         load_records(str(path))
+
+
+def test_compressed_lines_and_arrays_are_read(tmp_path):
+    rows = [{"q": "1"}, {"q": "2"}]
+    files = {
+        "a.jsonl.gz": gzip.compress("\n".join(map(json.dumps, rows)).encode()),
+        "b.json": b"\xef\xbb\xbf  " + json.dumps(rows, indent=1).encode(),
+        "c.json": "\n".join(map(json.dumps, rows)).encode(),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        assert [record.fields for record in load_records(str(tmp_path / name))] == rows
+    (tmp_path / "d.json").write_text(json.dumps([[{"from": "human", "value": "p"}, {"from": "assistant"}]]))
+    assert list(load_records(str(tmp_path / "d.json"))[0].fields) == ["0", "1"]
+    assert len(load_records(str(tmp_path))) == 2, "a folder's .json files say something about it"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", b"[1, 2]", "row 1 must hold a JSON object, but got int"),
+        ("a.json", b'[{"q": 1}', "a.json is not valid JSON"),
+        ("a.json", b"[[]]", "row 1 must hold a JSON object, but got list"),
+        ("a.jsonl.gz", gzip.compress(b'{"q": 1}\n' * 99)[:-9], "a.jsonl.gz is torn or no gzip file"),
+        ("a.jsonl.gz", b'{"q": 1}', "a.jsonl.gz is torn or no gzip file"),
+    ],
+)
+def test_damaged_arrays_and_compressed_lines_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load_records(str(tmp_path / name))
 
 
 def test_a_byte_order_mark_other_line_ends_and_10_mb_are_taken(tmp_path):
@@ -161,7 +193,7 @@ def test_a_path_that_does_not_exist_is_named(path):
 
 
 def test_other_formats_and_empty_files_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"must be a .jsonl or .parquet file"):
+    with pytest.raises(ValueError, match=r"must be a .jsonl, .jsonl.gz, .parquet or .json file"):
         load_records(write(tmp_path / "a.csv", "q,a"))
     with pytest.raises(ValueError, match="has no rows"):
         load_records(write(tmp_path / "a.jsonl"))

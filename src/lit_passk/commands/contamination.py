@@ -23,7 +23,7 @@ from lit_passk.errors import Refusal
 from lit_passk.modules import PassKRLModule
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.chats import read_prompt
-from lit_passk.tasks.records import load_records
+from lit_passk.tasks.files import load_records
 from lit_passk.types import Problem
 
 _QUESTIONS = ("problem", "question", "Question", "question_content", "description", "text", "prompt", "input")

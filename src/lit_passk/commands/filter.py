@@ -15,9 +15,11 @@ from lit_passk.errors import Refusal
 from lit_passk.report.summary import scored_counts
 from lit_passk.results import CompletionRecord, load_results
 from lit_passk.tasks.columns import from_json
-from lit_passk.tasks.records import SUFFIXES, Record, load_records
+from lit_passk.tasks.files import load_records
+from lit_passk.tasks.records import Record
 
 _TELLING = 12  # characters from which on a text of a row is unlikely to be in another row's prompt by chance
+_WRITTEN = (".jsonl", ".parquet")
 _BAR = 40
 
 
@@ -128,8 +130,8 @@ def histogram(rates: Sequence[Fraction]) -> list[str]:
 def _check(lowest: float, highest: float, data: Path, out: Path) -> None:
     if not 0 <= lowest <= highest <= 1:
         raise Refusal(f"`--min` and `--max` need 0 <= min <= max <= 1, but got {lowest:g} and {highest:g}.")
-    if not data.is_file() or data.suffix not in SUFFIXES:
-        raise Refusal(f"`--data` must be a {' or '.join(SUFFIXES)} file, but got {str(data)!r}.")
+    if not data.is_file() or not data.name.endswith(_WRITTEN):
+        raise Refusal(f"`--data` must be a {' or '.join(_WRITTEN)} file, but got {str(data)!r}.")
     if out.suffix != data.suffix:
         raise Refusal(f"`--out` gets the format of `--data`: let it end in {data.suffix}, but got {str(out)!r}.")
     if out.exists():

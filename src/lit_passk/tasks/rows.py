@@ -12,7 +12,8 @@ from typing import Any
 from lit_passk.errors import Refusal
 from lit_passk.tasks.chats import read_prompt, with_instruction
 from lit_passk.tasks.columns import from_json, is_missing, shown
-from lit_passk.tasks.records import NoSuchColumn, Record, answered, check_count, load_records, plain_text
+from lit_passk.tasks.files import check_count, load_records
+from lit_passk.tasks.records import NoSuchColumn, Record, answered, plain_text
 from lit_passk.types import Problem, Prompt
 
 Names = str | Sequence[str]
@@ -60,6 +61,7 @@ def read_problems(
     split: str | None = None,
     subset: str | None = None,
     expected_rows: int | Sequence[int] | None = None,
+    open_question: Callable[[Record], bool] = lambda _: False,
 ) -> list[tuple[Problem, Record]]:
     """Every row of a data set that has a reference answer, as a problem, and the row.
 
@@ -73,6 +75,7 @@ def read_problems(
         split: As ``load_records`` takes it.
         subset: As ``load_records`` takes it.
         expected_rows: Published number of rows (of those that ``only`` leaves), or several; another count warns.
+        open_question: Whether a row, whatever its answer column says, has no answer to compare with.
 
     Raises:
         Refusal: If the data set or a row cannot be read, or two rows have the same id; names file, line and column.
@@ -86,7 +89,7 @@ def read_problems(
         records = [(at, _with_body(record)) for at, record in records]
     try:
         if columns.answer is not None:
-            records = answered([record for _, record in records], columns.answer, path)
+            records = answered([record for _, record in records], columns.answer, path, open_question)
         if records:
             records[0][1].find(columns.prompt, "the question")
     except NoSuchColumn as error:

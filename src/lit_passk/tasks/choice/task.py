@@ -10,7 +10,8 @@ from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.choice.letters import chosen_letters
 from lit_passk.tasks.choice.rows import ANSWERS, LETTERS, Choice, choice_of, shuffled
-from lit_passk.tasks.records import answered, load_records
+from lit_passk.tasks.files import load_records
+from lit_passk.tasks.records import answered
 from lit_passk.types import Problem, Score
 
 _BOXED = "{question}\n\n{options}\n\nPlease reason step by step, and put the letter of your answer within \\boxed{{}}."

@@ -20,7 +20,8 @@ from lit_passk.tasks.code.judge import Unit, Verdict, check_sandbox, judge
 from lit_passk.tasks.code.rows import code_problem
 from lit_passk.tasks.code.sandbox.sandbox import START_SECONDS, Limits, SandboxError
 from lit_passk.tasks.code.text import function_units, program_units
-from lit_passk.tasks.records import Record, check_count, load_records
+from lit_passk.tasks.files import check_count, load_records
+from lit_passk.tasks.records import Record
 from lit_passk.types import Problem, Score
 
 log = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from lit_passk.types import Problem, Score
 INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
 
 _STATED = re.compile(r"(?s:.+)\b[Tt]he (?:final )?answer is:?\s*([^\n]{1,200}?)\.?\s*")  # at the end of a solution
+_NO_ANSWER = ("proof", "notfound")  # as NuminaMath-1.5 and OpenR1-Math mark questions without one
 _VERIFIERS = {"lit_passk": grade, "math_verify": math_verify_grade}
 
 
@@ -26,7 +27,8 @@ class MathTask(Task):
     r"""A data set of questions with a mathematical answer: numbers, expressions, intervals, sets, matrices, ...
 
     Rows of verl, TRL and slime and of the usual benchmarks are read without naming a column: docs/data.md has the
-    kinds of rows. A row without a reference answer (null, NaN, empty) is left out, and a warning counts such rows.
+    kinds of rows. A row without a reference answer (null, NaN, empty; a proof) is left out, and a warning counts such
+    rows.
 
     Args:
         path: A ``.jsonl`` or ``.parquet`` file, a folder of them, or ``owner/name`` on the Hugging Face hub; or several
@@ -100,6 +102,7 @@ class MathTask(Task):
             split=split,
             subset=subset,
             expected_rows=expected_rows,
+            open_question=lambda record: record.fields.get("answer") in _NO_ANSWER and "question_type" in record.fields,
         )
         self.problems = [problem for problem, _ in rows]
         self.completions = {

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.files import check_count, load_records
 from lit_passk.tasks.math.text import final_text
-from lit_passk.tasks.records import Record, check_count, load_records, shown
+from lit_passk.tasks.records import Record, shown
 from lit_passk.types import Problem, Score
 
 Grid: TypeAlias = list[list[int]]

@@ -11,9 +11,10 @@ from typing import Any
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.columns import from_json
+from lit_passk.tasks.files import load_records
 from lit_passk.tasks.math.text import boxed_answers, final_text
 from lit_passk.tasks.puzzles.expressions import plain_sum, value_of
-from lit_passk.tasks.records import Record, load_records, shown
+from lit_passk.tasks.records import Record, shown
 from lit_passk.types import Problem, Score
 
 # The question of TinyZero (examples/data_preprocess/countdown.py), which made the data set that is in wide use.

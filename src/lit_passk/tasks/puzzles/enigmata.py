@@ -11,8 +11,9 @@ from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.code.judge import check_sandbox, judge
 from lit_passk.tasks.code.sandbox.sandbox import START_SECONDS, Limits, SandboxError
+from lit_passk.tasks.files import check_count, load_records
 from lit_passk.tasks.math.text import final_text
-from lit_passk.tasks.records import Record, check_count, is_missing, load_records
+from lit_passk.tasks.records import Record, is_missing
 from lit_passk.types import Problem, Score
 
 

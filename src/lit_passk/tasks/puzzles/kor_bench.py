@@ -9,9 +9,9 @@ import yaml
 
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.files import check_count, load_records
 from lit_passk.tasks.math.text import final_text
 from lit_passk.tasks.puzzles.kor_rules import is_right
-from lit_passk.tasks.records import check_count, load_records
 from lit_passk.types import Problem, Score
 
 CATEGORIES = ("cipher", "counterfactual", "logic", "operation", "puzzle")
