@@ -38,6 +38,7 @@ HOSTILE = {
     "a long sum of terms": r"\sum_{k=1}^{19000}\frac{k^2+1}{k}",
     "many series": "+".join([r"\sum_{n=1}^\infty\frac{1}{n^2}"] * 25),
     "many integrals": "+".join([r"\int_0^1\sin(x^2)dx"] * 20),
+    "integrals within integrals": "+".join([r"\int_0^1\int_0^a\sin(ax^2y)\,dx\,dy"] * 10),
     "an integral that oscillates": r"\int_0^\infty\sin(x^2)dx",
     "a period of many digits": r"0.\overline{" + "5" * 4500 + "}",
     "boxes that are never closed": r"\boxed{1 $ " * 1500,

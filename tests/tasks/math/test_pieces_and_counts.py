@@ -51,6 +51,15 @@ CASES = [
     (r"\mathrm{C}_{6}^{2}", "15", True),
     ("C_{2n}^{n}", r"\binom{2n}{n}", True), ("C_1^2", "1", False), ("C_1^2 x", "C_1 x", False),
     ("aC_5^2", "10a", False),
+    # digits, ordinals, odds
+    (r"1-\frac{1}{2^{100}}", "1", False), (r"1-\frac{1}{2^{100}}", r"\frac{2^{100}-1}{2^{100}}", True),
+    (r"1-\frac{1}{2^{200}}", r"1-\frac{1}{2^{201}}", False), (r"\sqrt{2}+10^{-40}", r"\sqrt{2}", False),
+    (r"\sqrt{3+2\sqrt2}", r"1+\sqrt2", True), (r"\sin(10^{30}\pi)", "0", True), ("0.1+0.2", "0.3", True),
+    (r"n \equiv 1, 4 \pmod 5", r"1,4 \pmod{5}", True), (r"n \equiv 1, 4 \pmod 5", r"1,3 \pmod{5}", False),
+    ("13", r"13^{\text{th}}", True), ("4", "4th", True), ("4", "5th", False), ("2nd", "2n", False),
+    (r"\frac14", r"1\text{ in }4", True), (r"\frac35", r"\text{3 out of 5}", True),
+    (r"\frac14", r"1\text{ in }5", False),
+    (r"60^\circ 30'", r"60.5^\circ", True), (r"60^\circ 30'", r"60.3^\circ", False), ("5", "5\\ ", True),
     # vectors, degrees, integrals
     (r"3\mathbf{i}-4\mathbf{j}", r"\begin{pmatrix}3\\-4\end{pmatrix}", True), (r"2\hat{x}+\hat{y}", "(2,1)", True),
     (r"2\hat{x}+\hat{y}", "(1,2)", False),

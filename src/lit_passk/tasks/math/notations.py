@@ -29,7 +29,10 @@ _RULES: list[tuple[str, str]] = [
     (r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{[^{}]*\}", r"\1"),
     (r"\b(?:minus|negative)\s+(?=[\d\\.])", "-"),
     (r"\(\s*(\d+)\s*\)\s*_(?=\s*\{?\s*\d)", r"\1_"),  # (101)_2
+    (r"^\s*(\d+)(?:st|nd|rd|th)\s*$", r"\1"),
+    (r"(?<=\d)\s*\^\s*\{?\s*\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\s*\}?", ""),
     # units
+    (r"(\d+)\s*\^\s*\{?\s*\\circ\s*\}?\s*(\d+)\s*(?:'(?!')|\^\s*\{?\s*\\prime\s*\}?)", r"(\1+\\frac{\2}{60})^\\circ "),
     (  # 45^{\mathrm{o}}
         r"(?<=\d)\s*\^\s*(?:\{\s*)?(?:\\(?:text|mathrm|rm)\s*\{?\s*)?o(?![a-zA-Z])\s*\}{0,2}",
         r"^\\circ ",
@@ -71,6 +74,7 @@ _RULES: list[tuple[str, str]] = [
     (r"(?<=[)\]])\s*-\s*(?=(?:\\left\s*)?\\\{)", r"\\setminus "),
     (r"\(\s*mod\s+(\w+)\s*\)", r"\\pmod{\1}"),
     # what lays formulas out
+    (r"\\+\s*$", ""),
     (r"(?<![\^{*])\s*\*{1,2}\s*$", ""),
     (r"^\s*&", ""),
     (r"&\s*(?=[=<>]|\\[gl]eq?(?![a-z]))", ""),

@@ -31,6 +31,7 @@ _SENTENCES = [  # that are the whole answer
     (r"(?:it\s+)?(?:does\s+not|doesn't)\s+exist|d\.?n\.?e\.?|不存在", r"\\text{nonexistent}"),
     (r"undefined|(?:is\s+)?not\s+defined", r"\\text{undefined}"),
     (r"infinitely\s+many(?:\s+solutions?)?|infinite|infinitely|无穷多?个?", r"\\infty "),
+    (r"(\d+)\s+(?:in|out\s+of)\s+(\d+)", r"\\frac{\1}{\2}"),
     (r"(-?[\w.]+|\\frac\{\d+\}\{\d+\})\s+to\s+(-?[\w.]+)", r"\1:\2"),
 ]
 _SENTENCE = [(re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in _SENTENCES]

@@ -11,16 +11,14 @@ from lit_passk.tasks.math.brackets import closes, nesting, split, trimmed
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.expressions import MAX_DEPTH, MAX_TOKENS, parse_expression
 from lit_passk.tasks.math.latex import Token, spelled, tokenize
+from lit_passk.tasks.math.lists import DOTS, MAX_PARTS, as_matrix, conditions, one_twice, spread, without_dots
 from lit_passk.tasks.math.phrases import in_symbols
 from lit_passk.tasks.math.quantities import APPROXIMATELY, DEGREES, PERCENT, has_words, quantity, without_remark
-from lit_passk.tasks.math.sampling import same_value
 from lit_passk.tasks.math.spelling import IN_BRACKETS, repeating
 
-_MAX_PARTS = 60
 _RELATIONS = {"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv", "\\notin"}
 _SEPARATORS = {",", ";", "and", "or", "\\\\"}
 _BRACKETS = {"(": ")]", "[": "])", "\\{": ("\\}",), "\\langle": ("\\rangle",)}
-_DOTS = Words("\\ldots")
 _IF = {"if", "for", "when", "where"}
 _NEARLY = re.compile(r"\\(?:approx|simeq|doteq)(?![a-zA-Z])|≈")
 _DECIMAL_COMMA = re.compile(
@@ -74,26 +72,26 @@ def _read(tokens: list[Token]) -> Answer:
     parts, semicolons = split(tokens, {";"})
     if semicolons and any(split(part, {","})[1] for part in parts):  # x=1, y=2; x=3, y=4
         pairs = [_read(part) for part in parts if trimmed(part)]
-        return Sequence(tuple(Sequence(_spread(p), "(", ")") if len(_spread(p)) > 1 else p for p in pairs))
+        return Sequence(tuple(Sequence(spread(p), "(", ")") if len(spread(p)) > 1 else p for p in pairs))
     parts, separators = split(tokens, _SEPARATORS)
     if separators:
-        items = tuple(item for part in parts if trimmed(part) for item in _spread(_read(part)))
+        items = tuple(item for part in parts if trimmed(part) for item in spread(_read(part)))
         if not items:  # "or" alone
             raise UnreadableError
-        items = _without_dots(items)
+        items = without_dots(items)
         if isinstance(items[0], Relation) and items[0].signs == ("\\ne",):  # x \ne 0, 1
             name = items[0].sides[0]
             items = tuple(Relation((name, i), ("\\ne",)) if isinstance(i, Formula) else i for i in items)
         if "or" in separators and all(is_region(item) for item in items):
             return Joined("or", items)
-        if len(items) == 1 or _one_twice(items, separators):
+        if len(items) == 1 or one_twice(items, separators):
             return items[0]
         no_pair = "or" in separators and not any(isinstance(item, Sequence) for item in items)  # 2 or 3
         return Sequence(items, "\\{", "\\}") if no_pair else Sequence(items)
     for sign, how in (("\\setminus", "minus"), ("\\cup", "or"), ("\\cap", "and")):
         parts, found = split(tokens, {sign})
         if found:
-            if len(parts) > _MAX_PARTS:
+            if len(parts) > MAX_PARTS:
                 raise UnreadableError
             return Joined(how, tuple(_read(part) for part in parts))
     if any(token.text in {"\\pm", "\\mp"} for token in tokens):
@@ -117,45 +115,20 @@ def _read(tokens: list[Token]) -> Answer:
     return _single(tokens)
 
 
-def _one_twice(items: tuple[Answer, ...], separators: list[str]) -> bool:
-    """``3/4 or 0.75``: one number in several forms."""
-    nodes = [item.node for item in items if isinstance(item, Formula)]
-    alike = len(nodes) == len(items) and set(separators) == {"or"} and len(set(nodes)) == len(nodes)
-    return alike and all(same_value(nodes[0], node) for node in nodes[1:])
-
-
-def _without_dots(items: tuple[Answer, ...]) -> tuple[Answer, ...]:
-    """``1, 2, ..., 5`` written out; of an end that is far off or a symbol the first two numbers alone are kept."""
-    if items.count(_DOTS) != 1 or _DOTS in {items[0], items[-1]}:
-        return items
-    place = items.index(_DOTS)
-    first, *others = (_whole(item) for item in items[:place])
-    step = others[0] - first if others and first is not None and others[0] is not None else 1
-    if first is None or step <= 0 or others != [first + step * n for n in range(1, place)]:
-        return items
-    end = _whole(items[place + 1])
-    if end is not None and (end - first) % step == 0 and first < end <= first + step * _MAX_PARTS:
-        return tuple(_number(n) for n in range(first, end, step)) + items[place + 1 :]
-    return (_number(first), _number(first + step), *items[place:])
-
-
-def _whole(item: Answer) -> int | None:
-    """The whole number that an item is written as."""
-    node = item.node if isinstance(item, Formula) else ("",)
-    negative, node = node[0] == "-", node[1] if node[0] == "-" else node
-    return None if node[0] != "number" or not node[1].isdigit() else -int(node[1]) if negative else int(node[1])
-
-
-def _number(n: int) -> Formula:
-    return Formula(("number", str(n)) if n >= 0 else ("-", ("number", str(-n))))
-
-
 def _residue(tokens: list[Token], modulus: str) -> Answer:
     r"""``5 \pmod 7`` or ``x \equiv 5 \pmod 7``: 5, and unequal to 5 modulo 8."""
     answer = _read([token._replace(text="=") if token.text == "\\equiv" else token for token in tokens])
-    if isinstance(answer, Relation) and isinstance(last := answer.sides[-1], Formula):
-        return Relation((*answer.sides[:-1], replace(last, base=modulus)), answer.signs)
-    return replace(answer, base=modulus) if isinstance(answer, Formula) else Words(spelled(tokens) + modulus)
+    return _with_base(answer, modulus) or Words(spelled(tokens) + modulus)
+
+
+def _with_base(answer: Answer, base: str) -> Answer | None:
+    if isinstance(answer, Formula):
+        return replace(answer, base=base)
+    if isinstance(answer, Relation) and (last := _with_base(answer.sides[-1], base)):
+        return replace(answer, sides=(*answer.sides[:-1], last))
+    items = [_with_base(item, base) for item in answer.items] if isinstance(answer, Sequence) else []
+    known = tuple(item for item in items if item is not None)
+    return replace(answer, items=known) if isinstance(answer, Sequence) and len(known) == len(items) > 0 else None
 
 
 def _single(tokens: list[Token]) -> Answer:
@@ -164,8 +137,8 @@ def _single(tokens: list[Token]) -> Answer:
         return Joined("all", (Words(tokens[0].text[-1]),))
     if tokens[0].text == "\\emptyset":
         return EMPTY
-    if spelled(tokens) == _DOTS.text:
-        return _DOTS
+    if spelled(tokens) == DOTS.text:
+        return DOTS
     digits = tokens[1:] if tokens[0].text == "-" else tokens
     if len(digits) > 2 and digits[0].kind == "number" and digits[1].text == "_":
         base = "".join(token.text for token in digits[2:] if token.text not in "{}")
@@ -229,13 +202,13 @@ def _bracketed(tokens: list[Token]) -> Answer:
             left = domain.sides[0] if domain else left
             if not isinstance(left, Formula) or left.node[0] != "symbol":
                 raise UnreadableError
-            return _condition(Sequence((*_spread(condition), domain)) if domain else condition)
+            return conditions(Sequence((*spread(condition), domain)) if domain else condition)
     parts, commas = split(inside, {",", ";"})
     if not commas and opening != "\\{":
         return _read(inside)
-    items = _without_dots(tuple(item for part in parts for item in _spread(_read(part))))
+    items = without_dots(tuple(item for part in parts for item in spread(_read(part))))
     answer = Sequence(items, opening, closing)
-    return _matrix(answer) or answer
+    return as_matrix(answer) or answer
 
 
 def _cases(tokens: list[Token]) -> Answer:
@@ -252,28 +225,3 @@ def _cases(tokens: list[Token]) -> Answer:
             condition = condition[1:]
         pieces.append(Sequence((_side(value), _side(condition)), "case"))
     return Sequence(tuple(pieces), "cases")
-
-
-def _matrix(answer: Sequence) -> Answer | None:
-    """``[[1, 2], [3, 4]]``."""
-    rows = [row.items for row in answer.items if isinstance(row, Sequence) and row.opening == answer.opening == "["]
-    cells = [cell.node for row in rows for cell in row if isinstance(cell, Formula)]
-    if len(rows) != len(answer.items) or len({len(row) for row in rows}) != 1 or len(cells) != len(rows) * len(rows[0]):
-        return None
-    width = len(rows[0])
-    return Formula(("matrix", *(tuple(cells[start : start + width]) for start in range(0, len(cells), width))))
-
-
-def _condition(answer: Answer) -> Answer:
-    """Several conditions on the members of a set, of which "is real" is none."""
-    if not isinstance(answer, Sequence) or answer.opening:
-        return answer
-    real = Joined("all", (Words("R"),))
-    kept = tuple(
-        p for p in answer.items if not (isinstance(p, Relation) and p.signs == ("\\in",) and p.sides[1] == real)
-    )
-    return kept[0] if len(kept) == 1 else Joined("and", kept)
-
-
-def _spread(answer: Answer) -> tuple[Answer, ...]:
-    return answer.items if isinstance(answer, Sequence) and not answer.opening else (answer,)

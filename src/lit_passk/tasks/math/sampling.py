@@ -12,12 +12,12 @@ from typing import Any
 
 from lit_passk.tasks.math.evaluation import Point, Value, cells, evaluate, mpf, shape
 from lit_passk.tasks.math.precision import EXACT, arbitrary, mp
-from lit_passk.tasks.math.symbols import WHOLE_NUMBERS, Node, bounds, names, parts
+from lit_passk.tasks.math.symbols import WHOLE_NUMBERS, Node, bounds, has_bound, names, parts
 
 _ROUNDED = mpf("0.6e-6")
 """How far a decimal may be from the value that it rounds: six places, as math-verify has it."""
 _SMALL = mpf("1e-3")
-_EXACT_BITS, _MOST_BITS = 80, 20_000
+_MORE_BITS, _MOST_BITS = 1000, 20_000
 
 
 def is_rounded(node: Node) -> bool:
@@ -38,7 +38,7 @@ def same_value(a: Node, b: Node) -> bool:
     try:
         point = {name: mpf(3 + place) for name, place in counts.items()}
         values = evaluate(a, point), evaluate(b, point)
-        if not _agree(*values, rounded) or not (symbols or rounded or _agree_in_units(a, b, values[0][0])):
+        if not _agree(*values, rounded) or not (symbols or rounded or _agree_in_digits(a, b, values[0][0])):
             return False
         for draw in (1, 2) if symbols else ():
             point = {name: arbitrary(name, draw) * 3 for name in symbols}
@@ -111,12 +111,22 @@ def _same_where_whole(a: Node, b: Node, symbols: list[str]) -> bool:
     return agreed > 2
 
 
-def _agree_in_units(a: Node, b: Node, about: Value) -> bool:
-    """Whether two numbers of more than 30 digits are the same in the last ones as well, as far as that is cheap."""
-    if isinstance(about, tuple) or not mp.isfinite(about) or not _EXACT_BITS < mp.mag(about) < _MOST_BITS:
+def _agree_in_digits(a: Node, b: Node, about: Value) -> bool:
+    """Whether two numbers are the same in 230 digits, and large ones to the unit, as far as that is cheap.
+
+    ``1 - 2^{-100}`` is not 1.
+    """
+    if (
+        isinstance(about, tuple)
+        or not mp.isfinite(about)
+        or mp.mag(about) >= _MOST_BITS
+        or has_bound(a)
+        or has_bound(b)
+    ):
         return True
-    with mp.workprec(mp.mag(about) + 100):
-        return abs(evaluate(a)[0] - evaluate(b)[0]) < _SMALL
+    with mp.workprec(max(mp.mag(about), 0) + _MORE_BITS if about else _MORE_BITS):
+        (x, noise), (y, more) = evaluate(a), evaluate(b)
+        return abs(x - y) <= min(_SMALL, (noise + more + abs(x) * EXACT) * mpf(10) ** -200)
 
 
 def _further_points(symbols: list[str], steps: bool) -> Iterable[Point]:

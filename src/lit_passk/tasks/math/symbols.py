@@ -45,6 +45,11 @@ def parts(node: Node) -> tuple[Node, ...]:
     return () if node[0] == "number" else node[2:] if node[0] == "call" else node[1:]
 
 
+def has_bound(node: Node) -> bool:
+    """Whether a sum, product, integral or limit is left to do in it."""
+    return node[0] == "bound" or any(map(has_bound, parts(node)))
+
+
 def bounds(node: Node) -> frozenset[str]:
     """The symbols that say how many terms a sum has."""
     own = names(node[4]) | names(node[5]) if node[0] == "bound" and node[1] in {"sum", "prod"} else frozenset()
