@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import math
@@ -75,6 +76,14 @@ def test_what_a_server_says_of_itself_is_taken_or_refused(config, version):
         assert isinstance(served, Served)
         assert served.is_like(served)
         assert served.is_named("policy") in (True, False)
+
+
+def test_a_server_that_is_served_as_no_text():
+    config = copy.deepcopy(ABOUT[next(iter(ABOUT))])
+    config["vllm_config"]["model_config"]["served_model_name"] = [None, 5, "policy"]
+    served = describe(Answers({**ABOUT, next(iter(ABOUT)): config}), 1.0)
+    assert served.is_named("runs/policy")
+    assert not served.is_named("runs/other")
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def edited(draw: Any, content: Any, most: int = 2, odd: tuple[Any, ...] = ODD) -
     for _ in range(draw(st.integers(1, most))):
         found = list(places(content))
         if not found:
-            return draw(st.sampled_from(odd))
+            return copy.deepcopy(draw(st.sampled_from(odd)))  # which the next edit may change
         *above, key = draw(st.sampled_from(found))
         parent = content
         for step in above:
@@ -62,7 +62,7 @@ def edited(draw: Any, content: Any, most: int = 2, odd: tuple[Any, ...] = ODD) -
         elif how == "rename" and isinstance(parent, dict):
             parent[draw(st.sampled_from((f"{key}s", f"{key}"[:-1], f"{key}.x", f"{key}".upper())))] = parent.pop(key)
         else:
-            parent[key] = draw(st.sampled_from(odd))
+            parent[key] = copy.deepcopy(draw(st.sampled_from(odd)))  # which the next edit may change
     return content
 
 

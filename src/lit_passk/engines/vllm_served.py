@@ -73,7 +73,7 @@ def describe(server: Server, timeout: float) -> Served:
         found = Served(
             address=server.address,
             model=str(model["model"]),
-            names={str(model["model"]), *([served] if isinstance(served, str) else served or ())},
+            names={str(model["model"]), *map(str, [served] if isinstance(served, str) else served or ())},
             max_model_len=max_model_len,
             weight_transfer=None if transfer is None else transfer["backend"],
             num_workers=workers,
