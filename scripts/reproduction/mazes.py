@@ -137,6 +137,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                 ("f_grpo", "FGRPO"),
             )
         ),
+        notes=("With rewards of 0 and 1 `MaxAtK(4)` has the advantages of Pass@4, and so the same weights.",),
     ),
     "low": Experiment(
         "From a low pass rate",
