@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lit_passk.tasks.code.judge import same_output
+from lit_passk.tasks.code.outputs import same_output
 
 EXACT, APPS, CODE_CONTESTS, LOOSE = None, (1e-8, 1e-5), (1e-5, 0.0), (1e-6, 1e-6)
 

@@ -150,6 +150,7 @@ def test_kod_code(tmp_path):
     [
         ({**CODEFORCES, "input_mode": "file"}, "1 with input or output in files"),
         ({**CODEFORCES, "generated_checker": "print(1)"}, "1 with several right outputs, which only"),
+        ({**CODEFORCES, "prompt": "Echo in C++.", "language": "cpp"}, "1 that ask for another language than Python"),
         ({**CODEFORCES, "interaction_format": "Ask."}, "1 that talk with an interactor"),
         ({**CODEFORCES, "official_tests": []}, "1 without tests"),
         (MBPP_PLUS, r"1 whose tests import numpy \(`limits.packages: \[numpy\]` gives it\)"),

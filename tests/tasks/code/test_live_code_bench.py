@@ -15,8 +15,8 @@ from helpers.sandbox import require_sandbox
 from lit_passk.errors import Refusal
 from lit_passk.tasks.code import CodeTask, live_code_bench
 from lit_passk.tasks.code.imports import imports_for
-from lit_passk.tasks.code.judge import same_lines
 from lit_passk.tasks.code.live_code_bench import unpacked
+from lit_passk.tasks.code.outputs import same_lines
 from lit_passk.tasks.code.sandbox.sandbox import Limits
 
 require_sandbox()

@@ -75,7 +75,9 @@ def codeforces(record: Record) -> Row:
         question, instruction = "\n\n".join(parts), STDIO_INSTRUCTION
     cases = [{"input": a, "output": b} for a, b in pairs_in(fields["official_tests"], "input", "output")]
     reason = ""
-    if fields.get("interaction_format"):
+    if fields.get("language") not in {None, "python"}:
+        reason = "that ask for another language than Python"
+    elif fields.get("interaction_format"):
         reason = "that talk with an interactor"
     elif fields.get("input_mode") == "file":
         reason = _IN_FILES

@@ -16,7 +16,8 @@ from typing import Any, overload
 from lit_passk.errors import Refusal
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.code.imports import imports_for
-from lit_passk.tasks.code.judge import Unit, Verdict, check_sandbox, judge
+from lit_passk.tasks.code.judge import Unit, check_sandbox, judge
+from lit_passk.tasks.code.outputs import Verdict
 from lit_passk.tasks.code.rows import code_problem
 from lit_passk.tasks.code.sandbox.sandbox import START_SECONDS, Limits, SandboxError
 from lit_passk.tasks.code.text import function_units, program_units
