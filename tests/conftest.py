@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import warnings
@@ -15,6 +16,9 @@ from lit_passk.modules import SFTModule
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # every process under test inherits it
+
+# `caplog` sees what reaches the root logger. Lightning's stay below it, or do not, by who imported Lightning first.
+logging.getLogger("lightning.pytorch").propagate = True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

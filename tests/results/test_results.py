@@ -336,3 +336,15 @@ def test_rescore_fails_whole(tmp_path):
     with pytest.raises(OSError, match="verifier is gone"):
         rescore(tmp_path / "b.jsonl", Broken())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.jsonl", "run.jsonl"]
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_half_a_surrogate_pair_in_the_place_of_something_else_is_refused(tmp_path, line):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write([record("p1", 0)])
+    rows = [json.loads(text) for text in path.read_bytes().splitlines()]
+    rows[line]["settings" if line == 0 else "sample"] = "\ud800"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match=f"run.jsonl:{line + 1}"):
+        load_results(path)

@@ -205,7 +205,7 @@ def decode_record(line: bytes, where: str) -> CompletionRecord:
         pass
     try:
         return msgspec.convert(_decode_json(line, where), CompletionRecord)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter of a text in the place of a number
         raise Refusal(f"{where}: not a completion record: {error}.") from error
 
 
@@ -218,7 +218,7 @@ def decode_header(line: bytes, where: str) -> Header:
         raise Refusal(f"{where}: result file of version {header.get('version')!r}, but this lit-passk reads {VERSION}.")
     try:
         return msgspec.convert(header, Header)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise Refusal(f"{where}: not a complete header: {error}.") from error
 
 
