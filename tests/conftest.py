@@ -14,8 +14,10 @@ import torch
 
 from lit_passk.modules import SFTModule
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for what it starts in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # every process under test inherits it
+# A shell ignores SIGINT in what it starts in the background, nohup SIGHUP: every process under test would inherit it.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 # `caplog` sees what reaches the root logger. Lightning's stay below it, or do not, by who imported Lightning first.
 logging.getLogger("lightning.pytorch").propagate = True

@@ -52,9 +52,9 @@ def test_a_state_that_was_saved_goes_on_as_if_it_had_not(cut):
 
 def test_fewer_steps_may_be_asked_for_on_resuming():
     before, after = switch(below=0.3, steps=5), switch(below=0.3, steps=2)
-    assert used(before, [0.1, 0.1, 0.1]) == [0, 0, 0]
+    assert used(before, [0.1, 0.1, 0.1]) == [0, 0, 0]  # exact: positions of strategies
     restore_strategy(after, strategy_state(before))
-    assert used(after, [0.1, 0.1]) == [1, 1]
+    assert used(after, [0.1, 0.1]) == [1, 1]  # exact: positions of strategies
 
 
 def test_the_strategy_in_use_is_called(make_context, group):

@@ -219,11 +219,16 @@ def test_wrong_files_cost_a_sentence(copied, capsys, tmp_path):
         _, err, status = said(capsys, path)
         assert status == 2
         assert message in err
-    for config in (b"model: [", b"[" * 10_000, b"\xff\xfe"):
+    for config, message in (
+        (b"model: [", "cannot be read"),
+        (b"[" * 10_000, "cannot be read"),
+        (b"\xff\xfe", "is no UTF-8 text"),
+    ):
         (tmp_path / "model.yaml").write_bytes(config)
         _, err, status = said(capsys, copied, "--config", tmp_path / "model.yaml")
         assert status == 2
-        assert "model.yaml cannot be read" in err
+        assert "model.yaml" in err
+        assert message in err
     copied.with_suffix(".ckpt").write_bytes(b"half")
     _, err, status = said(capsys, copied)
     assert status == 2

@@ -79,16 +79,17 @@ class FaultAt(L.Callback):
             lambda *_: self._reach("forward" if torch.is_grad_enabled() else "logprobs")
         )
         trainer.optimizers[0].register_step_post_hook(lambda *_: self._reach("optimizer"))
-        self.chmod = os.chmod
+        self.replace = os.replace
 
-        def within_rollouts(*args: Any, **kwargs: Any) -> None:
-            self._reach("rollouts", self.module.rl_step - 1)
-            self.chmod(*args, **kwargs)
+        def within_rollouts(source: Any, target: Any) -> None:
+            if Path(target).name.startswith("step_"):
+                self._reach("rollouts", self.module.rl_step - 1)
+            self.replace(source, target)
 
-        os.chmod = within_rollouts
+        os.replace = within_rollouts
 
     def teardown(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
-        os.chmod = getattr(self, "chmod", os.chmod)  # the next test in this process is another one
+        os.replace = getattr(self, "replace", os.replace)  # the next test in this process is another one
 
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         self.teardown(trainer, pl_module, "fit")
