@@ -11,7 +11,8 @@ import lit_passk
 
 PACKAGE = Path(lit_passk.__file__).parent
 FLOORS = [
-    {"credentials", "errors", "logged", "outputs", "printable", "types", "functional", "distributed", "hub", "memory"},
+    {"credentials", "errors", "inputs", "logged", "outputs", "printable"}
+    | {"types", "functional", "distributed", "hub", "memory"},
     {"advantages", "losses", "metrics", "tasks", "rewards", "results"},
     {"engines", "scoring", "policy", "checkpointing", "report", "bridges"},
     {"data", "rollout"},

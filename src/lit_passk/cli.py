@@ -38,7 +38,11 @@ OTHERS = {  # each is `main(options)` of the module of its name in `commands`
 }
 
 OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
-OF_A_FILE = (*OF_A_DISK, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+OF_A_FILE = (
+    *OF_A_DISK,
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+)
 """Errors of the system that are no bug, wherever they come from; the latter where they name a file."""
 
 

@@ -220,8 +220,8 @@ def test_wrong_files_cost_a_sentence(copied, capsys, tmp_path):
         assert status == 2
         assert message in err
     for config, message in (
-        (b"model: [", "cannot be read"),
-        (b"[" * 10_000, "cannot be read"),
+        (b"model: [", "is not valid YAML"),
+        (b"[" * 10_000, "is not valid YAML"),
         (b"\xff\xfe", "is no UTF-8 text"),
     ):
         (tmp_path / "model.yaml").write_bytes(config)

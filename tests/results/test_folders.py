@@ -81,10 +81,8 @@ def test_a_disk_that_can_neither_lock_nor_change_permissions_nor_flush_folders(
 def test_results_that_are_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.jsonl")
     for path in (tmp_path / "pipe.jsonl", Path(os.devnull)):
-        with pytest.raises(Refusal, match=r"is a pipe or a device"):
+        with pytest.raises(Refusal, match=r"is a (pipe|device)"):
             ResultWriter(path, SETTINGS)
-        with pytest.raises(Refusal, match=r"is a pipe or a device"):
-            load_results(path)
 
 
 def a_file(path):

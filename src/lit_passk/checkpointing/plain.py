@@ -18,6 +18,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.planner import LoadPlan, ReadItem
 
 from lit_passk.errors import Refusal
+from lit_passk.inputs import check_file
 
 _DESCRIPTIONS = {
     (kind.__module__, kind.__name__): kind
@@ -84,6 +85,7 @@ class PlainReader(dcp.FileSystemReader):
             Refusal: If its ``.metadata`` asks for anything but what describes tensors, or is none.
         """
         file = Path(self.path) / ".metadata"
+        check_file(file)
         try:
             found = _DescriptionUnpickler(io.BytesIO(file.read_bytes())).load()
             if not isinstance(found, metadata.Metadata):

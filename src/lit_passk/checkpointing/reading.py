@@ -13,6 +13,7 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from lit_passk.checkpointing.plain import PlainReader, load_plain, read_plain
 from lit_passk.errors import Refusal
+from lit_passk.inputs import check_file
 
 FILES = "files.json"
 META = "meta.pt"
@@ -22,8 +23,9 @@ META = "meta.pt"
 def is_whole(path: Path) -> bool:
     """Whether a checkpoint is complete."""
     if not path.is_dir():
-        return zipfile.is_zipfile(path)  # its directory is at the end of the file
+        return path.is_file() and zipfile.is_zipfile(path)  # its directory is at the end of the file
     try:
+        check_file(path / FILES)
         sizes = json.loads((path / FILES).read_text())
         return all((path / name).is_file() and (path / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, RecursionError, AttributeError):  # no JSON, or no object

@@ -10,6 +10,7 @@ import yaml
 
 import lit_passk
 from lit_passk.errors import Refusal
+from lit_passk.inputs import check_aliases, check_file
 
 _PACKAGE = Path(lit_passk.__file__).parent
 
@@ -51,8 +52,10 @@ def find(name: str) -> Path:
     if own.is_file():
         _check(own)
         return own
-    if own.is_fifo():  # `<(...)` of a shell, which can be read once
+    if own.is_fifo() and not own.resolve().exists():  # `<(...)` of a shell, which has no name and can be read once
         return own
+    if not own.is_dir():  # which may have the name of a configuration that comes with lit-passk
+        check_file(own)
     short = own.with_suffix("").as_posix().removeprefix("configs/")
     shipped = names()
     if short in shipped:
@@ -98,6 +101,7 @@ def _check(path: Path) -> None:
         ) from error
     except (yaml.YAMLError, RecursionError):  # the parser says where
         return
+    check_aliases(node, repr(str(path)))
     if not isinstance(node, yaml.MappingNode):
         what = "nothing" if node is None else f"a {node.id}"
         raise Refusal(f"{str(path)!r} must hold options, such as `seed_everything: 1`, but holds {what}.")

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from lit_passk import __version__
+from lit_passk.inputs import parse_yaml
 from lit_passk.report.runs import open_runs
 from lit_passk.report.summary import summarize
 from lit_passk.report.tables import as_markdown, summary_table
@@ -37,7 +38,7 @@ def model_card(
     Raises:
         Refusal: If a result file cannot be read.
     """
-    config = without_secrets(yaml.safe_load(checkpoint["config"] or "") or {})
+    config = without_secrets(parse_yaml(checkpoint["config"] or "", f"The configuration in {str(path)!r}") or {})
     local = Path(source).is_dir()
     name = Path(source).name
     parts = [

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from jsonargparse import ArgumentError
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -17,6 +16,7 @@ from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.commands import short_names  # noqa: F401 - see there
 from lit_passk.commands.quiet import quieten
 from lit_passk.errors import Refusal
+from lit_passk.inputs import parse_yaml, read_yaml
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.replay import Finding, replay
 from lit_passk.results.saved_step import SavedStep, read_step
@@ -59,12 +59,8 @@ def build(saved: SavedStep, config: Path | None, policy: str | None) -> PassKRLM
         Refusal: If its configuration cannot be read.
     """
     where = str(config) if config is not None else "the configuration in the file"
-    try:
-        text = config.expanduser().read_text(encoding="utf-8") if config is not None else saved.config
-        content: Any = yaml.safe_load(text) or {}
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Refusal(f"{where} cannot be read: {error}") from error
-    if not text:
+    content: Any = read_yaml(config.expanduser()) if config is not None else parse_yaml(saved.config, where)
+    if content is None:
         raise Refusal(
             "The run was not started by the command line, so the file does not say how it trained: write `model:` with "
             "its settings (advantage, loss, ...) into a YAML file and give it by `--config`."

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 import lit_passk.rewards
 import lit_passk.tasks
 from lit_passk.errors import Refusal
+from lit_passk.inputs import read_yaml
 from lit_passk.results import rescore
 from lit_passk.scoring.scorer import Scorer
 from lit_passk.tasks.base import Task
@@ -59,10 +59,7 @@ def load_tasks(config: Path) -> dict[str, Task]:
             getattr(package, name)
     if not config.is_file():
         raise Refusal(f"`--config` is {str(config)!r}, but there is no such file.")
-    try:
-        content: Any = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Refusal(f"{config} is not valid YAML: {error}") from error
+    content: Any = read_yaml(config)
     data = content.get("data") if isinstance(content, Mapping) else None
     val = data.get("val") if isinstance(data, Mapping) else None
     if not val:

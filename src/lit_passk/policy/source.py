@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given, use_hub
+from lit_passk.inputs import check_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -18,10 +19,13 @@ def resolve_policy(path: str | Path) -> str:
     """A folder's path with ``~`` expanded, or a hub id as it is, after a look whether the hub answers.
 
     Raises:
-        Refusal: If it can only be a folder and there is none.
+        Refusal: If it can only be a folder and there is none, or a pipe or a device lies in it in the place of a file.
     """
     folder = Path(path).expanduser()
     if folder.is_dir():
+        for file in folder.iterdir():
+            if not file.is_dir():
+                check_file(file)
         return str(folder)
     if str(path).startswith((".", "~", "/", "runs/")) or len(folder.parts) > 2:  # `runs` is where trainings write
         raise Refusal(

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-import yaml
-
 from lit_passk.errors import Refusal
 from lit_passk.functional.bootstrap import mean_pass_at_k_interval
+from lit_passk.inputs import read_yaml
 from lit_passk.report.summary import Summary
 
 
@@ -46,10 +45,7 @@ def _configured(path: Path) -> tuple[str, list[str]]:
             f"A suite is `name=benchmark,benchmark,...` or a configuration with `data.val`, but there is no file "
             f"{str(path)!r}."
         )
-    try:
-        config = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Refusal(f"{path} is not valid YAML: {error}") from error
+    config = read_yaml(path)
     data = config.get("data") if isinstance(config, dict) else None
     tasks = data.get("val") if isinstance(data, dict) else None
     if not isinstance(tasks, dict):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from lit_passk.errors import Refusal
+from lit_passk.inputs import check_file
 from lit_passk.results.record import MAGIC, CompletionRecord, Header, decode_header, decode_record
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,6 @@ def load_results(path: str | PathLike[str]) -> Results:
             starts with ``file:line``.
     """
     path = Path(path).expanduser()
-    check_file(path)
     with open_results(path) as stream:
         header = read_header(stream, path)
         if header is None:
@@ -70,20 +70,9 @@ def load_results(path: str | PathLike[str]) -> Results:
     return Results(path=path, settings=header.settings, versions=header.versions, records=records)
 
 
-def check_file(path: Path) -> None:
-    """Refuse what is there and is no file: a folder, or a pipe or device, which cannot be read twice or continued.
-
-    Raises:
-        Refusal: With what it is.
-    """
-    if path.is_dir():
-        raise Refusal(f"{path} is a folder. Name a result file in it.")
-    if path.exists() and not path.is_file():
-        raise Refusal(f"{path} is a pipe or a device. Name a result file.")
-
-
 def open_results(path: Path) -> Stream:
     """Open a file for reading, unpacked if it is compressed by gzip, whatever its name."""
+    check_file(path)
     with path.open("rb") as stream:
         packed = stream.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if packed else path.open("rb")

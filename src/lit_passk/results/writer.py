@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
+from lit_passk.inputs import check_file
 from lit_passk.results.atomic import writing
-from lit_passk.results.reader import check_file, read_header, read_records
+from lit_passk.results.reader import read_header, read_records
 from lit_passk.results.record import (
     FORMAT,
     VERSION,

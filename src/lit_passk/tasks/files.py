@@ -14,6 +14,7 @@ from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.hub import not_given, use_hub
+from lit_passk.inputs import check_file
 from lit_passk.tasks.columns import shown
 from lit_passk.tasks.records import Record
 
@@ -81,6 +82,7 @@ def _files(folder: Path, split: str | None) -> list[Path]:
 
 
 def _read_file(file: Path) -> Iterator[Record]:
+    check_file(file)
     if file.suffix == ".parquet":
         return _read_parquet(file)
     if file.suffix == ".json" and (rows := _array(file)) is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lit_passk.errors import Refusal
+from lit_passk.inputs import check_file
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.files import check_count, load_records
 from lit_passk.tasks.math.text import final_text
@@ -105,6 +106,7 @@ def _grids(text: str) -> Iterator[Grid]:
 
 
 def _read(file: Path) -> Record:
+    check_file(file)
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

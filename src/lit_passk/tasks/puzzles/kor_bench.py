@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from lit_passk.errors import Refusal
+from lit_passk.inputs import read_yaml
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.files import check_count, load_records
 from lit_passk.tasks.math.text import final_text
@@ -47,12 +46,12 @@ class KORBenchTask(Task):
                 f"KORBenchTask needs a clone of https://github.com/KOR-Bench/KOR-Bench in {path!r}, but there is no "
                 f"{prompts}."
             )
+        found = read_yaml(prompts)
         try:
-            found = yaml.safe_load(prompts.read_text(encoding="utf-8"))
             templates = {name: str(found[f"{name}_prompt_format"][0]) for name in categories}
             for template in templates.values():
                 template.format("the rule", "the question")
-        except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise Refusal(
                 f"{prompts} needs a list `<category>_prompt_format`, whose first text has a {{}} for the rule and one "
                 f"for the question, for each of {', '.join(categories)} ({type(error).__name__}: {error})."
