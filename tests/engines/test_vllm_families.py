@@ -9,6 +9,7 @@ from helpers.tiny_policies import EOS, logprobs_of
 from transformers import AutoModelForCausalLM
 
 from lit_passk.errors import CannotRun
+from lit_passk.rollout.parity import QUANTIZED_TOLERANCE
 from lit_passk.types import Sampling
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
@@ -44,6 +45,29 @@ def test_experts_follow_the_policy(family: str, tmp_path) -> None:
         without = {name: tensor for name, tensor in policy.state_dict().items() if "1.mlp.experts.down" not in name}
         with pytest.raises(RuntimeError, match=r"too few new values: model\.layers\.1\..*w2_weight \(0 of"):
             engine.load_weights(without.items(), version=3)
+    finally:
+        engine.close()
+
+
+def test_experts_in_eight_bits_follow_the_policy(tmp_path) -> None:
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    from lit_passk.engines.vllm_engine import VLLMEngine
+
+    policy = tiny_model("mixtral")
+    policy.save_pretrained(tmp_path)
+    args = {"quantization": "int8_per_channel_weight_only"}
+    engine = VLLMEngine(dtype="bfloat16", kv_cache_gib=2**-6, max_model_len=128, engine_args=args)
+    try:
+        engine.start(str(tmp_path), policy, [EOS])
+        assert engine.quantized
+        assert 1e-4 < worst_difference(engine, policy) < QUANTIZED_TOLERANCE
+        torch.manual_seed(0)
+        with torch.no_grad():
+            for parameter in policy.parameters():
+                parameter.add_(0.2 * torch.randn_like(parameter))
+        assert worst_difference(engine, policy) > 2 * QUANTIZED_TOLERANCE  # the old weights
+        engine.load_weights(policy.state_dict().items(), version=1)
+        assert worst_difference(engine, policy) < QUANTIZED_TOLERANCE
     finally:
         engine.close()
 
