@@ -127,7 +127,7 @@ def test_truncated_max_rl_counts_who_is_correct(make_context, group):
     assert torch.equal(MaxRL(truncation=2)(shaped, make_context(group(6, 2))), MaxRL(truncation=2)(group(6, 2)))
 
 
-@pytest.mark.parametrize("beta", [-3.0, 1e-6, 0.5, 2.0, 40.0])
+@pytest.mark.parametrize("beta", [-3.0, 1e-6, 0.5, 1.0, 2.0, 40.0])
 def test_rs_grpo_equals_its_definition(beta):
     rewards = [0.1, 0.4, 0.5, 0.9, 0.2, 0.7, 0.0, 1.0]
     utilities = [math.exp(beta * reward) for reward in rewards]
@@ -228,6 +228,7 @@ def test_surrogate_contains_its_relatives(group):
         torch.testing.assert_close(Surrogate(torch.ones_like)(rewards), DrGRPO()(rewards))
         torch.testing.assert_close(Surrogate(torch.reciprocal)(rewards), MaxRL()(rewards))
         torch.testing.assert_close(Surrogate(lambda p: (p * (1 - p)).rsqrt())(rewards), GRPO()(rewards))
+    torch.testing.assert_close(Surrogate(torch.reciprocal)(group(2, 1)), MaxRL()(group(2, 1)))
     assert torch.equal(Surrogate(lambda p: 1.0)(group(8, 3)), Surrogate(torch.ones_like)(group(8, 3)))
 
 

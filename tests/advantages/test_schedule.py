@@ -64,6 +64,7 @@ def test_without_context_is_an_error(group):
         ([1, 2], "one boundary fewer .* 2 strategies and 2"),
         ([0], "integers from 1.* got 0"),
         ([1.0], "between 0 and 1.* got 1.0"),
+        ([0.0], "between 0 and 1.* got 0.0"),
         ([150.0], "got 150.0"),
         ([True], "got True"),
         ([float("nan")], "got nan"),

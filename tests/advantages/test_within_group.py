@@ -122,6 +122,8 @@ def test_coefficients_that_make_no_sense_are_refused():
         Unlikeliness(beta=1.5)
     with pytest.raises(ValueError, match=r"tau in \[0, 1\]"):
         UCPO(tau=-0.1)
+    with pytest.raises(ValueError, match=r"tau in \[0, 1\]"):
+        UCPO(tau=1.5)
     with pytest.raises(ValueError, match="coefficients of at least 0"):
         DifferentialSmoothing(correct_coef=-1)
 

@@ -11,9 +11,11 @@ from helpers.letters import Letters
 from helpers.scripted import scripted_rollouts
 
 from lit_passk.advantages import GRPO, PassKAnalytic, Schedule
+from lit_passk.data.drawing import Drawing
 from lit_passk.data.loader import PromptLoader
 from lit_passk.data.pass_rates import Counts, PassRates
 from lit_passk.data.samplers import Candidates, DifficultyPools, ExpectedAdvantage, PromptSampler
+from lit_passk.data.samplers.base import _by
 from lit_passk.data.samplers.difficulty_pools import split
 from lit_passk.errors import Refusal
 from lit_passk.tasks.mixture import Mixture, MixtureTask
@@ -93,6 +95,24 @@ def test_prompts_of_weight_0_come_last():
     assert OnlyTwo().chances(candidates(known())).tolist() == pytest.approx([0, 0, 0.25, 0, 0.75, 0])
 
 
+def test_without_any_weight_all_prompts_are_alike():
+    class Nothing(PromptSampler):
+        def weights(self, candidates):
+            return torch.zeros(6)
+
+    assert Nothing().chances(candidates(known())).tolist() == pytest.approx([1 / 6] * 6)
+    assert sorted(Nothing().draw(candidates(known()), 6)) == list(range(6))
+    silent = expected_advantage(PassKAnalytic(8), 8, uniform=0.0)  # of k = G no completion gets any advantage
+    assert silent.weights(candidates(known())).tolist() == [0.0] * 6
+
+
+def test_one_prompt_more_than_have_a_weight():
+    last, key = torch.tensor([False, True, True, True]), torch.tensor([0.9, 0.3, 0.1, 0.2])
+    assert _by(last, key, 1) == [0]
+    assert _by(last, key, 2) == [0, 2]
+    assert _by(last, key, 4) == [0, 2, 3, 1]
+
+
 @pytest.mark.parametrize("wrong", [torch.ones(5), -torch.ones(6), torch.full((6,), torch.nan), torch.tensor(1.0)])
 def test_wrong_weights_are_refused(wrong):
     class Wrong(PromptSampler):
@@ -115,6 +135,17 @@ def test_pools_are_by_the_posterior_mean_and_shares_hold():
     assert drawn[1] == 600
     assert drawn[0] == pytest.approx(300, abs=40)
     assert sampler.metrics(counts) == pytest.approx({"easy": 0.2, "normal": 0.6, "hard": 0.2})
+
+
+def test_a_rate_at_the_bound_of_a_pool_is_in_it():
+    counts = Counts(torch.tensor([2.0, 0.0, 1.0]), torch.tensor([2.0, 2.0, 2.0]))  # means 3/4, 1/4 and 1/2, exactly
+    assert DifficultyPools(easy_from=0.75, hard_to=0.25).pools(counts).tolist() == [0, 2, 1]
+
+
+def test_the_uncertainty_of_a_rate_is_that_of_its_beta_distribution():
+    counts = Counts(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 3.0]))  # Beta(2, 2) and Beta(4, 1)
+    variances = [a * b / ((a + b) ** 2 * (a + b + 1)) for a, b in ((2, 2), (4, 1))]
+    assert counts.std.square().tolist() == pytest.approx(variances, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +174,7 @@ def test_all_prompts_in_one_pool_is_said_once(recwarn):
         (lambda: DifficultyPools(easy=-1), "shares of 0 or more"),
         (lambda: DifficultyPools(easy=0, normal=0, hard=0), "not all 0"),
         (lambda: DifficultyPools(easy_from=0.2, hard_to=0.3), "hard_to < easy_from"),
+        (lambda: DifficultyPools(easy_from=1.5), "easy_from <= 1"),
         (lambda: ExpectedAdvantage(uniform=1.5), "from 0 to 1"),
         (lambda: PassRates(3, half_life=0), "above 0 RL steps"),
         (lambda: ExpectedAdvantage().weights(candidates(known())), "prepare"),
@@ -174,6 +206,21 @@ def make_loader(sampler=None, rank: int = 0, world_size: int = 1, mixed: bool = 
     prompts = [(i, [i + 1]) for i in range(NUM)]
     sampler = sampler or expected_advantage(PassKAnalytic(2), GROUP_SIZE, half_life=5)
     return PromptLoader(task, "train", prompts, PER_STEP, rank, world_size, 0, sampler)
+
+
+def test_steps_are_counted_on_through_the_epochs():
+    asked = []
+
+    class Asked(PromptSampler):
+        def weights(self, candidates):
+            asked.append(candidates.step)
+            return torch.ones(len(candidates.rows))
+
+    drawing = Drawing(Letters(NUM - 1), range(NUM - 1), PER_STEP, 0, Asked())  # the last of six steps is a short one
+    for epoch in range(2):
+        for position in range(6):
+            drawing.draw(epoch, position)
+    assert asked == list(range(12))
 
 
 def rollouts_of(indices, step: int):

@@ -37,6 +37,12 @@ def test_diversity_leaves_out_the_silent():
     assert {name: float(value) for name, value in metric.compute().items()} == pytest.approx(expected, abs=1e-12)
 
 
+def test_two_answers_are_enough_to_differ():
+    metric = AnswerDiversity(ks=[])
+    metric.update([["1", "2", None], ["3", "3"]], [[True, False, False], [True, True]], [0, 1])
+    assert float(metric.compute()["answer_diversity"]) == pytest.approx(1 / 2, abs=1e-12)
+
+
 def test_nothing_to_compare_is_nan():
     metric = AnswerDiversity(ks=[8])
     metric.update([["1"]], [[True]], [0])
@@ -48,6 +54,8 @@ def test_refusals():
         MajorityAtK().update(ANSWERS[:1], [CORRECT[0][:4]], [4])
     with pytest.raises(ValueError, match="an id for each of 2 problems, but got 1"):
         MajorityAtK().update(ANSWERS, CORRECT, [4])
+    with pytest.raises(ValueError, match="is shorter than"):
+        MajorityAtK().update(ANSWERS, CORRECT[:1], [4, 2])
 
 
 def test_too_few_votes_leave_a_problem_out_and_all_of_them_vote_in_maj_at_n():

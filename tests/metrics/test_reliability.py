@@ -55,6 +55,12 @@ def test_solve_rate_adds_up_the_updates_of_a_problem():
     )
 
 
+def test_one_completion_is_enough_for_a_solve_rate():
+    metric = SolveRate(thresholds=[1.0])
+    metric.update([torch.tensor([True]), torch.tensor([False, False])], [0, 1])
+    assert {name: float(value) for name, value in metric.compute().items()} == {"mean@n": 0.5, "coverage@1": 0.5}
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="k >= 2"):
         GPassAtK(ks=[1])

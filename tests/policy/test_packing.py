@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_passk.policy.packing import TokenCosts, pack
+from lit_passk.policy.packing import TokenCosts, _Step, pack
 
 
 @st.composite
@@ -169,6 +169,21 @@ def test_attention_weighs_in_the_cost():
     by_pairs = pack(*step, None, token_budget=10_000, num_batches=2, costs=TokenCosts(pair=1.0))
     assert [len(b.completions) for b in by_tokens] == [3, 4] or [len(b.completions) for b in by_tokens] == [4, 3]
     assert sorted(len(b.completions) for b in by_pairs) == [1, 6]
+
+
+@pytest.mark.parametrize("costs", [TokenCosts(), TokenCosts(pair=0.01), TokenCosts(pair=0.25, head=3.0)])
+def test_the_cost_is_that_of_what_every_token_attends_to(costs):
+    prompts, completions, owner = make_step([[5, 40], [17]])
+    trained = [torch.arange(len(ids)) % 2 == 0 for ids in completions]
+    step = _Step(prompts, completions, owner.tolist(), trained, costs)
+    fed, before = [length - 1 for length in step.lengths], step.prompt_lengths
+    for content, rows in (([(0, [0, 1])], (0, 1)), ([(1, [2])], (2,)), ([(0, [1]), (1, [2])], (1, 2))):
+        tokens = sum(before[p] for p, _ in content) + sum(fed[i] for i in rows)
+        pairs = sum(j + 0.5 for p, _ in content for j in range(before[p]))
+        pairs += sum(before[owner[i]] + j + 0.5 for i in rows for j in range(fed[i]))
+        trained_tokens = sum(int(trained[i].sum()) for i in rows)
+        expected = tokens + costs.pair * pairs + costs.head * trained_tokens
+        assert step.cost(content) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_head_weighs_in_the_cost():
