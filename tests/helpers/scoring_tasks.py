@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import locale
 import math
 import mmap
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -22,6 +24,13 @@ from lit_passk.tasks.base import Task
 from lit_passk.types import CompletionText, Problem, Score
 
 kept: list[object] = []
+
+
+def refuses(*args: object) -> None:
+    """What the kernel says to a limit above the highest that is allowed."""
+    raise ValueError("not allowed to raise maximum limit")
+
+
 HEAVY = ("torch", "lightning", "transformers", "vllm")
 
 
@@ -107,7 +116,24 @@ class Obedient(Task):
         threading.Thread(target=time.sleep, args=[float(rest)]).start()
 
     def do_surroundings(self, rest: str) -> list[object]:
-        return [os.getcwd(), sorted(os.environ), os.fstat(1).st_ino, sys.stdout.closed]
+        mask = os.umask(0)
+        os.umask(mask)
+        limits = [resource.getrlimit(which) for which in (resource.RLIMIT_FSIZE, resource.RLIMIT_CPU)]
+        python = [sys.getrecursionlimit(), sys.get_int_max_str_digits(), locale.setlocale(locale.LC_ALL)]
+        return [os.getcwd(), sorted(os.environ), os.fstat(1).st_ino, sys.stdout.closed, mask, *limits, *python]
+
+    def do_narrow(self, rest: str) -> None:
+        """Take this process what another program would need."""
+        sys.setrecursionlimit(100)
+        sys.set_int_max_str_digits(640)
+        locale.setlocale(locale.LC_ALL, "C" if locale.setlocale(locale.LC_ALL) != "C" else "C.UTF-8")
+        os.umask(0o777)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+    def do_lower(self, rest: str) -> None:
+        """Lower a limit for good, as whoever is not root does."""
+        resource.setrlimit(resource.RLIMIT_CPU, (1000, 1000))
+        resource.setrlimit = refuses  # type: ignore[assignment]
 
     def do_descriptors(self, rest: str) -> None:
         os.closerange(3, 1000)

@@ -37,10 +37,17 @@ def answers(scorer, *completions):
 
 
 def test_the_next_completion_meets_nothing_of_what_was_changed(scorer):
-    deeds = ["chdir /", "setenv WORSE=1", "tee", "silence", "alarm 0.01", "handle", "thread 1000", "print 3000000"]
+    deeds = ["chdir /", "setenv WORSE=1", "tee", "silence", "alarm 0.01", "handle", "narrow", "print 3000000"]
+    deeds.append("thread 1000")
     before, *_, after = answers(scorer, "surroundings", *deeds, "surroundings")
     assert after == before
     assert answers(scorer, "pids", "silence", "print 10", "pids")[::3] == answers(scorer, "pids") * 2, "one worker"
+
+
+def test_a_limit_that_cannot_be_raised_again_costs_a_fresh_worker(scorer):
+    first, before, _, second, after = answers(scorer, "pids", "surroundings", "lower", "pids", "surroundings")
+    assert after == before
+    assert first != second
 
 
 def test_memory_that_is_kept_is_given_back_by_a_fresh_worker(scorer):

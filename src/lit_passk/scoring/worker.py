@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import locale
 import os
 import pickle
 import resource
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TextIO
 
@@ -18,13 +20,14 @@ from lit_passk.types import Score
 MEMORY_LIMIT = 4 * 2**30
 """Bytes of memory a worker may allocate: a completion can ask for a power tower."""
 
+_LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
 _PR_SET_PDEATHSIG = 1
 _MAX_ERROR_CHARS = 500
 _MAX_TRACE_CHARS = 20_000
 
 
 def work(tasks: dict[str, Any], connection: Connection) -> NoReturn:
-    """Life of a worker: score what comes in until the connection closes, or memory is short.
+    """Life of a worker: score what comes in until the connection closes, or it is no longer as it was at first.
 
     A fresh worker takes over from one that said its last answer was the last; it has the memory of the tasks alone.
     """
@@ -35,8 +38,9 @@ def work(tasks: dict[str, Any], connection: Connection) -> NoReturn:
             answer = _answer(tasks, connection.recv_bytes())
             if os.getpid() != me:  # a function forked and its child returned too: one answer is enough
                 break
-            surroundings.restore()
-            last = _memory() - at_first > (MEMORY_LIMIT - at_first) // 2  # is what completions left behind
+            as_before = surroundings.restore()
+            left_behind = _memory() - at_first  # by completions
+            last = not as_before or left_behind > (MEMORY_LIMIT - at_first) // 2
             connection.send_bytes(pickle.dumps((*answer, last)))
     except (EOFError, OSError):
         pass
@@ -64,17 +68,30 @@ def _memory() -> int:
 
 
 class _Surroundings:
-    """What a function may change for the next one: folder, environment, standard streams, a timer that is running."""
+    """What a function may change for the next one: folder, environment, standard streams, timers, limits, locale."""
 
     def __init__(self) -> None:
         self.folder = os.getcwd()
         self.environment = dict(os.environ)
         self.streams = [os.dup(number) for number in range(3)]
         self.printed_to = sys.stdout, sys.stderr
+        self.of_python = sys.getrecursionlimit(), sys.get_int_max_str_digits()
+        self.locale = locale.setlocale(locale.LC_ALL)
+        self.umask = os.umask(0o077)
+        os.umask(self.umask)
+        self.limits = [resource.getrlimit(which) for which in _LIMITS]
 
-    def restore(self) -> None:
-        """Make it as it was."""
+    def restore(self) -> bool:
+        """Make it as it was; returns whether that could be done: a limit can be lowered for good."""
+        sys.setrecursionlimit(self.of_python[0])
+        sys.set_int_max_str_digits(self.of_python[1])
         signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            for which, limit in zip(_LIMITS, self.limits, strict=True):
+                if resource.getrlimit(which) != limit:
+                    resource.setrlimit(which, limit)
+        except (OSError, ValueError):
+            return False
         for number, stream in enumerate(self.streams):
             os.dup2(stream, number)
         self.printed_to = _open(self.printed_to[0], 1), _open(self.printed_to[1], 2)
@@ -82,10 +99,11 @@ class _Surroundings:
         if os.environ != self.environment:
             os.environ.clear()
             os.environ.update(self.environment)
-        try:
+        locale.setlocale(locale.LC_ALL, self.locale)
+        os.umask(self.umask)
+        with suppress(OSError):  # somebody removed it, which is not the completion's affair
             os.chdir(self.folder)
-        except OSError:  # somebody removed it, which is not the completion's affair
-            return
+        return True
 
 
 def _open(stream: TextIO | None, number: int) -> TextIO:
