@@ -28,7 +28,7 @@ _ALIASES = {
     "lor": "or", "wedge": "and", "vee": "or", "dots": "ldots", "cdots": "ldots", "varepsilon": "epsilon",
     "varphi": "phi", "vartheta": "theta", "arcsinh": "arsinh", "arccosh": "arcosh", "arctanh": "artanh",
     "backslash": "setminus", "centerdot": "cdot", "infinity": "infty", "tg": "tan",
-    "asin": "arcsin", "acos": "arccos", "atan": "arctan",
+    "sfrac": "frac", "nicefrac": "frac", "asin": "arcsin", "acos": "arccos", "atan": "arctan",
     "ctg": "cot", "arctg": "arctan", "arcctg": "arccot", "degree": "circ",
     "imath": "i", "simeq": "approx", "sim": "approx", "doteq": "approx", "colon": ":", "lg": "log",
     "R": "mathbb R", "Z": "mathbb Z", "N": "mathbb N", "Q": "mathbb Q",
@@ -39,13 +39,15 @@ _DROPPED = {
     "strut", "quad", "qquad", "enspace", "thinspace", "left", "right", "middle", "big", "Big", "bigg", "Bigg", "bigl",
     "bigr", "Bigl", "Bigr", "mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathsf", "mathfrak", "noindent",
     "hfill", "pounds", "protect", "underline", "emph", "mathop", "tiny", "small", "normalsize", "large", "Large",
-    "LARGE", "huge", "Huge", "checkmark", "cent",
+    "LARGE", "huge", "Huge", "checkmark", "cent", "ensuremath",
 }  # fmt: skip
 FUNCTIONS = {
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc", "sinh",
     "cosh", "tanh", "coth", "arsinh", "arcosh", "artanh", "cis", "ln", "log", "exp", "gcd", "lcm", "max", "min", "sgn",
 }  # fmt: skip
-_SPELLED = {"pi": "pi", "infty": "infty", "infinity": "infty", "inf": "infty", "oo": "infty", "sqrt": "sqrt"}
+_SPELLED = {"pi": "pi", "infty": "infty", "infinity": "infty", "inf": "infty", "oo": "infty", "sqrt": "sqrt"} | {
+    name: name for name in ("alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "sigma", "omega")
+}
 _LINKS = {"or", "and", "union"}
 _MATRICES = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array", "vmatrix"}
 SHORT_WORDS = set("yes no not odd one two six ten all any the is are to of at by on if for red day men".split())  # noqa: SIM905
@@ -56,6 +58,8 @@ BARE_UNITS = {
     "pm", "am", "pct",
 }  # fmt: skip
 """Abbreviations that need no ``\\text{}`` after a number; single letters are variables."""
+_HALF_DAYS = {"am", "pm"}
+_NUMERATOR = re.compile(r"(?:^|[=+*(-])\s*\\[dt]?frac\s*\{$")  # where no number stands before the fraction
 
 _TEXT = re.compile(
     r"\\(?:text(?:bf|it|rm|normal|sf|tt|up)?|mbox|hbox|mathrm|operatorname\*?|textcolor\s*\{\w+\})\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
@@ -132,7 +136,7 @@ def _math_tokens(text: str) -> list[Token]:
         elif match["command"]:
             new = _command(match["command"])
         elif match["run"]:
-            if match["run"] in SHORT_WORDS and _is_factor(match):
+            if _is_factor(match):
                 new = [Token("letter", letter) for letter in match["run"]]
             else:
                 new = [token for run in _SCRIPT.findall(match["run"]) for token in _letters(run)]
@@ -153,9 +157,13 @@ def _math_tokens(text: str) -> list[Token]:
 
 
 def _is_factor(run: re.Match[str]) -> bool:
-    """Whether a short word is a product: the at of ``v = at``."""
+    """Whether a short word or unit is a product: the at of ``v = at``, the mg of ``mg/k`` and ``-mg``."""
+    if len(run[0]) != 2 or run[0] in _HALF_DAYS or run[0] not in BARE_UNITS | SHORT_WORDS:
+        return False
     before, after = run.string[: run.start()].rstrip(), run.string[run.end() :].lstrip()
-    return len(run[0]) == 2 and (before[-1:] in set("=+*/(^") or after[:1] in set("+*/^"))
+    if run[0] in BARE_UNITS:  # which stand behind a number
+        return (before[-1:] in {*"=+-*(", ""} and after[:1] != ")") or bool(_NUMERATOR.search(before[-20:]))
+    return before[-1:] in set("=+*/(^") or after[:1] in set("+*/^")
 
 
 def _command(name: str) -> list[Token]:

@@ -17,6 +17,8 @@ _RATE = (  # units that are no quotient of variables
 )
 _TEXT = r"\\(?:text|mathrm|mbox)\s*"
 
+_HIGH_AND_LOW = r"\s*\^\s*(?:\{\s*(\d+|n)\s*\}|(\d|n))\s*_\s*(?:\{\s*([3-9]|\d\d+|\d*n)\s*\}|([3-9n]))"
+
 _LOCAL_THOUSANDS = re.compile(
     r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.])|(?<![\d'])\d{1,3}(?:'\d{3})+(?![\d'])|(?<!\w)\d{1,3}(?:_\d{3})+(?![\d_])"
 )  # 1.234.567, 1'234'567, 1_234_567
@@ -32,7 +34,11 @@ _RULES: list[tuple[str, str]] = [
     (r"^\s*(\d+)(?:st|nd|rd|th)\s*$", r"\1"),
     (r"(?<=\d)\s*\^\s*\{?\s*\\(?:text|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\s*\}?", ""),
     # units
-    (r"(\d+)\s*\^\s*\{?\s*\\circ\s*\}?\s*(\d+)\s*(?:'(?!')|\^\s*\{?\s*\\prime\s*\}?)", r"(\1+\\frac{\2}{60})^\\circ "),
+    (
+        r"(?<!\d)(\d{1,9})\s*\^\s*\{?\s*\\circ\s*\}?\s*(\d+)\s*(?:'(?!')|\^\s*\{?\s*\\prime\s*\}?)",
+        r"(\1+\\frac{\2}{60})^\\circ ",
+    ),
+    (rf"(?<=[\d}}]){_GAP}+\\[dt]?frac\s*\{{(km|cm|mm|mi|ft|kg|mg|mL)\}}\s*\{{(h|hr|s|min|L|mL)\}}", r"\\text{ \1/\2}"),
     (  # 45^{\mathrm{o}}
         r"(?<=\d)\s*\^\s*(?:\{\s*)?(?:\\(?:text|mathrm|rm)\s*\{?\s*)?o(?![a-zA-Z])\s*\}{0,2}",
         r"^\\circ ",
@@ -51,6 +57,8 @@ _RULES: list[tuple[str, str]] = [
     # counting
     (rf"{_COUNT}C\s*\}}?{_LOW_AND_HIGH}", r"\\binom{\1\2}{\3\4}"),  # C_{10}^{3}
     (rf"{_COUNT}[AP]\s*\}}?{_LOW_AND_HIGH}", r"\\frac{(\1\2)!}{(\1\2-\3\4)!}"),
+    (rf"{_COUNT}C\s*\}}?{_HIGH_AND_LOW}", r"\\binom{\3\4}{\1\2}"),
+    (rf"{_COUNT}[AP]\s*\}}?{_HIGH_AND_LOW}", r"\\frac{(\3\4)!}{(\3\4-\1\2)!}"),
     (rf"{_BEFORE}[_^]\s*{_ATOM}\s*C\s*_\s*{_ATOM}", r"\\binom{\1\2}{\3\4}"),  # {}_5C_2, ^5C_2
     (rf"{_BEFORE}[_^]\s*{_ATOM}\s*P\s*_\s*{_ATOM}", r"\\frac{(\1\2)!}{(\1\2-\3\4)!}"),
     # vectors, roots, sets and intervals
@@ -73,7 +81,13 @@ _RULES: list[tuple[str, str]] = [
     (r"(\\mathbb\s*\{?\s*[A-Z]\s*\}?)\s*-\s*(?=(?:\\left\s*)?\\\{)", r"\1\\setminus "),
     (r"(?<=[)\]])\s*-\s*(?=(?:\\left\s*)?\\\{)", r"\\setminus "),
     (r"\(\s*mod\s+(\w+)\s*\)", r"\\pmod{\1}"),
+    (  # 2 \\angle 60^\\circ
+        r"(?<![\w.}])((?:\d{1,20}(?:\.\d{1,20})?)?(?:\\sqrt\s*(?:\{\w{1,9}\}|\d))?)(?<=[\d}])\s*\\angle\s*(\(?-?(?:\d[\d.]*|\\frac\{[^{}]*\}\{[^{}]*\}|\\pi)[^,;=]*)$",
+        r"\1\\operatorname{cis}(\2)",
+    ),
     # what lays formulas out
+    (r"^\s*(?:``|''?)([^'`]+)'{1,2}\s*$", r"\1"),
+    (r"(?<=[\w)}])\s*\?\s*$", ""),
     (r"\\+\s*$", ""),
     (r"(?<![\^{*])\s*\*{1,2}\s*$", ""),
     (r"^\s*&", ""),

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
+_NUMBERS = r"(?:all\s+|any\s+)?(?:the\s+)?(?:real\s+)?(?:numbers|reals|values)\s+(?:that\s+are\s+)?"
 _PHRASES = [
+    (rf"{_NUMBERS}(?:greater|more|larger)\s+than\s+or\s+equal\s+to", r" x \\ge "),
+    (rf"{_NUMBERS}less\s+than\s+or\s+equal\s+to", r" x \\le "),
+    (rf"{_NUMBERS}(?:greater|more|larger)\s+than", " x > "),
+    (rf"{_NUMBERS}less\s+than", " x < "),
+    (r"(?:the\s+set\s+of\s+|(?:all|any)\s+)(?:the\s+)?(?:positive\s+integers|natural\s+numbers)", r" \\mathbb{N} "),
+    (r"(?:the\s+set\s+of\s+|(?:all|any)\s+)(?:the\s+)?integers", r" \\mathbb{Z} "),
+    (r"the\s+(?:point|vector|interval|line|ordered\s+(?:pair|triple))\s*(?=\}?\s*[(\[\\$])", " "),
     (r"all\s+(?:the\s+)?real(?:\s+numbers?|s)?|(?:the\s+)?(?:set\s+of\s+)?real\s+numbers", r" \\mathbb{R} "),
     (r"(?:the\s+)?(?:empty|null)\s+set", r" \\emptyset "),
     (r"\s(?:except(?:\s+for)?|excluding|other\s+than|not\s+equal\s+to)\s", r" \\setminus "),
@@ -31,6 +39,17 @@ _SENTENCES = [  # that are the whole answer
     (r"(?:it\s+)?(?:does\s+not|doesn't)\s+exist|d\.?n\.?e\.?|不存在", r"\\text{nonexistent}"),
     (r"undefined|(?:is\s+)?not\s+defined", r"\\text{undefined}"),
     (r"infinitely\s+many(?:\s+solutions?)?|infinite|infinitely|无穷多?个?", r"\\infty "),
+    (r"(?:a\s+)?half", r"\\frac{1}{2}"),
+    (r"(?:12\s+)?noon", r"12:00 \\text{pm}"),
+    (r"(?:12\s+)?midnight", r"12:00 \\text{am}"),
+    (  # The series diverges
+        r"(?:it|this|(?:the\s+)?(?:\w+\s+)?(?:series|sequence|integral|limit|sum|product))\s+(?:is\s+)?"
+        r"(diverge|converge|undefined|infinite)(?:s|nt)?",
+        r"\\text{\1}",
+    ),
+    (r"(diverge|converge)(?:s|nt)", r"\\text{\1}"),
+    (r"it\s+(?:is|was|will\s+be)\s+(?:an?\s+|on\s+(?:an?\s+)?)?([a-z]{3,})", r"\\text{\1}"),
+    (r"(?:player\s+)?([a-z]+)\s+wins(?:\s+the\s+game)?|player\s+([a-z])", r"\\text{\1\2}"),
     (r"(\d+)\s+(?:in|out\s+of)\s+(\d+)", r"\\frac{\1}{\2}"),
     (r"(-?[\w.]+|\\frac\{\d+\}\{\d+\})\s+to\s+(-?[\w.]+)", r"\1:\2"),
 ]

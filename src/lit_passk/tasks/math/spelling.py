@@ -24,6 +24,7 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _GONE = re.compile(
     r"\\(?:left|right)\s*\.|\\(?:[hv]space|phantom|color|tag|label)\*?\s*\{[^{}]*\}|\\[$!]|\\displaystyle|[$\"]"
+    r"|\\bbox\s*\[[^\[\]]*\]|\\colorbox\s*\{[^{}]*\}"
 )
 _GAP = r"(?:\\[,;: ]|~|\s|\\thinspace)"
 _GROUPED = re.compile(rf"(?<![\d.,])(\d{{1,3}})((?:(?:\{{,\}}|,\\!|{_GAP}){_GAP}*\d{{3}})+)(?![\d/]|,\\!\d|\s*\\frac)")

@@ -1,0 +1,60 @@
+r"""Marks around answers and words for mathematics, each kind with neighbours that have to be refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from lit_passk.tasks.math.grading import grade
+
+BOXED = {
+    "products that look like units": [
+        (r"\frac{m g}{k}", "mg/k", True), (r"\frac{m g}{k}", r"\frac{mg}{k}", True), ("-m g", "-mg", True),
+        ("m g", "g", False), ("1", "mg", False), ("5", "5 mg", True),
+        ("60", r"60 \frac{km}{hr}", True), ("60", r"50 \frac{km}{hr}", False), ("12", "12 cm", True),
+        ("k m x", "km x", True),
+    ],
+    "one number over another with a slash of its own": [
+        ("0.5", r"\sfrac{1}{2}", True), (r"\frac{3}{4}", r"\nicefrac{3}{4}", True), ("0.5", r"\sfrac{1}{3}", False),
+    ],
+    "what lays an answer out": [
+        ("5", r"\ensuremath{5}", True), ("5", r"\bbox[5px,border:2px solid red]{5}", True), ("5", "5?", True),
+        ("5", r"\colorbox{yellow}{5}", True), ("5", "``5''", True), ("5", "'5'", True),
+        ("7", r"\colorbox{7}{5}", False),
+        ("5", "``6''", False),
+    ],
+    "names of Greek letters": [
+        (r"\theta", "theta", True), (r"2\alpha", r"2 \text{ beta}", False), (r"\alpha+\beta", "alpha + beta", True),
+        (r"\alpha", "beta", False),
+    ],
+    "numbers of combinations with the upper index first": [
+        ("120", "C^{3}_{10}", True), ("120", "C^{4}_{10}", False), ("60", "A^3_5", True), ("60", "A^2_5", False),
+        ("C_1^2", "C_1^2", True),
+    ],
+    "complex numbers in polar form": [
+        (r"1+i\sqrt3", r"2 \angle 60^\circ", True), (r"1+i\sqrt3", r"2\angle \frac{\pi}{3}", True),
+        (r"1+i\sqrt3", r"2 \angle 30^\circ", False), (r"3-3i", r"3\sqrt{2} \angle -45^\circ", True),
+        (r"\angle ABC", r"\angle ABC", True), (r"\angle ABC", r"\angle ABD", False),
+    ],
+    "sets in words": [
+        (r"(-\infty, 4)", r"\text{all real numbers less than } 4", True),
+        (r"(-\infty, 4)", r"\text{all real numbers less than or equal to } 4", False),
+        (r"[4, \infty)", r"\text{all numbers greater than or equal to } 4", True),
+        (r"\mathbb{N}", r"\text{all positive integers}", True), (r"\text{all integers}", r"\mathbb{Z}", True),
+        (r"\text{all integers}", r"\text{all positive integers}", False), ("(3,4)", r"\text{the point }(3,4)", True),
+        ("(3,4)", r"\text{the point }(4,3)", False),
+    ],
+    "sentences that say one word": [
+        (r"\text{diverges}", r"\text{The series diverges}", True), (r"\text{diverges}", r"\text{divergent}", True),
+        (r"\text{diverges}", r"\text{The series converges}", False), (r"\text{Friday}", r"\text{It is a Friday}", True),
+        (r"\text{Friday}", r"\text{It is not a Friday}", False), (r"\text{Player A wins}", r"\text{Player A}", True),
+        (r"\text{Alice}", r"\text{Alice wins}", True), (r"\text{Alice}", r"\text{Bob wins}", False),
+        (r"\text{12:00 pm}", r"\text{noon}", True), (r"\text{12:00 am}", r"\text{noon}", False),
+        (r"\frac12", r"\text{half}", True),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BOXED)
+def test_kinds_in_a_box(kind):
+    wrong = [case for case in BOXED[kind] if grade(case[0], f"So it is $\\boxed{{{case[1]}}}$.")[0] != case[2]]
+    assert wrong == []
