@@ -74,6 +74,8 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.path.append(here)
     module, options = ("train", args) if command in LIGHTNING else (command, args[1:])
     try:
+        if command in (*LIGHTNING, "sft"):
+            _check_text([*options, here])
         if any(option.startswith(("--config", "-c")) for option in options):
             options = import_module("lit_passk.commands.configurations").with_files(options)
         # Before anything is imported that keeps the streams, as handlers of logs do.
@@ -91,6 +93,15 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(2)
     if status:
         sys.exit(status)
+
+
+def _check_text(texts: Sequence[str]) -> None:
+    """Refuse bytes that are no UTF-8, which neither a saved configuration nor TensorBoard can hold."""
+    for text in texts:
+        if not text.isascii() and text != text.encode(errors="replace").decode():
+            raise Refusal(
+                f"{text!r} is no UTF-8 text, so the run's files could not name it: rename the file or folder it is in."
+            )
 
 
 def overview() -> str:

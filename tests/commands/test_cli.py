@@ -129,6 +129,13 @@ def refusal(capsys, *args: str) -> str:
     return capsys.readouterr().err
 
 
+def test_bytes_that_are_no_utf8_are_refused_before_anything_is_done(capsys, tmp_path, monkeypatch):
+    said = refusal(capsys, "fit", "--trainer.default_root_dir", "runs/\udcff")
+    assert "'runs/\\udcff' is no UTF-8 text" in said
+    monkeypatch.setattr(Path, "cwd", lambda: tmp_path / "\udcff")
+    assert "is no UTF-8 text" in refusal(capsys, "sft", "--out", "für_alle")
+
+
 def test_learns_with_a_strategy_and_a_task_from_a_foreign_folder(user_code, maze_policy):
     path = config(
         user_code, maze_policy, **{"trainer.max_steps": 40, "trainer.val_check_interval": 20, "rollout.group_size": 16}
