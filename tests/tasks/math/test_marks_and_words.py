@@ -58,3 +58,9 @@ BOXED = {
 def test_kinds_in_a_box(kind):
     wrong = [case for case in BOXED[kind] if grade(case[0], f"So it is $\\boxed{{{case[1]}}}$.")[0] != case[2]]
     assert wrong == []
+
+
+def test_a_computed_matrix_is_named_by_what_was_computed():
+    right = r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}"
+    assert grade(right, rf"\boxed{{A^{{-1}} = {right}}}")[0]
+    assert not grade(right, r"\boxed{A^{-1} = \begin{pmatrix} 1 & 2 \\ 3 & 5 \end{pmatrix}}")[0]

@@ -8,6 +8,7 @@ from operator import itemgetter
 from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence, Words, is_interval, is_region
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.equations import same_equation
+from lit_passk.tasks.math.families import same_family
 from lit_passk.tasks.math.regions import same_region
 from lit_passk.tasks.math.sampling import same_up_to_constant, same_value
 from lit_passk.tasks.math.symbols import Node, names
@@ -87,7 +88,7 @@ def assigned(relation: Relation) -> Answer | None:
     if set(relation.signs) != {"="}:
         return None
     first, *_, last = relation.sides
-    if _is_name(first):
+    if _is_name(first) or (isinstance(last, Formula) and last.node[0] == "matrix"):  # A^{-1} = ...
         if len(relation.sides) == 2 and _is_number(first) and not _is_number(last) and _is_name(last):  # 9 = x
             return first
         return last
@@ -128,7 +129,7 @@ def _same_relation(right: Relation, given: Relation) -> bool:
     if not names(one) and not names(other):
         return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
     try:
-        return same_equation(one, other)
+        return same_equation(one, other) or same_family(one, other)
     except UnreadableError:
         return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
 

@@ -65,8 +65,8 @@ def _proportional(one: Node, other: Node, symbols: list[str]) -> bool:
     return True
 
 
-def roots(function: Callable[[complex], complex]) -> list[complex]:
-    """Up to six zeros, each found by the secant method after dividing by those found before."""
+def roots(function: Callable[[complex], complex], most: int = _MAX_ROOTS) -> list[complex]:
+    """Up to ``most`` zeros, each found by the secant method after dividing by those found before."""
     found: list[complex] = []
 
     def deflated(t: complex) -> complex:
@@ -75,7 +75,7 @@ def roots(function: Callable[[complex], complex]) -> list[complex]:
             value /= t - root
         return value
 
-    while len(found) < _MAX_ROOTS:
+    while len(found) < most:
         for start in _STARTS:
             root = _secant(deflated, start)
             if root is not None:

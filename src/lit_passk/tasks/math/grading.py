@@ -3,8 +3,9 @@ r"""Is the final answer of a completion the reference answer?
 ``text.py`` and ``statements.py`` find what was answered; ``characters.py``, ``phrases.py``, ``spelling.py`` with
 ``notations.py``, and ``latex.py`` bring it into one notation; ``expressions.py`` (on ``symbols.py``, ``bound.py``),
 ``quantities.py``, ``lists.py`` and ``reading.py`` read it; ``equality.py`` compares it, with ``sampling.py`` (on
-``evaluation.py``, ``calculus.py``), ``equations.py``, ``regions.py``, ``vectors.py`` and ``naming.py``. docs/grading.md
-says where the verdicts differ from math-verify's, whose own verdicts ``math_verify_grade`` gives.
+``evaluation.py``, ``calculus.py``), ``equations.py``, ``families.py``, ``regions.py``, ``vectors.py`` and
+``naming.py``. docs/grading.md says where the verdicts differ from math-verify's, whose own verdicts
+``math_verify_grade`` gives.
 """
 
 from __future__ import annotations
