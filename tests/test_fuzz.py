@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import math
+import warnings
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from lit_passk import cli
 from lit_passk.checkpointing.reading import FILES, is_whole
+from lit_passk.commands import configurations
 from lit_passk.commands.train import LitPassKCLI
 from lit_passk.data import PromptDataModule
 from lit_passk.engines.server import Server, ServerError
@@ -28,6 +30,8 @@ from lit_passk.engines.vllm_served import Served, describe
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.modules import PassKRLModule
 from lit_passk.results import ResultWriter, load_results
+from lit_passk.tasks import ARCAGITask, CodeTask, CountdownTask, MathTask, MultipleChoice
+from lit_passk.tasks.records import check_problem
 
 SERVER = ScriptedServer.__new__(ScriptedServer)  # its answers, without listening
 SERVER.model, SERVER.version = "policy", "default"
@@ -109,6 +113,63 @@ def test_result_files_with_faults(result_file, data):
         assert len(load_results(path).records) <= 2 * len(lines)
 
 
+HUMAN_EVAL = {
+    "task_id": "HumanEval/0",
+    "prompt": 'def f(x):\n    """Double it."""\n',
+    "entry_point": "f",
+    "canonical_solution": "    return 2 * x\n",
+    "test": "def check(candidate):\n    assert candidate(2) == 4\n",
+}
+PROGRAM = {
+    "question": "Double it.",
+    "input_output": json.dumps({"inputs": ["2\n"], "outputs": ["4\n"]}),
+    "starter_code": "",
+}
+VERL = {
+    "prompt": [{"role": "user", "content": "What is 1 + 1?"}],
+    "reward_model": {"style": "rule", "ground_truth": "2"},
+    "extra_info": {"index": 0, "split": "train"},
+}
+CHOICE = {
+    "question": "Which is even?",
+    "choices": {"text": ["1", "2", "3"], "label": ["A", "B", "C"]},
+    "answerKey": "B",
+}
+GRIDS = {"id": "a", "train": [{"input": [[1, 0]], "output": [[0, 1]]}], "test": [{"input": [[2]], "output": [[3]]}]}
+ROWS = [
+    (MathTask, {"question": "What is 1 + 1?", "answer": "2"}),
+    (MathTask, VERL),
+    (MultipleChoice, CHOICE),
+    (MultipleChoice, {"question": "Which is even?", "choices": ["1", "2", "3"], "answer": 1}),
+    (CodeTask, HUMAN_EVAL),
+    (CodeTask, PROGRAM),
+    (ARCAGITask, GRIDS),
+    (CountdownTask, {"nums": [3, 5, 7], "target": 15}),
+]
+
+
+@examples(200)
+@given(data=st.data())
+def test_rows_with_faults_are_taken_or_refused(tmp_path_factory, data):
+    kind, row = data.draw(st.sampled_from(ROWS))
+    path = tmp_path_factory.getbasetemp() / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n" + json.dumps(data.draw(edited(row))) + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows without an answer
+        try:
+            task = kind(str(path))
+        except (Refusal, CannotRun):
+            return
+    for index in range(len(task)):
+        check_problem(task[index], "the row")
+
+
+@pytest.mark.parametrize(("kind", "row"), ROWS)
+def test_rows_without_faults_are_taken(tmp_path, kind, row):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    check_problem(kind(str(tmp_path / "rows.jsonl"))[0], "the row")
+
+
 @examples(40)
 @given(edited({"a.bin": 1, "b.bin": 2}) | st.sampled_from(ODD))
 def test_the_list_of_files_of_a_checkpoint(tmp_path_factory, listed):
@@ -140,6 +201,7 @@ def assert_taken_or_refused(path: Path) -> None:
     said = io.StringIO()
     args = ["--config", str(path), "--trainer.accelerator", "cpu", "--trainer.devices", "1"]
     try:
+        args[1] = str(configurations.find(args[1]))
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             LitPassKCLI(PassKRLModule, PromptDataModule, run=False, save_config_callback=None, args=args)
     except SystemExit:  # of the parser

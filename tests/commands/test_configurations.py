@@ -46,6 +46,8 @@ def test_what_is_taken(write, content):
         ('{"seed_everything": 1, "seed_everything": 2}', "`seed_everything` twice"),
         ("", "but holds nothing"),
         ("# a comment alone\n", "but holds nothing"),
+        ('trainer: "a\\0"', "has a NUL"),
+        ('trainer: {a: {b\\: "\\x00"}}', "has a NUL"),
         ("- 1\n- 2\n", "but holds a sequence"),
         ("words", "but holds a scalar"),
         (GOOD.encode("utf-16"), r"is no UTF-8 text \(invalid start byte at byte 0\)"),

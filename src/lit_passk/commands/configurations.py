@@ -94,7 +94,9 @@ def _file(value: str) -> str:
 def _check(path: Path) -> None:
     """Refuse what the parser would fail at without naming the file, or take without a word."""
     try:
-        node = yaml.compose(path.read_text("utf-8-sig"), Loader=yaml.SafeLoader)
+        text = path.read_text("utf-8-sig")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        scalars = [token.value for token in yaml.scan(text) if isinstance(token, yaml.ScalarToken)]
     except UnicodeDecodeError as error:
         raise Refusal(
             f"{str(path)!r} is no UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8."
@@ -102,6 +104,8 @@ def _check(path: Path) -> None:
     except (yaml.YAMLError, RecursionError):  # the parser says where
         return
     check_aliases(node, repr(str(path)))
+    if any("\0" in scalar for scalar in scalars):
+        raise Refusal(f"{str(path)!r} has a NUL (`\\0`) in a value, which no path and no name may hold.")
     if not isinstance(node, yaml.MappingNode):
         what = "nothing" if node is None else f"a {node.id}"
         raise Refusal(f"{str(path)!r} must hold options, such as `seed_everything: 1`, but holds {what}.")

@@ -139,6 +139,11 @@ def test_extraction_of_other_evaluations(extraction, completion, answer, tmp_pat
         ({key: value for key, value in LABELLED.items() if key != "answer"}, "has no column 'Correct Answer' or "),
         ({**LABELLED, "options": {"A": "3"}, "answer": "A"}, "needs 2 to 26 options, but has 1"),
         ({**LABELLED, "options": 7}, "needs a list or labelled options in column 'options', but has 7"),
+        ({**LABELLED, "options": {}}, "needs a list or labelled options"),
+        ({**LABELLED, "options": {"text": ["1", "2"], "label": None}}, "needs a list or labelled options"),
+        ({**LABELLED, "options": {"text": ["1", "2"], "label": ["A"]}}, "needs a list or labelled options"),
+        ({**LABELLED, "options": [{"text": "1", "label": []}]}, "needs a list or labelled options"),
+        ({**LABELLED, "options": [{"text": "1"}]}, "needs a list or labelled options"),
         ({**LABELLED, "options": {"A": "3", "B": ""}}, "names an option in column 'answer' that has no text"),
     ],
 )

@@ -107,11 +107,14 @@ def _options(record: Record) -> tuple[list[str], list[str]]:
             value = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             value = None
-    if isinstance(value, Mapping) and {"text", "label"} <= value.keys():
-        value = dict(zip(value["label"], value["text"], strict=True))
-    if isinstance(value, Sequence) and value and all(isinstance(one, Mapping) for one in value):
-        value = {one["label"]: one["text"] for one in value}
-    if isinstance(value, Mapping):
+    try:
+        if isinstance(value, Mapping) and {"text", "label"} <= value.keys():
+            value = dict(zip(value["label"], value["text"], strict=True))
+        elif isinstance(value, Sequence) and value and all(isinstance(one, Mapping) for one in value):
+            value = {one["label"]: one["text"] for one in value}
+    except (TypeError, ValueError, LookupError):  # no lists, lists of two lengths, or an option without a label
+        value = None
+    if isinstance(value, Mapping) and value:
         return [str(label) for label in value], [_text(text) for text in value.values()]
     if isinstance(value, list | tuple):
         labelled = [_OWN_LETTER.fullmatch(_text(text)) for text in value]
