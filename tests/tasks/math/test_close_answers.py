@@ -105,3 +105,14 @@ def test_answers_in_a_box():
 
 def test_answers_in_a_text():
     assert [case for case in TEXT if grade(case[0], case[1])[0] != case[2]] == []
+
+
+def test_steps_of_a_function_that_is_named():
+    right = r"N(n)=\left\lfloor\frac{2 n}{3}\right\rfloor+1"
+    assert grade(right, r"\boxed{N(n) = 1 + \lfloor 2n/3 \rfloor}")[0]
+    assert not grade(right, r"\boxed{N(n)=\left\lfloor\frac{2 n}{4}\right\rfloor+1}")[0]
+
+
+def test_the_number_that_is_denied_is_not_the_answer():
+    assert grade("12", "There are 12 ways, not 13.")[0]
+    assert not grade("13", "There are 12 ways, not 13.")[0]

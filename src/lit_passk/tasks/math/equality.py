@@ -126,12 +126,20 @@ def _same_relation(right: Relation, given: Relation) -> bool:
     if one is None or other is None:
         values = assigned(right), assigned(given)
         return None not in values and same(right.sides[0], given.sides[0]) and same(*values)  # type: ignore[arg-type]
+    left = right.sides[0]
+    if left == given.sides[0] and _is_called(left):  # N(n) = ...: steps show in its values, not along lines near 0
+        return same(right.sides[-1], given.sides[-1])
     if not names(one) and not names(other):
         return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
     try:
         return same_equation(one, other) or same_family(one, other)
     except UnreadableError:
         return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
+
+
+def _is_called(answer: Answer) -> bool:
+    """Whether it is a function's value, such as ``N(n)``."""
+    return isinstance(answer, Formula) and answer.node[0] == "symbol" and answer.node[1].endswith(")")
 
 
 def _same_chain(right: Relation, given: Relation) -> bool:

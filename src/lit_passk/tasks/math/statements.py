@@ -35,6 +35,7 @@ _VERB = re.compile(r"\b(?:is|are|gives|giving|equals|totals)\b")  # the answer i
 _METRIC = re.compile(r"^([\d.,/ ]*\d)\s+(?:m|s|g|h|l|L|N|J|W|V|A|K)(?:\s?/\s?(?:s|h))?(?:\s?\^\s?\{?[23]\}?|[²³])?$")
 _UNIT = re.compile(r"(?<=[\d})\]%])\s+[A-Za-z][A-Za-z ]*$")
 _NOT = re.compile(r"^not\b.{1,60}?\bbut(?: rather)?\b\s*")
+_REFUSED = re.compile(r",\s(?:and\s)?not\s[^\n.,;]{1,60}(?=\.?\s*\Z)")  # There are 12 ways, not 13
 _REASON = re.compile(r",?\s(?:since|because|as|so|which|where|when|for|but|given)\s")
 _MAX_TEXT = 100_000
 _MAX_RUN = 2_000
@@ -96,7 +97,7 @@ def formulas(sentence: str) -> list[str]:
 
 def last_formulas(text: str) -> list[str]:
     """The last formula or number of a text that states no answer, with those that "and" or a comma links to it."""
-    text = text[-_MAX_TEXT:].strip()
+    text = _REFUSED.sub("", text[-_MAX_TEXT:]).strip()
     found = list(_FORMULA.finditer(text))
     if len(text) < _MAX_RUN and not found and "\n" not in text and _readable(text):
         return [text]
