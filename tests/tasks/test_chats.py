@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from lit_passk.tasks.chats import message_text, read_prompt, with_instruction
+from lit_passk.tasks.chats import conversation, message_text, read_prompt, with_instruction
 from lit_passk.tasks.records import Record
 
 CHAT = [
@@ -43,6 +43,13 @@ def test_every_form_of_a_chat_is_the_same_chat(form):
     assert read(form) == CHAT
 
 
+def test_turns_of_from_and_value():
+    names = {"system": "system", "user": "human", "assistant": "gpt"}
+    turns = [{"from": names[turn["role"]], "value": turn["content"]} for turn in CHAT]
+    assert read(turns) == read(json.dumps(turns)) == CHAT
+    assert read([{"from": "user", "value": "hi", "weight": 1}]) == [{"role": "user", "content": "hi", "weight": 1}]
+
+
 def test_arrow_lists_of_turns():
     pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     assert read(pyarrow.array(CHAT)) == CHAT
@@ -63,7 +70,8 @@ def test_other_keys_of_a_turn_stay():
     ("prompt", "message"),
     [
         ([{"role": "user"}], "turn 1 of the chat needs a `role` of text and a `content`, but its keys are 'role'"),
-        ([{"from": "human", "value": "?"}], "turn 1 .* its keys are 'from', 'value'"),
+        ([{"from": "human", "says": "?"}], "turn 1 .* its keys are 'from', 'says'"),
+        ([{"from": None, "value": "?"}], "turn 1 of the chat needs a `role` of text"),
         ([*CHAT, {"role": 3, "content": "?"}], "turn 5 .* its keys are 'role', 'content'"),
         (["?", "!"], "turn 1 of the chat needs a role and a content, but is '.'"),
         ([{"role": "user", "content": None}], "turn 1 of the chat needs text as its content, but holds None"),
@@ -105,6 +113,15 @@ def test_an_instruction_follows_the_last_user_turn():
     assert with_instruction(CHAT, "", "here") == CHAT
     with pytest.raises(ValueError, match="here has a chat without a user turn that `instruction` could follow"):
         with_instruction(CHAT[:1], "Box it.", "here")
+
+
+def test_a_conversation_ends_before_the_assistants_last_turn():
+    assert conversation(CHAT, "here") == (CHAT, None)
+    assert conversation(json.dumps([*CHAT, {"from": "gpt", "value": "4"}]), "here") == (CHAT, "4")
+    with pytest.raises(ValueError, match=r"^here needs a list of turns, but holds 5"):
+        conversation(5, "here")
+    with pytest.raises(ValueError, match=r"^here: turn 2 needs text as its content, but holds 3"):
+        conversation([CHAT[0], {"role": "user", "content": 3}], "here")
 
 
 def test_the_text_of_a_completion():

@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from lit_passk.tasks.columns import is_missing, look_up
+from lit_passk.tasks.columns import NoColumnError, is_missing, look_up
 from lit_passk.tasks.records import Record
 
 VERL = {
@@ -42,6 +42,13 @@ def test_a_column_of_the_whole_name_goes_first():
     flat = {"reward_model.ground_truth": "flat", "reward_model": {"ground_truth": "nested"}, "a.b": {"c": 1}}
     assert look_up(flat, "reward_model.ground_truth") == "flat"
     assert look_up(flat, "a.b.c") == 1
+
+
+def test_text_as_python_prints_objects():
+    assert look_up({"info": "{'ground_truth': '\\\\pi', 'parts': [{'x': None}]}"}, "info.ground_truth") == "\\pi"
+    assert look_up({"parts": "[{'x': (1, 2)}]"}, "parts.0.x") == [1, 2]
+    with pytest.raises(NoColumnError, match="which is no JSON object"):
+        look_up({"info": "{'ground_truth': f()}"}, "info.ground_truth")
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), "", []])

@@ -10,6 +10,7 @@ from lit_passk.errors import Refusal
 from lit_passk.tasks.choice import MultipleChoice
 from lit_passk.tasks.code import CodeTask
 from lit_passk.tasks.math import MathTask
+from lit_passk.tasks.math.task import INSTRUCTION
 from lit_passk.tasks.puzzles import CountdownTask
 
 CHAT = [{"role": "user", "content": "What is 1 + 1?"}]
@@ -40,6 +41,31 @@ MATH = {
     "OpenMathReasoning": {"expected_answer": "2", "problem": "p", "generated_solution": SOLVED},
     "MetaMathQA": {"query": "p", "response": "1 + 1 = 2.\nThe answer is: 2", "type": "GSM_Rephrased"},
     "Orca-Math": {"question": "p", "answer": "One and one make two. Therefore, the answer is 2."},
+    "DeepScaleR": {"problem": "p", "answer": "2", "solution": ""},
+    "rLLM": {"question": "p", "ground_truth": "2", "data_source": "math"},
+    "SkyRL": {"prompt": CHAT, "env_class": "aime", "reward_spec": {"method": "rule", "ground_truth": "2"}},
+    "Eurus-2": {"prompt": [{"role": "system", "content": "s"}, *CHAT], "ability": "math", "reward_model": TRUTH},
+    "GURU": {"prompt": CHAT, "apply_chat_template": True, "qwen2.5_7b_pass_rate": 0.5, "reward_model": TRUTH},
+    "SimpleRL-Zoo": {"prompt": CHAT, "gt_answer": "2", "target": "2", "reward_model": TRUTH},
+    "SimpleRL": {"input": "<|im_start|>p", "question": "p", "answer": r"So \boxed{3}, no.", "gt_answer": "2"},
+    "AceReason-Math": {"problem": "p", "answer": "$2$"},
+    "MegaScience": {"question": "p", "answer": "One and one. " * 9, "reference_answer": "2", "subject": "math"},
+    "MegaScience, no reference": {"question": "p", "answer": SOLVED, "reference_answer": "", "subject": "math"},
+    "WebInstruct-verified": {"id": 1, "question": "p", "answer": "2", "answer_type": "Integer", "category": "c"},
+    "s1K": {"solution": "2", "question": "p", "cot_type": "math", "metadata": "{'ID': '1'}", "cot": None},
+    "LIMO": {"question": "p", "solution": "Long.", "answer": "2"},
+    "LIMR, STILL-3": {"prompt": "p", "answer": "2"},
+    "AReaL": {"prompt": "p", "solutions": [r"\boxed{2}"], "task": "math", "query_id": "x"},
+    "NuminaMath-CoT": {"problem": "p", "solution": SOLVED, "messages": [*CHAT, {"role": "assistant", "content": "a"}]},
+    "SYNTHETIC-1": {"prompt": "p", "gold_standard_solution": "g", "verification_info": "{'ground_truth': '2'}"},
+    "OpenThoughts, metadata": {"problem": "p", "deepseek_solution": "d", "ground_truth_solution": SOLVED},
+    "NeMo-RL": {"problem": "p", "expected_answer": "2"},
+    "NeMo-Gym": {"responses_create_params": {"input": CHAT}, "expected_answer": "2"},
+    "Tulu 3 RLVR": {"messages": CHAT, "ground_truth": "2", "dataset": "math"},
+    "Nemotron v1": {"messages": [*CHAT, {"role": "assistant", "content": "3"}], "metadata": '{"expected_answer": "2"}'},
+    "Llama-Nemotron": {"input": CHAT, "output": f"<think>3</think>{SOLVED}", "system_prompt": "detailed thinking on"},
+    "OpenThoughts, Light-R1": {"conversations": [{"from": "human", "value": "p"}, {"from": "gpt", "value": SOLVED}]},
+    "MathInstruct": {"instruction": "p", "output": "One and one. The answer is 2"},
     "Qwen's evaluation": {"idx": 0, "question": "p", "gt_cot": "c", "gt": "2"},
 }
 CHOICE = {
@@ -93,9 +119,108 @@ def test_proofs_are_left_out(tmp_path):
     assert load(MathTask, tmp_path, {"problem": "The opposite of disproof?", "answer": "proof"})[0].answer == "proof"
 
 
+LONG = "Suppose that it holds for n. Then adding the next number on both sides shows that it holds for n + 1 as well."
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        {"problem": "p", "solution": f"By induction. {LONG} {LONG}", "source": "olympiads"},
+        {"question": "p", "solution": f"{LONG} {LONG} This is the claim.", "cot_type": "math"},
+        {"problem": "p", "answer": "n + 1", "question_type": "proof"},
+        {"problem": "p", "expected_answer": None, "generated_solution": SOLVED, "problem_type": "no_answer_extracted"},
+        {"messages": [*CHAT, {"role": "assistant", "content": SOLVED}], "metadata": {"expected_answer": ""}},
+        {"prompt": "p", "gold_standard_solution": f"{LONG} {LONG}", "verification_info": "{}"},
+    ],
+    ids=["NuminaMath-CoT", "s1K", "NuminaMath-1.5", "OpenMathReasoning", "Nemotron", "SYNTHETIC-1"],
+)
+def test_texts_that_nobody_could_answer_with_are_no_answers(tmp_path, proof):
+    with pytest.warns(UserWarning, match="1 of 2 rows of .* have no reference answer and are left out"):
+        assert len(load(MathTask, tmp_path, {**proof, "question_type": None, "answer": "2"}, proof)) == 1
+    with pytest.raises(Refusal, match=r"or \d+ others that docs/data.md .* A proof has none"):
+        load(MathTask, tmp_path, proof)
+
+
+@pytest.mark.parametrize("answer", ["a b " * 25, r"\begin{pmatrix}1&2\end{pmatrix}" * 30, f"{LONG} {LONG}\n#### 2"])
+def test_long_answers_stay(tmp_path, answer):
+    assert load(MathTask, tmp_path, {"problem": "p", "answer": answer})[0].answer == answer
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": CHAT, "reward_model": {"ground_truth": json.dumps(["1/3", "0.5"]), "style": "rule"}},
+        {"prompt": CHAT, "reward_model": {"ground_truth": ["1/3", "", r"\frac{1}{2}"]}},
+        {"prompt": "p", "solutions": [r"\boxed{1/3}", r"Or \boxed{\frac12}."], "task": "math"},
+    ],
+    ids=["Skywork-OR1", "verl", "AReaL"],
+)
+def test_of_several_answers_any_is_right(tmp_path, row):
+    task = load(MathTask, tmp_path, row)
+    right = [task.score(task[0], rf"It is \boxed{{{said}}}.").correct for said in ("2/4", "1/3", "1/3, 1/2", "2")]
+    assert right == [True, True, False, False]
+
+
+def test_a_conversation_is_asked_without_its_answer(tmp_path):
+    turns = [{"from": "human", "value": "p"}, {"from": "gpt", "value": "q"}, {"from": "human", "value": "r"}]
+    row = {"system": "s", "conversations": [*turns, {"from": "gpt", "value": SOLVED}]}
+    task = load(MathTask, tmp_path, row)
+    assert [(turn["role"], turn["content"]) for turn in task[0].prompt] == [
+        ("system", "s"),
+        ("user", "p"),
+        ("assistant", "q"),
+        ("user", "r"),
+    ]
+    assert (task[0].answer, task.demonstration(0)) == ("2", SOLVED)
+    other = {"messages": [{"role": "system", "content": "own"}, *CHAT], "system": "s", "answer": "2"}
+    assert load(MathTask, tmp_path, other)[0].prompt == other["messages"]
+    assert load(MathTask, tmp_path, {"problem": "p", "answer": "2", "messages": 5, "system": "s"})[0].prompt[0] == "p"
+    with pytest.raises(Refusal, match="line 1, column 'messages' needs a list of turns, but holds 5"):
+        load(MathTask, tmp_path, {"messages": 5, "answer": "2"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"What is 1 + 1? Please put your final answer within \boxed{}.",
+        r"Return your final response within \boxed{}. What is 1 + 1?",
+        "What is 1 + 1?\n\nPresent the answer in LaTex format: \\boxed{Your answer}",
+        'What is 1 + 1? Output the final answer after "####".',
+        "The last line must be of the form Answer: $Answer. What is 1 + 1?",
+    ],
+)
+def test_a_text_that_says_how_to_answer_is_taken_as_it_is(tmp_path, text):
+    assert load(MathTask, tmp_path, {"prompt": text, "answer": "2"})[0].prompt == text
+    assert load(MathTask, tmp_path, {"prompt": text, "answer": "2"}, instruction="i")[0].prompt == f"{text}\ni"
+
+
+@pytest.mark.parametrize("text", ["Answer: 3 is wrong. Why?", r"Simplify \boxed{x}.", "#### Question\n1 + 1?"])
+def test_other_texts_are_asked_for_a_box(tmp_path, text):
+    assert load(MathTask, tmp_path, {"prompt": text, "answer": "2"})[0].prompt == f"{text}\n{INSTRUCTION}"
+
+
+@pytest.mark.parametrize("begin", ["<|im_start|>user\n", "<｜User｜>", "<|start_header_id|>user", "[INST] "])
+def test_a_rendered_prompt_is_refused_with_what_takes_it(tmp_path, begin):
+    row = {"prompt": f"{begin}What is 1 + 1?", "answer": "2"}
+    with pytest.raises(Refusal, match=r"chat template was already applied.*`instruction: ''` takes the text as it is"):
+        load(MathTask, tmp_path, row)
+    assert load(MathTask, tmp_path, row, instruction="")[0].prompt == row["prompt"]
+
+
+def test_a_place_in_an_object_is_named(tmp_path):
+    row = {"prompt": CHAT, "reward_model": {"ground_truth": {"target": ["2", "two"]}}}
+    with pytest.raises(Refusal, match=r"A point leads into it: 'reward_model.ground_truth.target'"):
+        load(MathTask, tmp_path, row)
+    task = load(MathTask, tmp_path, row, answer_column="reward_model.ground_truth.target")
+    assert task.score(task[0], r"\boxed{2}").correct
+
+
 def test_a_question_in_two_columns_is_read_whole(tmp_path):
     assert {load(MathTask, tmp_path, MATH[n], instruction="")[0].prompt for n in ("SVAMP", "ASDiv")} == {"b q"}
     assert load(MathTask, tmp_path, MATH["SVAMP, first version"], instruction="")[0].prompt == "b q"
+    alpaca = {"instruction": "Add.", "input": "1 and 1", "output": SOLVED}
+    assert load(MathTask, tmp_path, alpaca, instruction="")[0].prompt == "Add.\n1 and 1"
+    assert load(MathTask, tmp_path, {**alpaca, "input": ""}, instruction="")[0].prompt == "Add."
 
 
 def test_a_row_without_a_known_column_says_how_to_name_one(tmp_path):

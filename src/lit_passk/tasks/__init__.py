@@ -6,7 +6,7 @@ Start with ``base.py``. Names are loaded on first use, because scoring workers i
 - ``MazeRowsTask`` (``maze_rows.py``): mazes of a data set, such as the paper's released one.
 - ``ArithmeticTask`` (``arithmetic.py``): products of two small numbers, for a small pretrained model.
 - ``MathTask`` (``math/``): questions with mathematical answers; ``files.py`` reads files and hub
-  data sets, ``records.py``, ``columns.py``, ``chats.py`` and ``rows.py`` what their rows hold.
+  data sets, ``records.py``, ``columns.py``, ``chats.py``, ``pairs.py`` and ``rows.py`` what their rows hold.
 - ``CodeTask`` (``code/``): programs, run against tests in a sandbox.
 - ``MultipleChoice`` (``choice/``): questions with options, answered by a letter.
 - ``CountdownTask``, ``ARCAGITask``, ``EnigmataTask``, ``KORBenchTask`` (``puzzles/``): puzzles.

@@ -11,16 +11,18 @@ from lit_passk.tasks.columns import from_json, is_missing, plain_value, shown, s
 from lit_passk.tasks.records import Record
 from lit_passk.types import Prompt
 
-_BEGUN_CHAT = re.compile(r"""\s*\[\s*\{\s*['"](?:role|content)['"]\s*:""")
+_BEGUN_CHAT = re.compile(r"""\s*\[\s*\{\s*['"](?:role|content|from|value)['"]\s*:""")
+_ROLES = {"human": "user", "gpt": "assistant"}  # of turns with `from` and `value`, ShareGPT's form
 MEDIA_COLUMNS = ("images", "image", "videos", "video", "audios", "audio")
 
 
 def read_prompt(record: Record, columns: str | Sequence[str]) -> Prompt:
     """The prompt of a row: a text, or the turns of a chat.
 
-    A chat is a list of turns with ``role`` and ``content``, the JSON text of such a list, or the two lists that the
-    datasets package may make of it. A content may be a list of text parts (``{"type": "text", "text": ...}``), which
-    are joined. Other keys of a turn stay, if they hold anything: a template may use a ``name``.
+    A chat is a list of turns with ``role`` and ``content`` (or ``from`` and ``value``), the JSON text of such a list,
+    or the two lists that the datasets package may make of it. A content may be a list of text parts
+    (``{"type": "text", "text": ...}``), which are joined. Other keys of a turn stay, if they hold anything: a template
+    may use a ``name``.
 
     Args:
         record: The row.
@@ -75,6 +77,21 @@ def with_instruction(prompt: Prompt, instruction: str, where: str) -> Prompt:
     return [*prompt[:at], asked, *prompt[at + 1 :]]
 
 
+def conversation(value: Any, where: str) -> tuple[list[dict[str, Any]], str | None]:
+    """The turns of a conversation before the assistant's last one, and what that says; None if another has the last.
+
+    Raises:
+        Refusal: If it is no list of turns, or a turn is malformed; ``where`` opens the message.
+    """
+    turns = _turns(value)
+    if turns is None:
+        raise Refusal(f"{where} needs a list of turns, but holds {shown(value)}.")
+    chat = [_turn(turn, f"{where}: turn {number}") for number, turn in enumerate(turns, start=1)]
+    if chat[-1]["role"] != "assistant":
+        return chat, None
+    return chat[:-1], chat[-1]["content"]
+
+
 def message_text(value: Any, where: str) -> str | None:
     """The text of a completion: itself, or the content of the last turn of a chat; None for anything else.
 
@@ -83,7 +100,7 @@ def message_text(value: Any, where: str) -> str | None:
     """
     turns = _turns(value)
     last = plain_value(turns[-1]) if turns else None
-    if not isinstance(last, Mapping) or "role" not in last:
+    if not isinstance(last, Mapping) or "role" not in _named(last):
         return value if isinstance(value, str) else None
     return str(_turn(last, f"{where}: the last turn")["content"])
 
@@ -92,7 +109,8 @@ def _turns(value: Any) -> list[Any] | None:
     """The turns of what looks like a chat, None for anything else; nothing in them is checked."""
     if isinstance(value, str):
         value = from_json(value)
-        if not isinstance(value, list) or not all(isinstance(turn, Mapping) and "role" in turn for turn in value):
+        named = isinstance(value, list) and all(isinstance(turn, Mapping) and "role" in _named(turn) for turn in value)
+        if not named:
             return None  # a text that begins with a bracket
     if isinstance(value, Mapping) and {"role", "content"} <= set(value):
         roles, contents = plain_value(value["role"]), plain_value(value["content"])
@@ -102,8 +120,17 @@ def _turns(value: Any) -> list[Any] | None:
     return value if isinstance(value, list) and value else None
 
 
+def _named(turn: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A turn with ``role`` and ``content``, if it is one with ``from`` and ``value``."""
+    if "role" in turn or not {"from", "value"} <= set(turn):
+        return turn
+    others = {key: value for key, value in turn.items() if key not in ("from", "value")}
+    return {"role": _ROLES.get(turn["from"], turn["from"]), "content": turn["value"], **others}
+
+
 def _turn(turn: Any, where: str) -> dict[str, Any]:
     turn = plain_value(turn)
+    turn = _named(turn) if isinstance(turn, Mapping) else turn
     if not isinstance(turn, Mapping):
         raise Refusal(f"{where} needs a role and a content, but is {shown(turn)}.")
     if not isinstance(turn.get("role"), str) or "content" not in turn:

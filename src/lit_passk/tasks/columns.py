@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections.abc import Mapping
@@ -81,9 +82,19 @@ def _step(value: Any, rest: str) -> tuple[str, str, Any] | None:
 
 
 def _opened(value: Any) -> Any:
-    """An object or a list, of their JSON text too; anything else as it is."""
+    """An object or a list, also of their text in JSON or as Python prints them; anything else as it is."""
     value = plain_value(value)
-    return from_json(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    opened = from_json(value)
+    return _from_python(value) if opened is value and value.lstrip()[:2] in ("{'", "[{") else opened
+
+
+def _from_python(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text
 
 
 def from_json(text: str) -> Any:

@@ -18,6 +18,10 @@ class NoSuchColumn(Refusal):
     """A row has none of the columns that something is looked for in."""
 
 
+class NoAnswer(Refusal):
+    """No row of a data set has a reference answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One row and where it was read, for error messages."""
@@ -50,11 +54,10 @@ class Record:
                     return name, found[name]
         if found:
             return next(iter(found.items()))
-        wanted = " or ".join(repr(name) for name in names)
-        deepest = [str(error) for error in lost if error.reached]
+        deepest = "; ".join(str(error) for error in lost if error.reached)
         there = ", ".join(repr(name) for name in self.fields) or "none: the row is empty"
-        what = f"{'; '.join(deepest)}" if deepest else f"Its columns are {there}"
-        raise NoSuchColumn(f"{self.where} has no column {wanted} for {purpose}. {what}.")
+        what = deepest if deepest and len(names) == 1 else f"Its columns are {there}{'; ' if deepest else ''}{deepest}"
+        raise NoSuchColumn(f"{self.where} has no column {any_of(names)} for {purpose}. {what}.")
 
     def text(self, columns: str | Sequence[str], purpose: str) -> str:
         """The text of a column that may not be empty.
@@ -75,7 +78,9 @@ class Record:
         name, value = self.find(columns, purpose)
         text = plain_text(value)
         if text is None or not text.strip():
-            raise Refusal(f"{self.where} needs {purpose} in column {name!r}, but got {shown(value)}.")
+            inner = next(iter(value), None) if isinstance(value, Mapping) else None
+            hint = "" if inner is None else f" A point leads into it: {f'{name}.{inner}'!r}."
+            raise Refusal(f"{self.where} needs {purpose} in column {name!r}, but got {shown(value)}.{hint}")
         if (half := surrogate(text)) is not None:
             raise Refusal(
                 f"{self.where} holds half of a surrogate pair ({half}) in column {name!r}, so it is no text that could "
@@ -104,7 +109,8 @@ def answered(
     counts such rows. A row without the column is refused, since a name that is wrong would lose them all.
 
     Raises:
-        Refusal: If no row has one.
+        NoAnswer: If no row has one.
+        NoSuchColumn: If a row has none of the columns.
     """
     kept = [
         (at, record)
@@ -112,7 +118,10 @@ def answered(
         if not record.lacks(columns, "the reference answer") and not open_question(record)
     ]
     if not kept:
-        raise Refusal(f"No row of {path!r} has a reference answer in column {columns!r}.")
+        names = [columns] if isinstance(columns, str) else list(columns)
+        raise NoAnswer(
+            f"No row of {path!r} has a reference answer in column {any_of(names)}. The first is {records[0].where}."
+        )
     if missing := len(records) - len(kept):
         positions = {at for at, _ in kept}
         first = next(record for at, record in enumerate(records) if at not in positions)
@@ -122,6 +131,13 @@ def answered(
             stacklevel=3,
         )
     return kept
+
+
+def any_of(names: Sequence[str]) -> str:
+    """Names of columns for a message; of many the first few, since the documentation lists the usual ones."""
+    few = names if len(names) < 6 else names[:4]
+    more = "" if len(few) == len(names) else f" or {len(names) - len(few)} others that docs/data.md lists"
+    return " or ".join(repr(name) for name in few) + more
 
 
 def check_problem(problem: Any, where: str) -> None:

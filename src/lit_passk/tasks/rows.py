@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,22 +14,30 @@ from lit_passk.errors import Refusal
 from lit_passk.tasks.chats import read_prompt, with_instruction
 from lit_passk.tasks.columns import from_json, is_missing, shown
 from lit_passk.tasks.files import check_count, load_records
-from lit_passk.tasks.records import NoSuchColumn, Record, answered, plain_text
+from lit_passk.tasks.pairs import with_completion, with_prompt, with_system
+from lit_passk.tasks.records import NoAnswer, NoSuchColumn, Record, answered, plain_text
 from lit_passk.types import Problem, Prompt
 
 Names = str | Sequence[str]
 """A column, or several of which the first that holds something is taken; dotted into objects, lists and JSON text."""
 
 PROMPT_COLUMNS = (
-    "prompt", "problem", "question_concat", "question", "input", "Problem", "Question", "query", "0.value",
+    "prompt", "problem", "question_concat", "question", "input", "Problem", "Question", "query", "instruction",
+    "responses_create_params.input", "0.value",
 )  # fmt: skip
 ANSWER_COLUMNS = (
-    "reward_model.ground_truth", "answer_number", "answer", "final_answer", "expected_answer", "ground_truth",
-    "verification_info.ground_truth", "label", "Answer", "gt", "solution", "completion", "response",
-    "1.ground_truth.value",
+    "reward_model.ground_truth", "reward_spec.ground_truth", "answer_number", "reference_answer", "gt_answer", "answer",
+    "final_answer", "expected_answer", "ground_truth", "verification_info.ground_truth", "label", "Answer", "gt",
+    "solution", "solutions", "ground_truth_solution", "gold_standard_solution", "metadata.expected_answer",
+    "completion", "response", "output", "1.ground_truth.value",
 )  # fmt: skip
-_BODIES = (("Body", "Question"), ("body", "question"))  # of SVAMP and ASDiv: the question is in two columns
-_OBJECTS = ("extra_info", "reward_model")  # of verl's rows; many files hold their JSON text
+_ASKS_FOR_FORM = re.compile(  # of the answer: "... your final answer within \boxed{}", 'after "####"'
+    r"(?:answer|response|result|solution|put|place|enclose|wrap)[^\n]{0,80}(?:\\boxed|####)|\\boxed\{[^{}\n]*answer|"
+    r"answer: ?\$?answer|<answer>",
+    re.IGNORECASE,
+)
+_RENDERED = re.compile(r"<[|｜][A-Za-z_▁]{4,}[|｜]>|<start_of_turn>|\[INST\]")  # marks of a chat template
+_OBJECTS = ("extra_info", "reward_model", "reward_spec")  # of verl's rows; many files hold their JSON text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +78,8 @@ def read_problems(
         path: As ``load_records`` takes it.
         columns: Where the parts of a problem are.
         reference: Reads the reference answer of a row that has one; gets its prompt, too.
-        instruction: Follows the prompt; None for ``default_instruction`` after a text, and nothing after a chat, which
-            says itself what is asked for.
+        instruction: Follows the prompt; None for ``default_instruction`` after a text that does not ask for a form of
+            the answer, and nothing after others and after a chat, which says itself what is asked for.
         default_instruction: Follows a text where ``instruction`` is None.
         split: As ``load_records`` takes it.
         subset: As ``load_records`` takes it.
@@ -78,32 +87,22 @@ def read_problems(
         open_question: Whether a row, whatever its answer column says, has no answer to compare with.
 
     Raises:
-        Refusal: If the data set or a row cannot be read, or two rows have the same id; names file, line and column.
+        Refusal: If the data set or a row cannot be read, a prompt is the output of a chat template and ``instruction``
+            is None, or two rows have the same id; names file, line and column.
     """
     rows = list(enumerate(load_records(path, split, subset)))
     for name, wanted in (columns.only or {}).items():
         rows = _chosen(rows, name, wanted, path)
     check_count(len(rows), expected_rows, repr(path))
-    records = list(enumerate(record for _, record in rows))
-    if columns.prompt == PROMPT_COLUMNS:
-        records = [(at, _with_body(record)) for at, record in records]
-    try:
-        if columns.answer is not None:
-            records = answered([record for _, record in records], columns.answer, path, open_question)
-        if records:
-            records[0][1].find(columns.prompt, "the question")
-    except NoSuchColumn as error:
-        raise NoSuchColumn(
-            f"{error} `prompt_column` and `answer_column` take other names; a point leads into an object or a list."
-        ) from None
+    records = _whole([record for _, record in rows], columns, path, open_question)
     kept: list[str] = []
     if columns.metadata is None:
-        kept = small_columns([record.fields for _, record in records], path, columns.max_characters)
+        kept = small_columns([rows[at][1].fields for at, _ in records], path, columns.max_characters)
     found: list[tuple[Problem, Record]] = []
     seen: dict[str, str] = {}
     for at, record in records:
-        prompt = read_prompt(record, columns.prompt)
-        follows = (default_instruction if isinstance(prompt, str) else "") if instruction is None else instruction
+        prompt = with_system(record, read_prompt(record, columns.prompt))
+        follows = _usual(default_instruction, prompt, record.where) if instruction is None else instruction
         problem = Problem(
             id=str(rows[at][0]) if columns.id is None else record.text(columns.id, "the id"),
             prompt=with_instruction(prompt, follows, record.where),
@@ -120,13 +119,45 @@ def read_problems(
     return found
 
 
-def _with_body(record: Record) -> Record:
-    """With a ``prompt`` where the question only asks, and another column tells what about."""
-    for parts in _BODIES:
-        texts = [record.fields.get(name) for name in parts]
-        if all(isinstance(text, str) for text in texts) and not {"prompt", "question_concat"} & record.fields.keys():
-            return Record(record.where, {**record.fields, "prompt": " ".join(texts)})  # type: ignore[arg-type]
-    return record
+def _whole(
+    given: Sequence[Record], columns: Columns, path: Names, open_question: Callable[[Record], bool]
+) -> list[tuple[int, Record]]:
+    """The rows that have what they need, in one column each, with their positions."""
+    records = list(given)
+    if columns.prompt == PROMPT_COLUMNS:
+        records = [with_prompt(record, PROMPT_COLUMNS) for record in records]
+    if columns.answer == ANSWER_COLUMNS:
+        records = [with_completion(record, ANSWER_COLUMNS) for record in records]
+    kept = list(enumerate(records))
+    try:
+        if columns.answer is not None:
+            kept = answered(records, columns.answer, path, open_question)
+        if kept:
+            kept[0][1].find(columns.prompt, "the question")
+    except NoAnswer as error:
+        raise NoAnswer(
+            f"{error} A proof has none, nor has a long solution that does not state one at its end; `answer_column` "
+            "takes another name."
+        ) from None
+    except NoSuchColumn as error:
+        raise NoSuchColumn(
+            f"{error} `prompt_column` and `answer_column` take other names; a point leads into an object or a list. "
+            "`only` reads some of the rows of a file that mixes kinds."
+        ) from None
+    return kept
+
+
+def _usual(instruction: str, prompt: Prompt, where: str) -> str:
+    """What follows a prompt if nothing is set: nothing where it says itself how to answer."""
+    if not isinstance(prompt, str):
+        return ""
+    if mark := _RENDERED.search(prompt):
+        raise Refusal(
+            f"{where} has a prompt that a chat template was already applied to: it holds {mark[0]!r}. `prompt_column` "
+            "names the plain question, if the row has it; `instruction: ''` takes the text as it is, with "
+            "`data.chat_template: false`."
+        )
+    return "" if _ASKS_FOR_FORM.search(prompt) else instruction
 
 
 def _chosen(rows: Sequence[tuple[int, Record]], name: str, wanted: Any, path: Names) -> list[tuple[int, Record]]:

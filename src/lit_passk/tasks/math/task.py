@@ -2,6 +2,7 @@ r"""Problems with a mathematical answer: MATH, AIME, AMC, Minerva, OlympiadBench
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -20,6 +21,13 @@ INSTRUCTION = r"Please reason step by step, and put your final answer within \bo
 
 _STATED = re.compile(r"(?s:.+)\b[Tt]he (?:final )?answer is:?\s*([^\n]{1,200}?)\.?\s*")  # at the end of a solution
 _NO_ANSWER = ("proof", "notfound")  # as NuminaMath-1.5 and OpenR1-Math mark questions without one
+_ALTERNATIVES = (
+    "reward_model.ground_truth",
+    "reward_spec.ground_truth",
+    "solutions",
+)  # a list there holds answers of which one is wanted
+_WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{2,}")  # and no \command, nor the name of an {environment}
+_MOST_WORDS = 25  # of an answer; more of them are a proof, or a solution that does not say where its answer is
 _VERIFIERS = {"lit_passk": grade, "math_verify": math_verify_grade}
 
 
@@ -36,15 +44,16 @@ class MathTask(Task):
         prompt_column: Where the question is, a text or a chat (a list of turns with ``role`` and ``content``); of
             several names the first that holds something. A dotted name leads into an object, a list or their JSON text.
         answer_column: Where the reference answer is: LaTeX, a number, a solution that ends in ``#### 42`` or has its
-            answer in a box, or a list of answers that are all wanted. An answer that is no mathematics matches its own
-            spelling only.
+            answer in a box, or a list of answers that are all wanted (any one in verl's ``ground_truth`` and in
+            ``solutions``). An answer that is no mathematics matches its own spelling only; a text of more than 25 words
+            that states no answer is none.
         id_column: Where a name is that no other row has; of several names the first that holds something; None numbers
             the rows.
         split: Of a hub data set; of a folder, the files whose names begin with it.
         subset: Configuration of a hub data set, such as ``main``.
         instruction: Follows the question on a line of its own, in a chat at the end of the last user turn; empty for
-            none. None asks for a box after a question that is a text and adds nothing to a chat: verl's rows say
-            themselves how to answer.
+            none. None asks for a box after a question that is a text, unless that says itself how to answer, and adds
+            nothing to a chat, as of verl's rows.
         expected_rows: Published number of rows, or several of them; another count warns.
         verifier: Who judges: ``lit_passk``, or ``math_verify`` alone, for comparison with scores that it gave;
             docs/grading.md has the differences.
@@ -102,7 +111,7 @@ class MathTask(Task):
             split=split,
             subset=subset,
             expected_rows=expected_rows,
-            open_question=lambda record: record.fields.get("answer") in _NO_ANSWER and "question_type" in record.fields,
+            open_question=lambda record: _is_open(record, answer_column),
         )
         self.problems = [problem for problem, _ in rows]
         self.completions = {
@@ -119,7 +128,8 @@ class MathTask(Task):
 
     def score(self, problem: Problem, completion: str) -> Score:
         """Compare the final answer with the reference; math-verify, if it was chosen, may take for ever."""
-        correct, answer = _VERIFIERS[self.verifier](problem.answer, completion)
+        verdicts = [_VERIFIERS[self.verifier](reference, completion) for reference in _alternatives(problem.answer)]
+        correct, answer = next((verdict for verdict in verdicts if verdict[0]), verdicts[0])
         return Score(reward=float(correct), correct=correct, answer=answer)
 
     def warm_up(self) -> None:
@@ -137,6 +147,8 @@ class MathTask(Task):
 def reference_answer(record: Record, columns: Names) -> str:
     r"""A row's reference answer as text; of a solution the content of its last box, of a list all items.
 
+    Several of which any is right are the JSON text of a list.
+
     Raises:
         Refusal: If the column holds neither text nor number nor a list of them.
 
@@ -148,10 +160,34 @@ def reference_answer(record: Record, columns: Names) -> str:
     name, value = record.find(columns, "the reference answer")
     said = message_text(value, record.where)  # of the turns of a completion
     text = said if said and said != value else record.text(name, "the reference answer")
-    answers = from_json(text)  # ["\\frac{1}{2}"] is a list; [1, 2] without quotes may be an interval
+    answers = value if isinstance(value, list) and said is None else from_json(text)
     if isinstance(answers, list) and answers and all(isinstance(answer, str) for answer in answers):
-        return ", ".join(answers)
+        # ["\\frac{1}{2}"] is a list; [1, 2] without quotes may be an interval
+        if not name.startswith(_ALTERNATIVES):
+            return ", ".join(answer for answer in answers if answer)
+        each = list(dict.fromkeys(_stated_answer(answer) for answer in answers if answer.strip()))
+        return json.dumps(each, ensure_ascii=False) if len(each) > 1 else each[0]
+    return _stated_answer(text)
+
+
+def _stated_answer(text: str) -> str:
+    """What a solution gives as its answer; any other text as it is."""
     if boxed := boxed_answers(text):
         return boxed[0]
     stated = _STATED.fullmatch(text)
     return stated[1] if stated else text
+
+
+def _alternatives(answer: str) -> list[str]:
+    """The answers of which any is right, as ``reference_answer`` writes them."""
+    several = from_json(answer) if answer.startswith('["') else None
+    return several if isinstance(several, list) and all(isinstance(one, str) for one in several) else [answer]
+
+
+def _is_open(record: Record, columns: Names) -> bool:
+    """Whether a row asks for a proof, or what it has as an answer is a text that nobody could answer with."""
+    kind = record.fields.get("question_type")
+    if kind == "proof" or ("question_type" in record.fields and record.fields.get("answer") in _NO_ANSWER):
+        return True
+    answer = reference_answer(record, columns)
+    return "####" not in answer and any(len(_WORD.findall(one)) > _MOST_WORDS for one in _alternatives(answer))
