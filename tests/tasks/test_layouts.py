@@ -87,6 +87,13 @@ CODE = {
     "DeepCoder": {"problem": "q", "tests": json.dumps(ONE_TEST), "solutions": []},
     "DeepCoder, of TACO": {"problem": "q", "tests": json.dumps({"inputs": ["1\n"], "outputs": ["1\n"]})},
     "SYNTHETIC-1": {"prompt": "q", "verification_info": json.dumps({"test_cases": ONE_TEST})},
+    "open-r1": {"problem": "q", "verification_info": {"language": "python", "test_cases": ONE_TEST}},
+    "OpenThoughts": {
+        "problem": "q",
+        "test_cases": json.dumps({"inputs": ["1\n"], "outputs": ["1\n"]}),
+        "domain": "code",
+    },
+    "AReaL": {"prompt": "q", "input_output": json.dumps({"inputs": ["1\n"], "outputs": ["1\n"]}), "task": "code"},
 }
 TWO_SUM = {
     "task_id": "two-sum",

@@ -21,6 +21,7 @@ from lit_passk.tasks.code.forms import (
     starter_shown,
     stdio_tests,
 )
+from lit_passk.tasks.columns import NoColumnError, is_missing, look_up
 from lit_passk.tasks.records import Record
 from lit_passk.types import Prompt
 
@@ -55,15 +56,13 @@ def _tolerance(checker: str, where: str) -> list[float] | None:
 def _verl(record: Record) -> Row:
     """A chat says itself how to answer; the tests are those of a data set that publishes them in the same form."""
     question = read_prompt(record, "prompt")
-    if record.lacks("reward_model.ground_truth", "the tests"):
-        return question, "", NO_TESTS, []
-    _, truth = record.find("reward_model.ground_truth", "the tests")
-    return _elsewhere(record, question, truth)
+    _, truth = record.find(("reward_model.ground_truth", "reward_spec.ground_truth"), "the tests")
+    return (question, "", NO_TESTS, []) if is_missing(truth) else _elsewhere(record, question, truth)
 
 
 def _verification_info(record: Record) -> Row:
-    """SYNTHETIC-1 and INTELLECT-2: ``{"test_cases": [{"input": ..., "output": ..., "fn_name": ...}]}``."""
-    question = read_prompt(record, "prompt")
+    """SYNTHETIC-1, INTELLECT-2 and open-r1: ``{"test_cases": [{"input": ..., "output": ..., "fn_name": ...}]}``."""
+    question = read_prompt(record, ("prompt", "problem"))
     _, cases = record.find("verification_info.test_cases", "the tests")
     return _elsewhere(record, question, cases)
 
@@ -73,20 +72,47 @@ def _in_columns(record: Record) -> Row:
     fields, name = record.fields, record.fields.get("func_name")
     question = record.text("question", "the question")
     tests = {"inputs": parsed(fields["inputs"]), "outputs": parsed(fields["outputs"]), "fn_name": name}
-    return _elsewhere(record, question + starter_shown(fields, name) if name else question, tests)
+    return _elsewhere(record, question, tests)
+
+
+def _test_cases(record: Record) -> Row:
+    """OpenThoughts: tests of any form in a column of their own."""
+    return _elsewhere(record, record.text("problem", "the question"), record.fields["test_cases"])
 
 
 def _elsewhere(record: Record, question: Prompt, found: Any) -> Row:
     """A question whose tests are those of another data set, as text or objects."""
-    fields = verl.published(found)
+    fields = verl.published(found, _said(record, "metadata.func_name"), _said(record, "extra_info.prefix"))
     reader = next(reader for columns, _, reader in READERS if all(column in fields for column in columns))
     _, instruction, tests, _ = reader(Record(record.where, fields))
-    return question, instruction if isinstance(question, str) else "", tests, []
+    if not isinstance(question, str):
+        return question, "", tests, []
+    if isinstance(tests, dict) and tests["style"] != "stdio":
+        return _with_name(question, record.fields, tests["names"]), FUNCTION_INSTRUCTION, tests, []
+    return question, instruction, tests, []
+
+
+def _with_name(question: str, fields: Mapping[str, Any], names: list[str]) -> str:
+    """A question that says what the function is called, which its tests alone may do."""
+    starter = str(fields.get("starter_code") or "").strip()
+    if len(names) != 1 or (starter in question if starter else names[0] in question):
+        return question
+    return question + starter_shown(fields, names[0])
+
+
+def _said(record: Record, column: str) -> str | None:
+    try:
+        value = look_up(record.fields, column)
+    except NoColumnError:
+        return None
+    return value if isinstance(value, str) and value.strip() else None
 
 
 READERS: tuple[tuple[tuple[str, ...], str | None, Callable[[Record], Row]], ...] = (
     (("prompt", "reward_model"), None, _verl),
+    (("prompt", "reward_spec"), None, _verl),
     (("prompt", "verification_info"), None, _verification_info),
+    (("problem", "verification_info"), None, _verification_info),
     (("tests", "problem"), "tests", _neutral),
     (("problem_description", "test", "entry_point"), "test", functions.leet_code),
     (("test_list",), "test_list", functions.mbpp),
@@ -100,5 +126,7 @@ READERS: tuple[tuple[tuple[str, ...], str | None, Callable[[Record], Row]], ...]
     (("question", "test", "solution"), "test", functions.kod_code),
     (("question", "test_cases"), "test_cases", functions.ace_code),
     (("question", "inputs", "outputs"), "inputs", _in_columns),
+    (("question", "functional", "prefix"), "functional", functions.functional),
+    (("problem", "test_cases"), "test_cases", _test_cases),
 )
 """Columns that tell a kind, the column that holds its tests where it is a single one, and what reads it."""

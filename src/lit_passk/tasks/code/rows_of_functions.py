@@ -1,4 +1,4 @@
-"""Rows whose tests call functions or classes: HumanEval, MBPP, AceCode, KodCode, LeetCodeDataset, BigCodeBench."""
+"""Rows whose tests call functions or classes: HumanEval, MBPP, AceCode, KodCode, LeetCodeDataset, code-r1, ..."""
 
 from __future__ import annotations
 
@@ -95,6 +95,34 @@ def leet_code(record: Record) -> Row:
             return question, FUNCTION_INSTRUCTION, "with nodes of a class that the row does not define", []
     tests = assert_tests(f"{fields['test']}\ncheck({name})\n", before, [name])
     return question, FUNCTION_INSTRUCTION, {**tests, "nodes": nodes, "imports": "livecodebench"}, [fields["completion"]]
+
+
+def functional(record: Record) -> Row:
+    """code-r1, GURU, Skywork-OR1: code that follows the program, and a prefix with what LeetCode gives to programs."""
+    source, methods = _without_solution(_text(record.fields, "functional"))
+    before = record.fields["prefix"] or ""
+    tests = assert_tests(source, before, methods)
+    classes = ast.parse(tests["before"]).body
+    nodes = {node.name: ast.unparse(node) for node in classes if isinstance(node, ast.ClassDef)}
+    found: dict[str, Any] | str = {**tests, "nodes": nodes, "imports": "livecodebench"}
+    if not tests["names"]:
+        found = "whose tests call nothing of the program"
+    return record.text("question", "the question"), FUNCTION_INSTRUCTION, found, []
+
+
+def _without_solution(source: str) -> tuple[str, list[str]]:
+    """``check(Solution().add)`` as ``check(add)``, which finds methods of ``Solution`` too; and the methods' names."""
+    tree, methods = ast.parse(source), dict[str, None]()
+
+    class ByName(ast.NodeTransformer):
+        def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+            self.generic_visit(node)
+            if ast.unparse(node.value) != "Solution()":
+                return node
+            methods[node.attr] = None
+            return ast.Name(node.attr, node.ctx)
+
+    return ast.unparse(ByName().visit(tree)) + "\n", list(methods)
 
 
 def big_code_bench(record: Record) -> Row:

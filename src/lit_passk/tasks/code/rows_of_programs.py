@@ -24,10 +24,10 @@ _IN_FILES = "with input or output in files"
 
 
 def apps(record: Record) -> Row:
-    """APPS and TACO: programs, or functions with arguments."""
+    """APPS, TACO and AReaL's: programs, or functions with arguments."""
     fields = record.fields
     solutions = parsed(fields.get("solutions")) or []
-    question = record.text(("question", "problem"), "the question")
+    question = record.text(("question", "problem", "prompt"), "the question")
     tests = parsed(fields["input_output"])
     if not tests or not tests.get("inputs"):
         return question, "", NO_TESTS, solutions

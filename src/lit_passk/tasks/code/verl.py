@@ -9,16 +9,25 @@ from typing import Any
 from lit_passk.errors import Refusal
 from lit_passk.tasks.columns import from_json, shown
 
+_CALLS = {"functional", "function_call"}  # of LiveCodeBench's ``testtype``, and of PRIME's ``type``
 
-def published(ground_truth: Any) -> dict[str, Any]:
+
+def published(ground_truth: Any, func_name: str | None = None, prefix: str | None = None) -> dict[str, Any]:
     r"""Columns that hold the same tests; those of the question are filled with what nobody reads.
 
     Known are what verl's own judges read (``{"inputs": [...], "outputs": [...]}``, with ``fn_name`` for calls, whose
     arguments are lists or a JSON value a line), lists of assertions (MBPP, AceCoder), lists of ``input`` and ``output``
-    (LiveCodeBench, DeepCoder), and ``test`` with ``entry_point`` (HumanEval); or the JSON text of any of them.
+    (LiveCodeBench, DeepCoder), ``test`` with ``entry_point`` (HumanEval), ``test_code`` with ``import_prefix`` and
+    ``entry_point`` (Skywork-OR1), ``functional`` or ``pytest``, code that follows the program (code-r1, GURU); or the
+    JSON text of any of them.
+
+    Args:
+        ground_truth: The tests.
+        func_name: The function that they call, where the row says it in another column.
+        prefix: Code that goes before the program, likewise.
 
     Raises:
-        Refusal: If it is none of these.
+        Refusal: If it is none of these, or calls a function without a name.
 
     Example:
         >>> published('{"fn_name": "add", "inputs": ["1\\n2"], "outputs": ["3"]}')["input_output"]
@@ -30,6 +39,13 @@ def published(ground_truth: Any) -> dict[str, Any]:
         return {"question": "-", "starter_code": "-", "input_output": _apps(tests)}
     if isinstance(tests, Mapping) and {"test", "entry_point"} <= set(tests):
         return {"prompt": tests.get("prompt") or "", "test": tests["test"], "entry_point": tests["entry_point"]}
+    if isinstance(tests, Mapping) and {"import_prefix", "test_code", "entry_point"} <= set(tests):
+        calls = f"{tests['test_code']}\ncheck({tests['entry_point']})\n"
+        return {"question": "-", "functional": calls, "prefix": tests["import_prefix"]}
+    if isinstance(tests, Mapping) and isinstance(tests.get("functional"), str):
+        return {"question": "-", "functional": tests["functional"], "prefix": prefix or ""}
+    if isinstance(tests, Mapping) and isinstance(tests.get("pytest"), str):
+        return {"question": "-", "test": tests["pytest"], "solution": ""}
     if isinstance(tests, list) and tests and all(isinstance(test, str) for test in tests):
         return {"text": "-", "test_list": tests}
     if (
@@ -37,10 +53,11 @@ def published(ground_truth: Any) -> dict[str, Any]:
         and tests
         and all(isinstance(t, Mapping) and {"input", "output"} <= set(t) for t in tests)
     ):
-        return _live_code_bench(tests)
+        return _live_code_bench(tests, func_name)
     raise Refusal(
-        "its tests must be inputs and outputs, a list of assertions, a list of tests with input and output, or test "
-        f"and entry_point; but they are {shown(ground_truth)}"
+        "its tests must be inputs and outputs, a list of assertions, a list of tests with input and output, test "
+        "and entry_point, test_code with import_prefix and entry_point, functional or pytest; but they are "
+        f"{shown(ground_truth)}"
     )
 
 
@@ -60,8 +77,10 @@ def _values(lines: str) -> list[Any]:
     return [json.loads(line) for line in lines.split("\n")]
 
 
-def _live_code_bench(tests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _live_code_bench(tests: Sequence[Mapping[str, Any]], func_name: str | None) -> dict[str, Any]:
     about = tests[0].get("metadata") or {}
     about = json.loads(about) if isinstance(about, str) else about
-    name = about.get("func_name") or about.get("fn_name") or tests[0].get("fn_name")
+    name = about.get("func_name") or about.get("fn_name") or tests[0].get("fn_name") or func_name
+    if not name and _CALLS & {tests[0].get("testtype"), tests[0].get("type")}:
+        raise Refusal("its tests call a function, but neither they nor `metadata.func_name` say which")
     return {"question_content": "-", "public_test_cases": json.dumps(tests), "metadata": {"func_name": name}}
