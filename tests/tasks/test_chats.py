@@ -71,6 +71,7 @@ def test_other_keys_of_a_turn_stay():
     [
         ([{"role": "user"}], "turn 1 of the chat needs a `role` of text and a `content`, but its keys are 'role'"),
         ([{"from": "human", "says": "?"}], "turn 1 .* its keys are 'from', 'says'"),
+        ([{"from": ["human"], "value": "?"}], "turn 1 of the chat needs a `role` of text"),
         ([{"from": None, "value": "?"}], "turn 1 of the chat needs a `role` of text"),
         ([*CHAT, {"role": 3, "content": "?"}], "turn 5 .* its keys are 'role', 'content'"),
         (["?", "!"], "turn 1 of the chat needs a role and a content, but is '.'"),

@@ -138,12 +138,13 @@ LONG = "Suppose that it holds for n. Then adding the next number on both sides s
         {"problem": "p", "expected_answer": None, "generated_solution": SOLVED, "problem_type": "no_answer_extracted"},
         {"messages": [*CHAT, {"role": "assistant", "content": SOLVED}], "metadata": {"expected_answer": ""}},
         {"prompt": "p", "gold_standard_solution": f"{LONG} {LONG}", "verification_info": "{}"},
+        {"prompt": CHAT, "reward_model": {"ground_truth": '["", " "]'}},
     ],
-    ids=["NuminaMath-CoT", "s1K", "NuminaMath-1.5", "OpenMathReasoning", "Nemotron", "SYNTHETIC-1"],
+    ids=["NuminaMath-CoT", "s1K", "NuminaMath-1.5", "OpenMathReasoning", "Nemotron", "SYNTHETIC-1", "Skywork-OR1"],
 )
 def test_texts_that_nobody_could_answer_with_are_no_answers(tmp_path, proof):
     with pytest.warns(UserWarning, match="1 of 2 rows of .* have no reference answer and are left out"):
-        assert len(load(MathTask, tmp_path, {**proof, "question_type": None, "answer": "2"}, proof)) == 1
+        assert len(load(MathTask, tmp_path, {"problem": "p", "answer": "2"}, proof)) == 1
     with pytest.raises(Refusal, match=r"or \d+ others that docs/data.md .* A proof has none"):
         load(MathTask, tmp_path, proof)
 

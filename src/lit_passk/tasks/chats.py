@@ -125,7 +125,9 @@ def _named(turn: Mapping[str, Any]) -> Mapping[str, Any]:
     if "role" in turn or not {"from", "value"} <= set(turn):
         return turn
     others = {key: value for key, value in turn.items() if key not in ("from", "value")}
-    return {"role": _ROLES.get(turn["from"], turn["from"]), "content": turn["value"], **others}
+    said_by = turn["from"]
+    role = _ROLES.get(said_by, said_by) if isinstance(said_by, str) else said_by
+    return {"role": role, "content": turn["value"], **others}
 
 
 def _turn(turn: Any, where: str) -> dict[str, Any]:

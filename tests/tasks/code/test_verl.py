@@ -121,6 +121,7 @@ def test_a_text_says_what_the_function_is_called():
             "name": {**deep_coder, "starter_code": ""},
             "assertions": {"problem": "Sum up.", "tests": json.dumps(["assert add(1, 2) == 3"])},
             "name shown": row(TRUTHS["calls"][0], prompt="Write `add`."),
+            "word": row(TRUTHS["calls"][0], prompt="Find the address."),
         }.items()
     }
     assert asked == {
@@ -128,6 +129,7 @@ def test_a_text_says_what_the_function_is_called():
         "starter shown": f"Sum up.\n{starter}\n\n{FUNCTION_INSTRUCTION}",
         "name": f"Sum up.\n\nThe function must be called `add`.\n\n{FUNCTION_INSTRUCTION}",
         "assertions": f"Sum up.\n\nThe function must be called `add`.\n\n{FUNCTION_INSTRUCTION}",
+        "word": f"Find the address.\n\nThe function must be called `add`.\n\n{FUNCTION_INSTRUCTION}",
         "name shown": f"Write `add`.\n\n{FUNCTION_INSTRUCTION}",
     }
 

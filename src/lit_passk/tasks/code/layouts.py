@@ -95,7 +95,7 @@ def _elsewhere(record: Record, question: Prompt, found: Any) -> Row:
 def _with_name(question: str, fields: Mapping[str, Any], names: list[str]) -> str:
     """A question that says what the function is called, which its tests alone may do."""
     starter = str(fields.get("starter_code") or "").strip()
-    if len(names) != 1 or (starter in question if starter else names[0] in question):
+    if len(names) != 1 or (starter in question if starter else re.search(rf"\b{re.escape(names[0])}\b", question)):
         return question
     return question + starter_shown(fields, names[0])
 

@@ -163,10 +163,11 @@ def reference_answer(record: Record, columns: Names) -> str:
     answers = value if isinstance(value, list) and said is None else from_json(text)
     if isinstance(answers, list) and answers and all(isinstance(answer, str) for answer in answers):
         # ["\\frac{1}{2}"] is a list; [1, 2] without quotes may be an interval
+        answers = [answer for answer in answers if answer.strip()]
         if not name.startswith(_ALTERNATIVES):
-            return ", ".join(answer for answer in answers if answer)
-        each = list(dict.fromkeys(_stated_answer(answer) for answer in answers if answer.strip()))
-        return json.dumps(each, ensure_ascii=False) if len(each) > 1 else each[0]
+            return ", ".join(answers)
+        each = list(dict.fromkeys(map(_stated_answer, answers)))
+        return json.dumps(each, ensure_ascii=False) if len(each) > 1 else "".join(each)
     return _stated_answer(text)
 
 
@@ -185,9 +186,11 @@ def _alternatives(answer: str) -> list[str]:
 
 
 def _is_open(record: Record, columns: Names) -> bool:
-    """Whether a row asks for a proof, or what it has as an answer is a text that nobody could answer with."""
+    """Whether a row asks for a proof, or its answer is empty or a text that nobody could answer with."""
     kind = record.fields.get("question_type")
     if kind == "proof" or ("question_type" in record.fields and record.fields.get("answer") in _NO_ANSWER):
         return True
     answer = reference_answer(record, columns)
-    return "####" not in answer and any(len(_WORD.findall(one)) > _MOST_WORDS for one in _alternatives(answer))
+    if not answer.strip() or "####" in answer:
+        return not answer.strip()
+    return any(len(_WORD.findall(one)) > _MOST_WORDS for one in _alternatives(answer))
