@@ -47,6 +47,8 @@ def test_turns_of_from_and_value():
     names = {"system": "system", "user": "human", "assistant": "gpt"}
     turns = [{"from": names[turn["role"]], "value": turn["content"]} for turn in CHAT]
     assert read(turns) == read(json.dumps(turns)) == CHAT
+    assert read({key: [turn[key] for turn in turns] for key in ("from", "value")}) == CHAT
+    assert read({key: np.array([turn[key] for turn in turns]) for key in ("from", "value")}) == CHAT
     assert read([{"from": "user", "value": "hi", "weight": 1}]) == [{"role": "user", "content": "hi", "weight": 1}]
 
 

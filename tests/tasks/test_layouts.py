@@ -149,6 +149,15 @@ def test_texts_that_nobody_could_answer_with_are_no_answers(tmp_path, proof):
         load(MathTask, tmp_path, proof)
 
 
+@pytest.mark.parametrize(
+    "end",
+    ["The final answer is 2.", "**Answer:** 2", "Answer: $2$", "### Final Answer: 2", "**Answer: 2**", "Answer:\n2"],
+)
+def test_a_solution_may_state_its_answer_in_other_ways(tmp_path, end):
+    task = load(MathTask, tmp_path, {"problem": "p", "solution": f"{LONG} {LONG}\n\n{end}"})
+    assert task[0].answer.strip("$") == "2"
+
+
 @pytest.mark.parametrize("answer", ["a b " * 25, r"\begin{pmatrix}1&2\end{pmatrix}" * 30, f"{LONG} {LONG}\n#### 2"])
 def test_long_answers_stay(tmp_path, answer):
     assert load(MathTask, tmp_path, {"problem": "p", "answer": answer})[0].answer == answer
@@ -180,6 +189,9 @@ def test_a_conversation_is_asked_without_its_answer(tmp_path):
         ("user", "r"),
     ]
     assert (task[0].answer, task.demonstration(0)) == ("2", SOLVED)
+    for name in ("messages", "conversations"):
+        row = {name: [*CHAT, {"role": "assistant", "content": SOLVED}]}
+        assert load(MathTask, tmp_path, row, prompt_column=name, answer_column=name)[0].prompt == CHAT
     other = {"messages": [{"role": "system", "content": "own"}, *CHAT], "system": "s", "answer": "2"}
     assert load(MathTask, tmp_path, other)[0].prompt == other["messages"]
     assert load(MathTask, tmp_path, {"problem": "p", "answer": "2", "messages": 5, "system": "s"})[0].prompt[0] == "p"

@@ -112,7 +112,7 @@ def _turns(value: Any) -> list[Any] | None:
         named = isinstance(value, list) and all(isinstance(turn, Mapping) and "role" in _named(turn) for turn in value)
         if not named:
             return None  # a text that begins with a bracket
-    if isinstance(value, Mapping) and {"role", "content"} <= set(value):
+    if isinstance(value, Mapping) and {"role", "content"} <= set(value := _named(value)):
         roles, contents = plain_value(value["role"]), plain_value(value["content"])
         if isinstance(roles, list) and isinstance(contents, list) and len(roles) == len(contents):
             return [{"role": role, "content": content} for role, content in zip(roles, contents, strict=True)]
@@ -121,13 +121,17 @@ def _turns(value: Any) -> list[Any] | None:
 
 
 def _named(turn: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A turn with ``role`` and ``content``, if it is one with ``from`` and ``value``."""
+    """A turn, or lists of what turns hold, with ``role`` and ``content`` for ``from`` and ``value``."""
     if "role" in turn or not {"from", "value"} <= set(turn):
         return turn
     others = {key: value for key, value in turn.items() if key not in ("from", "value")}
-    said_by = turn["from"]
-    role = _ROLES.get(said_by, said_by) if isinstance(said_by, str) else said_by
-    return {"role": role, "content": turn["value"], **others}
+    roles = plain_value(turn["from"])
+    named = [_role(role) for role in roles] if isinstance(roles, list) else _role(roles)
+    return {"role": named, "content": turn["value"], **others}
+
+
+def _role(name: Any) -> Any:
+    return _ROLES.get(name, name) if isinstance(name, str) else name
 
 
 def _turn(turn: Any, where: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lit_passk.tasks.chats import conversation
+from lit_passk.tasks.chats import conversation, read_prompt
 from lit_passk.tasks.columns import NoColumnError, is_missing, look_up, plain_value
 from lit_passk.tasks.records import Record
 from lit_passk.types import Prompt
@@ -48,9 +48,18 @@ def with_completion(record: Record, columns: Sequence[str]) -> Record:
     return Record(record.where, {**record.fields, "completion": answer}) if answer is not None else record
 
 
-def with_system(record: Record, prompt: Prompt) -> Prompt:
-    """A chat with the row's own system prompt, where a column holds one and the chat does not; a text as it is."""
-    if isinstance(prompt, str) or any(turn["role"] == "system" for turn in prompt):
+def asked(record: Record, columns: str | Sequence[str]) -> Prompt:
+    """The prompt of a row, as ``read_prompt`` reads it.
+
+    A chat gets the row's own system prompt, where a column holds one and the chat does not; a conversation that was
+    asked for by its name loses the assistant's last turn here.
+    """
+    prompt = read_prompt(record, columns)
+    if isinstance(prompt, str):
+        return prompt
+    if columns in _CONVERSATIONS and len(prompt) > 1 and prompt[-1]["role"] == "assistant":
+        prompt = prompt[:-1]
+    if any(turn["role"] == "system" for turn in prompt):
         return prompt
     said = (plain_value(record.fields.get(name)) for name in _SYSTEM)
     text = next((text for text in said if isinstance(text, str) and text.strip()), None)

@@ -11,10 +11,10 @@ from math import inf
 from typing import Any
 
 from lit_passk.errors import Refusal
-from lit_passk.tasks.chats import read_prompt, with_instruction
+from lit_passk.tasks.chats import with_instruction
 from lit_passk.tasks.columns import from_json, is_missing, shown
 from lit_passk.tasks.files import check_count, load_records
-from lit_passk.tasks.pairs import with_completion, with_prompt, with_system
+from lit_passk.tasks.pairs import asked, with_completion, with_prompt
 from lit_passk.tasks.records import NoAnswer, NoSuchColumn, Record, answered, plain_text
 from lit_passk.types import Problem, Prompt
 
@@ -101,7 +101,7 @@ def read_problems(
     found: list[tuple[Problem, Record]] = []
     seen: dict[str, str] = {}
     for at, record in records:
-        prompt = with_system(record, read_prompt(record, columns.prompt))
+        prompt = asked(record, columns.prompt)
         follows = _usual(default_instruction, prompt, record.where) if instruction is None else instruction
         problem = Problem(
             id=str(rows[at][0]) if columns.id is None else record.text(columns.id, "the id"),

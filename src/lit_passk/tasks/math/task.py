@@ -19,7 +19,10 @@ from lit_passk.types import Problem, Score
 
 INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
 
-_STATED = re.compile(r"(?s:.+)\b[Tt]he (?:final )?answer is:?\s*([^\n]{1,200}?)\.?\s*")  # at the end of a solution
+_STATED = re.compile(  # at the end of a solution: "The answer is 7.", or "**Answer:** 7" on a line of its own
+    r"(?s:.+)(?:\b[Tt]he (?:final )?answer is:?|\n[*#\s]*(?:Final )?[Aa]nswer[*\s]*:\**)"
+    r"\s*([^\n]{1,200}?)(?:\*\*)?\.?\s*"
+)
 _NO_ANSWER = ("proof", "notfound")  # as NuminaMath-1.5 and OpenR1-Math mark questions without one
 _ALTERNATIVES = (
     "reward_model.ground_truth",
