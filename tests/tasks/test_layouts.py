@@ -204,6 +204,8 @@ def test_a_conversation_is_asked_without_its_answer(tmp_path):
     [
         r"What is 1 + 1? Please put your final answer within \boxed{}.",
         r"Return your final response within \boxed{}. What is 1 + 1?",
+        r"What is 1 + 1? Enclose the result in a \boxed command.",
+        r"What is 1 + 1? End with: The answer is $\boxed{...}$.",
         "What is 1 + 1?\n\nPresent the answer in LaTex format: \\boxed{Your answer}",
         'What is 1 + 1? Output the final answer after "####".',
         "The last line must be of the form Answer: $Answer. What is 1 + 1?",
@@ -214,7 +216,16 @@ def test_a_text_that_says_how_to_answer_is_taken_as_it_is(tmp_path, text):
     assert load(MathTask, tmp_path, {"prompt": text, "answer": "2"}, instruction="i")[0].prompt == f"{text}\ni"
 
 
-@pytest.mark.parametrize("text", ["Answer: 3 is wrong. Why?", r"Simplify \boxed{x}.", "#### Question\n1 + 1?"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Answer: 3 is wrong. Why?",
+        r"Simplify \boxed{x}.",
+        "#### Question\n1 + 1?",
+        "Question: 1 + 2?\nSolution: the answer is $\\boxed{3}$.\n\nQuestion: 1 + 1?",
+        "Q: 1 + 2?\nA: The result of both is #### 3\nQ: 1 + 1?\nA:",
+    ],
+)
 def test_other_texts_are_asked_for_a_box(tmp_path, text):
     assert load(MathTask, tmp_path, {"prompt": text, "answer": "2"})[0].prompt == f"{text}\n{INSTRUCTION}"
 

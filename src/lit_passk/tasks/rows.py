@@ -31,10 +31,13 @@ ANSWER_COLUMNS = (
     "solution", "solutions", "ground_truth_solution", "gold_standard_solution", "metadata.expected_answer",
     "completion", "response", "output", "1.ground_truth.value",
 )  # fmt: skip
-_ASKS_FOR_FORM = re.compile(  # of the answer: "... your final answer within \boxed{}", 'after "####"'
-    r"(?:answer|response|result|solution|put|place|enclose|wrap)[^\n]{0,80}(?:\\boxed|####)|\\boxed\{[^{}\n]*answer|"
-    r"answer: ?\$?answer|<answer>",
-    re.IGNORECASE,
+_ASKS_FOR_FORM = (
+    re.compile(  # of the answer: "... your final answer within \boxed{}", 'after "####"'; no example's \boxed{7}
+        r"(?:answer|response|result|solution|put|place|enclose|wrap)[^\n]{0,80}"
+        r"(?:\\boxed(?:\s*\{\s*(?:\.\.\.|…|\\[lc]?dots)?\s*\}|(?!\s*\{))|[\"'`“]####)"
+        r"|\\boxed\{[^{}\n]*answer|answer: ?\$?answer|<answer>",
+        re.IGNORECASE,
+    )
 )
 _RENDERED = re.compile(r"<[|｜][A-Za-z_▁]{4,}[|｜]>|<start_of_turn>|\[INST\]")  # marks of a chat template
 _OBJECTS = ("extra_info", "reward_model", "reward_spec")  # of verl's rows; many files hold their JSON text

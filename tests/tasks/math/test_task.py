@@ -333,13 +333,13 @@ def test_prompts_ids_and_columns(tmp_path):
 @pytest.mark.parametrize(
     ("row", "arguments", "message"),
     [
-        ({}, {}, r"line 2 has no column .*'answer' or 'final_answer' or .*. Its columns are none"),
+        ({}, {}, r"line 2 has no column 'reward_model.ground_truth' or .* others that docs.*\. Its columns are none"),
         (
             {"answer": "1"},
             {},
             r"line 2 has no column 'prompt' or 'problem' or .* for the question. Its columns are 'answer'",
         ),
-        ({"problem": "?"}, {}, r"line 2 has no column .*'answer' or .* for the reference answer"),
+        ({"problem": "?"}, {}, r"line 2 has no column .* or .* for the reference answer"),
         ({"problem": "", "answer": "1"}, {}, "line 2 needs the question in column 'problem', but got ''"),
         ({"problem": "?", "answer": {}}, {}, "line 2 needs the reference answer in column 'answer', but got {}"),
         (
