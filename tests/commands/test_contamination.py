@@ -23,6 +23,8 @@ def files(tmp_path):
     for name, rows in (("train", train), ("val", val)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     chats = [{"prompt": [{"role": "user", "content": "What is 7 + 7?"}], "answer": "14"}]
+    turns = [{"from": "human", "value": "What is 7 + 7?"}, {"from": "gpt", "value": "What is 70 + 70? 140."}]
+    (tmp_path / "conversations.jsonl").write_text(json.dumps({"conversations": turns}))
     (tmp_path / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chats))
     return tmp_path
 
@@ -65,5 +67,7 @@ def test_files_are_compared_by_their_questions(files, capsys):
     assert "the same text, such as 'what is 7 + 7'" in out
     assert out.endswith("  and 1 more\n")
     assert "1 of 1 problems" in run(capsys, files / "train.jsonl", files / "chats.jsonl")[1]
+    assert "1 of 1 problems" in run(capsys, files / "conversations.jsonl", files / "chats.jsonl")[1]
+    assert "1 of 3 problems" in run(capsys, files / "conversations.jsonl", files / "val.jsonl")[1]
     status, _, err = run(capsys, files / "train.jsonl", files / "nothing.jsonl")
     assert (status, "No data set at" in err) == (2, True)

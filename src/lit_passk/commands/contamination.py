@@ -24,9 +24,13 @@ from lit_passk.modules import PassKRLModule
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.chats import read_prompt
 from lit_passk.tasks.files import load_records
+from lit_passk.tasks.pairs import with_prompt
 from lit_passk.types import Problem
 
-_QUESTIONS = ("problem", "question", "Question", "question_content", "description", "text", "prompt", "input")
+_QUESTIONS = (
+    "problem", "question", "Question", "question_content", "description", "text", "prompt", "input", "query",
+    "instruction",
+)  # fmt: skip
 
 
 class TasksCLI(LitPassKCLI):
@@ -101,7 +105,7 @@ def _of_configuration(args: Sequence[str]) -> list[bool]:
 
 def _questions(path: str) -> list[str]:
     """The questions of a file, whatever its columns are called."""
-    records = load_records(path)
+    records = [with_prompt(record, _QUESTIONS) for record in load_records(path)]
     return [Problem(id="", prompt=read_prompt(record, _QUESTIONS), answer="").text for record in records]
 
 
