@@ -12,6 +12,7 @@ from lit_passk.tasks.code import CodeTask
 from lit_passk.tasks.math import MathTask
 from lit_passk.tasks.math.task import INSTRUCTION
 from lit_passk.tasks.puzzles import CountdownTask
+from lit_passk.tasks.rows import ANSWER_COLUMNS, PROMPT_COLUMNS
 
 CHAT = [{"role": "user", "content": "What is 1 + 1?"}]
 SOLVED = r"So $1 + 1 = \boxed{2}$."
@@ -189,6 +190,8 @@ def test_a_conversation_is_asked_without_its_answer(tmp_path):
         ("user", "r"),
     ]
     assert (task[0].answer, task.demonstration(0)) == ("2", SOLVED)
+    usual = {"prompt_column": list(PROMPT_COLUMNS), "answer_column": list(ANSWER_COLUMNS)}
+    assert load(MathTask, tmp_path, row, **usual).problems == task.problems, "as a saved configuration has them"
     for name in ("messages", "conversations"):
         row = {name: [*CHAT, {"role": "assistant", "content": SOLVED}]}
         assert load(MathTask, tmp_path, row, prompt_column=name, answer_column=name)[0].prompt == CHAT

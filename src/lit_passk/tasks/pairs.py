@@ -24,7 +24,7 @@ def with_prompt(record: Record, columns: Sequence[str]) -> Record:
 
     A conversation's last turn of the assistant is no part of the prompt: it would show the answer.
     """
-    if not {"prompt", "question_concat"} & record.fields.keys():
+    if not {"prompt", "problem", "question_concat"} & record.fields.keys():
         for about, asked, between in _BODIES:
             texts = [record.fields.get(name) for name in (about, asked)]
             if all(isinstance(text, str) and text.strip() for text in texts):
@@ -57,7 +57,8 @@ def asked(record: Record, columns: str | Sequence[str]) -> Prompt:
     prompt = read_prompt(record, columns)
     if isinstance(prompt, str):
         return prompt
-    if columns in _CONVERSATIONS and len(prompt) > 1 and prompt[-1]["role"] == "assistant":
+    named = [columns] if isinstance(columns, str) else columns
+    if set(named) <= set(_CONVERSATIONS) and len(prompt) > 1 and prompt[-1]["role"] == "assistant":
         prompt = prompt[:-1]
     if any(turn["role"] == "system" for turn in prompt):
         return prompt

@@ -31,13 +31,12 @@ ANSWER_COLUMNS = (
     "solution", "solutions", "ground_truth_solution", "gold_standard_solution", "metadata.expected_answer",
     "completion", "response", "output", "1.ground_truth.value",
 )  # fmt: skip
-_ASKS_FOR_FORM = (
-    re.compile(  # of the answer: "... your final answer within \boxed{}", 'after "####"'; no example's \boxed{7}
-        r"(?:answer|response|result|solution|put|place|enclose|wrap)[^\n]{0,80}"
-        r"(?:\\boxed(?:\s*\{\s*(?:\.\.\.|…|\\[lc]?dots)?\s*\}|(?!\s*\{))|[\"'`“]####)"
-        r"|\\boxed\{[^{}\n]*answer|answer: ?\$?answer|<answer>",
-        re.IGNORECASE,
-    )
+# Of the answer: "... your final answer within \boxed{}", 'after "####"'; a worked example's \boxed{7} asks for nothing.
+_ASKS_FOR_FORM = re.compile(
+    r"(?:answer|response|result|solution|put|place|enclose|wrap)[^\n]{0,80}"
+    r"(?:\\boxed(?:\s*\{\s*(?:\.\.\.|…|\\[lc]?dots)?\s*\}|(?!\s*\{))|[\"'`“]####)"
+    r"|\\boxed\{[^{}\n]*answer|answer: ?\$?answer|<answer>",
+    re.IGNORECASE,
 )
 _RENDERED = re.compile(r"<[|｜][A-Za-z_▁]{4,}[|｜]>|<start_of_turn>|\[INST\]")  # marks of a chat template
 _OBJECTS = ("extra_info", "reward_model", "reward_spec")  # of verl's rows; many files hold their JSON text
@@ -127,9 +126,9 @@ def _whole(
 ) -> list[tuple[int, Record]]:
     """The rows that have what they need, in one column each, with their positions."""
     records = list(given)
-    if columns.prompt == PROMPT_COLUMNS:
+    if _same(columns.prompt, PROMPT_COLUMNS):
         records = [with_prompt(record, PROMPT_COLUMNS) for record in records]
-    if columns.answer == ANSWER_COLUMNS:
+    if _same(columns.answer, ANSWER_COLUMNS):
         records = [with_completion(record, ANSWER_COLUMNS) for record in records]
     kept = list(enumerate(records))
     try:
@@ -148,6 +147,11 @@ def _whole(
             "`only` reads some of the rows of a file that mixes kinds."
         ) from None
     return kept
+
+
+def _same(names: Names | None, usual: Sequence[str]) -> bool:
+    """Whether they are the usual ones, which a configuration that was written to a file has as a list."""
+    return names is not None and list(names) == list(usual)
 
 
 def _usual(instruction: str, prompt: Prompt, where: str) -> str:

@@ -24,11 +24,8 @@ _STATED = re.compile(  # at the end of a solution: "The answer is 7.", or "**Ans
     r"\s*([^\n]{1,200}?)(?:\*\*)?\.?\s*"
 )
 _NO_ANSWER = ("proof", "notfound")  # as NuminaMath-1.5 and OpenR1-Math mark questions without one
-_ALTERNATIVES = (
-    "reward_model.ground_truth",
-    "reward_spec.ground_truth",
-    "solutions",
-)  # a list there holds answers of which one is wanted
+# A list there holds answers of which one is wanted.
+_ALTERNATIVES = ("reward_model.ground_truth", "reward_spec.ground_truth", "solutions")
 _WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{2,}")  # and no \command, nor the name of an {environment}
 _MOST_WORDS = 25  # of an answer; more of them are a proof, or a solution that does not say where its answer is
 _VERIFIERS = {"lit_passk": grade, "math_verify": math_verify_grade}
@@ -131,8 +128,9 @@ class MathTask(Task):
 
     def score(self, problem: Problem, completion: str) -> Score:
         """Compare the final answer with the reference; math-verify, if it was chosen, may take for ever."""
-        verdicts = [_VERIFIERS[self.verifier](reference, completion) for reference in _alternatives(problem.answer)]
-        correct, answer = next((verdict for verdict in verdicts if verdict[0]), verdicts[0])
+        verdicts = (_VERIFIERS[self.verifier](reference, completion) for reference in _alternatives(problem.answer))
+        first = next(verdicts)
+        correct, answer = first if first[0] else next((verdict for verdict in verdicts if verdict[0]), first)
         return Score(reward=float(correct), correct=correct, answer=answer)
 
     def warm_up(self) -> None:
