@@ -73,7 +73,7 @@ BOXED = [
     (r"\tan 75^\circ", r"2+\sqrt{3}", True), (r"\tan 75^\circ", r"2-\sqrt{3}", False),
     (r"e^{i\theta}", r"\cos\theta+i\sin\theta", True), (r"e^{i\theta}", r"\operatorname{cis}\theta", True),
     (r"e^{i\theta}", r"\cos\theta-i\sin\theta", False), (r"\arg z", r"\arg w", False), (r"\Re(z)", r"\Im(z)", False),
-    (r"a \equiv 1 \pmod 3", r"a\equiv 2\pmod 3", False), (r"n \equiv 1 \pmod 3", "n=3k+1", False),
+    (r"a \equiv 1 \pmod 3", r"a\equiv 2\pmod 3", False), (r"n \equiv 1 \pmod 3", "n=3k+1", True),
     (r"p \mid q", r"q\mid p", False), (r"A \cup B", r"A\cap B", False), (r"A\cup B", r"B\cup A", True),
     (r"\neg p", "p", False), (r"x \in A", r"x\notin A", False), (r"a \perp b", r"a\parallel b", False),
 ]  # fmt: skip

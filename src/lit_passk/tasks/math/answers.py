@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lit_passk.tasks.math.symbols import Node
+from lit_passk.tasks.math.symbols import Node, names
 
 
 @dataclass(frozen=True)
@@ -72,3 +72,31 @@ def is_region(answer: Answer) -> bool:
 def is_interval(answer: Answer) -> bool:
     """Whether it can be an interval; ``(1,2)`` may be a point as well."""
     return isinstance(answer, Sequence) and answer.opening in {"(", "["} and len(answer.items) == 2
+
+
+def is_name(answer: Answer) -> bool:
+    r"""Whether it stands for a value: words, a symbol, ``f(2)``, ``\sin A``, a+b, 2+3; no numbers among symbols."""
+    if isinstance(answer, Words):
+        return True
+    if isinstance(answer, Sequence):
+        return all(is_name(item) for item in answer.items)
+    if not isinstance(answer, Formula):
+        return False
+    return not names(answer.node) or _names_only(answer.node)
+
+
+def is_number(answer: Answer) -> bool:
+    """Whether it holds no symbol."""
+    return isinstance(answer, Formula) and not names(answer.node)
+
+
+def _names_only(node: Node) -> bool:
+    kind = node[0]
+    if kind == "call":
+        return all(_names_only(part) for part in node[2:] if node[1] != "log")
+    return kind in {"symbol", "opaque"} or (kind in {"+", "*", "/", "-"} and all(_names_only(p) for p in node[1:]))
+
+
+def is_called(answer: Answer) -> bool:
+    """Whether it is a function's value, such as ``N(n)``."""
+    return isinstance(answer, Formula) and answer.node[0] == "symbol" and answer.node[1].endswith(")")

@@ -5,17 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from operator import itemgetter
 
-from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence, Words, is_interval, is_region
+from lit_passk.tasks.math.answers import (
+    Answer,
+    Formula,
+    Joined,
+    Relation,
+    Sequence,
+    Words,
+    is_called,
+    is_interval,
+    is_name,
+    is_number,
+    is_region,
+)
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.equations import same_equation
 from lit_passk.tasks.math.families import same_family
+from lit_passk.tasks.math.pieces import ELSE, same_in_pieces
 from lit_passk.tasks.math.regions import same_region
+from lit_passk.tasks.math.residues import congruent, modulus, same_class
 from lit_passk.tasks.math.sampling import same_up_to_constant, same_value
 from lit_passk.tasks.math.symbols import Node, names
 from lit_passk.tasks.math.vectors import same_vector
 
 _MAX_ITEMS = 60  # lists without order are compared pair by pair
-_ELSE = {Words("otherwise"), Words("else")}
 _HUNDRED = ("number", "100")
 
 
@@ -39,6 +52,8 @@ def same(right: Answer, given: Answer) -> bool:
         return _same_formula(right, given) or same_vector(right, given)
     if isinstance(right, Relation) and isinstance(given, Relation) and _same_relation(right, given):
         return True
+    if same_in_pieces(right, given):
+        return True
     if any(_same_set(r, g) for r in _as_sets(right, given) for g in _as_sets(given, right)):
         return True
     if isinstance(right, Sequence) and isinstance(given, Sequence):
@@ -55,7 +70,9 @@ def same(right: Answer, given: Answer) -> bool:
 def _same_formula(right: Formula, given: Formula) -> bool:
     if right.base and given.base and right.base != given.base:
         return False
-    if right.base and right.base == given.base and _congruent(right.node, given.node, right.base):
+    if same_class(right, given) or same_class(given, right):
+        return True
+    if modulus(right) and modulus(right) == modulus(given) and congruent(right.node, given.node, modulus(right)):
         return True
     if right.degrees != given.degrees and _in_radians(*((right, given) if right.degrees else (given, right))):
         return True
@@ -63,15 +80,6 @@ def _same_formula(right: Formula, given: Formula) -> bool:
         return same_value(right.node, given.node) or same_up_to_constant(right.node, given.node)
     percent, plain = (right, given) if right.percent else (given, right)
     return same_value(percent.node, plain.node) or same_value(("/", percent.node, _HUNDRED), plain.node)
-
-
-def _congruent(one: Node, other: Node, base: str) -> bool:
-    """Whether two numbers are the same residue, for ``mod 7`` as their base."""
-    modulus = base.removeprefix("mod ")
-    if modulus == base or not modulus.isdigit():
-        return False
-    quotient: Node = ("/", ("+", one, ("-", other)), ("number", modulus))
-    return not names(quotient) and same_value(quotient, ("call", "floor", quotient))
 
 
 def _in_radians(degrees: Formula, radians: Formula) -> bool:
@@ -84,12 +92,12 @@ def assigned(relation: Relation) -> Answer | None:
     None where the left side is no name: ``x^2 - 2x - 3 = 0`` does not say 0.
     """
     if relation.signs == ("\\in",):
-        return relation.sides[1] if _is_name(relation.sides[0]) else None
+        return relation.sides[1] if is_name(relation.sides[0]) else None
     if set(relation.signs) != {"="}:
         return None
     first, *_, last = relation.sides
-    if _is_name(first) or (isinstance(last, Formula) and last.node[0] == "matrix"):  # A^{-1} = ...
-        if len(relation.sides) == 2 and _is_number(first) and not _is_number(last) and _is_name(last):  # 9 = x
+    if is_name(first) or (isinstance(last, Formula) and last.node[0] == "matrix"):  # A^{-1} = ...
+        if len(relation.sides) == 2 and is_number(first) and not is_number(last) and is_name(last):  # 9 = x
             return first
         return last
     if len(relation.sides) > 2 and same(relation.sides[-2], last):  # a calculation
@@ -97,37 +105,17 @@ def assigned(relation: Relation) -> Answer | None:
     return None
 
 
-def _is_name(answer: Answer) -> bool:
-    r"""Whether it stands for a value: words, a symbol, ``f(2)``, ``\sin A``, a+b, 2+3; no numbers among symbols."""
-    if isinstance(answer, Words):
-        return True
-    if isinstance(answer, Sequence):
-        return all(_is_name(item) for item in answer.items)
-    if not isinstance(answer, Formula):
-        return False
-    return not names(answer.node) or _names_only(answer.node)
-
-
-def _is_number(answer: Answer) -> bool:
-    return isinstance(answer, Formula) and not names(answer.node)
-
-
-def _names_only(node: Node) -> bool:
-    kind = node[0]
-    if kind == "call":
-        return all(_names_only(part) for part in node[2:] if node[1] != "log")
-    return kind in {"symbol", "opaque"} or (kind in {"+", "*", "/", "-"} and all(_names_only(p) for p in node[1:]))
-
-
 def _same_relation(right: Relation, given: Relation) -> bool:
     if set(right.signs) != {"="} or set(given.signs) != {"="}:
         return _same_chain(right, given)
+    if modulus(right) or modulus(given):
+        return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
     one, other = (_difference(relation) for relation in (right, given))
     if one is None or other is None:
         values = assigned(right), assigned(given)
         return None not in values and same(right.sides[0], given.sides[0]) and same(*values)  # type: ignore[arg-type]
     left = right.sides[0]
-    if left == given.sides[0] and _is_called(left):  # N(n) = ...: steps show in its values, not along lines near 0
+    if left == given.sides[0] and is_called(left):  # N(n) = ...: steps show in its values, not along lines near 0
         return same(right.sides[-1], given.sides[-1])
     if not names(one) and not names(other):
         return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
@@ -135,11 +123,6 @@ def _same_relation(right: Relation, given: Relation) -> bool:
         return same_equation(one, other) or same_family(one, other)
     except UnreadableError:
         return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
-
-
-def _is_called(answer: Answer) -> bool:
-    """Whether it is a function's value, such as ``N(n)``."""
-    return isinstance(answer, Formula) and answer.node[0] == "symbol" and answer.node[1].endswith(")")
 
 
 def _same_chain(right: Relation, given: Relation) -> bool:
@@ -200,7 +183,7 @@ def _same_items(right: Sequence, given: Sequence) -> bool:
         return _in_any_order(right, given)
     if kinds == {"case"}:  # a value and where it holds
         values, conditions = zip(right.items, given.items, strict=True)
-        return same(*values) and (not _ELSE.isdisjoint(conditions) or same(*conditions))
+        return same(*values) and (not ELSE.isdisjoint(conditions) or same(*conditions))
     if kinds & {"\\{", "case", "cases"}:
         return False
     pair = len(right.items) == len(given.items) == 2

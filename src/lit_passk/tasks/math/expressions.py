@@ -7,22 +7,17 @@ no capitals, so that R/r is 1.
 
 from __future__ import annotations
 
-from lit_passk.tasks.math.bound import BoundReader
+from lit_passk.tasks.math.commands import CLOSING, STARTING, CommandReader, product
 from lit_passk.tasks.math.cursor import UnreadableError
-from lit_passk.tasks.math.latex import FUNCTIONS, Token, spelled
-from lit_passk.tasks.math.symbols import ACCENTS, GREEK, OPAQUE, Node
+from lit_passk.tasks.math.latex import FUNCTIONS, Token
+from lit_passk.tasks.math.symbols import GREEK, Node
 
 MAX_TOKENS = 400
 """No answer of the data sets has half as many; reading and sampling cost some microseconds per token."""
 MAX_DEPTH = 40
 """How deep brackets may be nested."""
-_CLOSING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "|": "|", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
 _TIMES = {"*", "\\cdot", "\\times"}
 _OVER = {"/", "\\div", ":"}
-_TRIGONOMETRIC = {"\\sin", "\\cos", "\\tan", "\\cot", "\\sec", "\\csc", "\\cis"}
-
-
-_HALF = ("/", ("number", "1"), ("number", "2"))
 
 
 def parse_expression(tokens: list[Token]) -> Node:
@@ -41,12 +36,11 @@ def parse_expression(tokens: list[Token]) -> Node:
     return node
 
 
-class _Reader(BoundReader):
+class _Reader(CommandReader):
     """A recursive-descent parser: ``sum`` of ``term`` of ``chunk`` (factors side by side) of ``factor``."""
 
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__(tokens)
-        self.angle = 0  # inside so many trigonometric functions, where a degree is an angle
         self.bars = 0
 
     def sum(self) -> Node:
@@ -68,16 +62,16 @@ class _Reader(BoundReader):
         while sign := self.take("+", "-"):
             negative ^= sign == "-"
         factors = self.chunk()
-        node = _product(factors)
+        node = product(factors)
         while operator := self.take(*_TIMES, *_OVER):
             minus = self.take("-")
             right = self.chunk()
             if operator in _TIMES:
-                node = ("*", node, _product(right))
+                node = ("*", node, product(right))
             elif _plain(factors) and right[0][0] == "number":  # 1/2 x is half of x, a/2x is a over 2x
-                node = _product([("/", node, right[0]), *right[1:]])
+                node = product([("/", node, right[0]), *right[1:]])
             else:
-                node = ("/", node, _product(right))
+                node = ("/", node, product(right))
             node = ("-", node) if minus else node
             factors = [node]
         return ("-", node) if negative else node
@@ -107,7 +101,7 @@ class _Reader(BoundReader):
         kind, text, _ = self.tokens[self.place]
         if kind == "sign":
             return text in {"(", "[", "{"} or (text == "|" and not self.bars)
-        return kind != "command" or text[1:] in GREEK or text[1:] in FUNCTIONS or text in _STARTING
+        return kind != "command" or text[1:] in GREEK or text[1:] in FUNCTIONS or text in STARTING
 
     def factor(self) -> Node:
         node = self.base()
@@ -149,7 +143,7 @@ class _Reader(BoundReader):
         if self.place >= len(self.tokens):
             raise UnreadableError
         kind, text, _ = self.tokens[self.place]
-        if text in _CLOSING and kind != "word":
+        if text in CLOSING and kind != "word":
             return self.bracketed(text)
         self.place += 1
         if kind == "number":
@@ -162,122 +156,14 @@ class _Reader(BoundReader):
             return self.function(text)
         return self.command(text)
 
-    def function(self, text: str) -> Node:
-        base = self.argument() if self.take("_") else None
-        power = self.argument() if self.take("^") else None
-        self.angle += text in _TRIGONOMETRIC
-        arguments = self.listed() if text in {"\\gcd", "\\lcm", "\\max", "\\min"} else [self.applied()]
-        self.angle -= text in _TRIGONOMETRIC
-        name = text[1:]
-        if power == ("-", ("number", "1")) and text in _TRIGONOMETRIC:
-            name, power = "arc" + name, None
-        if name == "log":
-            arguments.append(base or ("number", "10"))
-        elif base:
-            raise UnreadableError
-        node = ("call", name, *arguments)
-        return ("^", node, power) if power else node
-
-    def applied(self) -> Node:
-        """The argument of a function: a bracket, or the factors that follow it."""
-        if self.text() in _CLOSING:
-            return self.bracketed(self.text())
-        factors: list[Node] = []
-        while self.starts_factor() and self.text()[1:] not in FUNCTIONS and not (factors and self.text() in "([{"):
-            factors.append(self.factor())
-        if not factors:
-            if self.text()[1:] not in FUNCTIONS:
-                raise UnreadableError
-            factors = [self.factor()]  # \ln\sin x
-        return _product(factors)
-
-    def listed(self) -> list[Node]:
-        opening = self.take("(", "\\{", "{") or ""
-        arguments = [self.sum()]
-        while self.take(","):
-            arguments.append(self.sum())
-        self.need(_CLOSING.get(opening, ")"))
-        return arguments
-
-    def command(self, text: str) -> Node:
-        if text == "\\frac":
-            return self.fraction()
-        if text == "\\binom":
-            return ("call", "binomial", self.argument(), self.argument())
-        if text == "\\sqrt":
-            root: Node = ("number", "2")
-            if self.take("["):
-                root = self.sum()
-                self.need("]")
-            inside = self.argument(whole_number=True)
-            return ("call", "root", inside, root) if root != ("number", "2") else ("^", inside, _HALF)
-        if text == "\\det":
-            start = self.place
-            inside = self.factor()
-            whole = spelled(self.tokens[start : self.place])
-            return ("call", "det", inside) if inside[0] == "matrix" else ("symbol", text + whole)
-        if text == "\\overline" and {"+", "-"} & {token.text for token in self.tokens[self.place : self.closing()]}:
-            return ("call", "conjugate", self.argument())
-        if text in ACCENTS:
-            return self.accented(text)
-        if text == "\\begin":
-            return self.matrix()
-        if text in OPAQUE:
-            return self.binding(text)
-        raise UnreadableError
-
-    def fraction(self) -> Node:
-        start = self.place
-        above = self.argument()
-        middle = self.place
-        below = self.argument()
-        upper, lower = (
-            [token.text for token in self.tokens[a:b] if token.text not in "{}"]
-            for a, b in ((start, middle), (middle, self.place))
-        )
-        if upper and lower and upper[0] == lower[0] and upper[0] in {"d", "\\partial"} and len(lower) > 1:
-            return ("symbol", f"{''.join(upper)}/{''.join(lower)}")  # a derivative is no quotient
-        return ("/", above, below)
-
-    def argument(self, whole_number: bool = False) -> Node:
-        r"""What a command takes: a group, or one token, of a number its first digit unless ``whole_number``."""
-        if self.place >= len(self.tokens):
-            raise UnreadableError
-        kind, text, _ = self.tokens[self.place]
-        if kind == "number" and not whole_number and len(text) > 1 and text.isdigit():
-            self.tokens[self.place] = Token("number", text[1:])
-            return ("number", text[0])
-        return self.base()
-
     def bracketed(self, opening: str) -> Node:
         self.place += 1
         bars, self.bars = self.bars, int(opening == "|")
         node = self.sum()
         self.bars = bars
-        self.need(_CLOSING[opening])
+        self.need(CLOSING[opening])
         name = {"|": "abs", "\\lfloor": "floor", "\\lceil": "ceiling"}.get(opening)
         return ("call", name, node) if name else node
-
-    def matrix(self) -> Node:
-        rows: list[tuple[Node, ...]] = []
-        cells: list[Node] = []
-        while not self.take("\\end"):
-            cells.append(self.sum())
-            if self.take("&"):
-                continue
-            rows.append(tuple(cells))
-            cells = []
-            self.take("\\\\")
-        if len({len(row) for row in rows}) != 1:
-            raise UnreadableError
-        return ("matrix", *rows)
-
-
-_STARTING = {"\\det", "\\frac", "\\binom", "\\sqrt", "\\begin", "\\lfloor", "\\lceil", *ACCENTS, *OPAQUE}
-
-
-def _product(factors: list[Node]) -> Node:
-    return factors[0] if len(factors) == 1 else ("*", *factors)
 
 
 def _whole(node: Node) -> bool:

@@ -1,11 +1,11 @@
 r"""Is the final answer of a completion the reference answer?
 
-``text.py`` and ``statements.py`` find what was answered; ``characters.py``, ``phrases.py``, ``spelling.py`` with
-``notations.py``, and ``latex.py`` bring it into one notation; ``expressions.py`` (on ``symbols.py``, ``bound.py``),
-``quantities.py``, ``lists.py`` and ``reading.py`` read it; ``equality.py`` compares it, with ``sampling.py`` (on
-``evaluation.py``, ``calculus.py``), ``equations.py``, ``families.py``, ``regions.py``, ``vectors.py`` and
-``naming.py``. docs/grading.md says where the verdicts differ from math-verify's, whose own verdicts
-``math_verify_grade`` gives.
+``text.py`` and ``statements.py`` find what was answered; ``characters.py``, ``quantified.py``, ``phrases.py``,
+``spelling.py`` with ``notations.py``, and ``latex.py`` bring it into one notation; ``expressions.py`` (on
+``symbols.py``, ``bound.py``, ``commands.py``), ``quantities.py``, ``lists.py`` and ``reading.py`` read it;
+``equality.py`` compares it, with ``sampling.py`` (on ``evaluation.py``, ``calculus.py``), ``equations.py``,
+``families.py``, ``regions.py``, ``pieces.py``, ``residues.py``, ``vectors.py`` and ``naming.py``. docs/grading.md says
+where the verdicts differ from math-verify's, whose own verdicts ``math_verify_grade`` gives.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from lit_passk.tasks.math.answers import Answer
 from lit_passk.tasks.math.characters import plain_characters
 from lit_passk.tasks.math.equality import same
 from lit_passk.tasks.math.naming import renamed
+from lit_passk.tasks.math.phrases import polar
+from lit_passk.tasks.math.quantified import for_all, listed, without_condition
 from lit_passk.tasks.math.reading import LABEL, readings
 from lit_passk.tasks.math.spelling import escaped_once
-from lit_passk.tasks.math.statements import formulas, last_formulas, stated, tagged
+from lit_passk.tasks.math.statements import concluded, formulas, last_formulas, stated, tagged, without_denied
 from lit_passk.tasks.math.text import boxed_answers, boxes, chosen_letter, concluding_answer, final_text, letter, plain
 
 _WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)")
@@ -31,17 +33,8 @@ _NUMERAL = re.compile(r"\(?([0-9A-F]+)\)?(?:_\{?(\d\d)\}?)?")
 _LETTERS = re.compile(r"(?:\(?[A-H]\)?(?:[,;& ]|\band\b)*){2,}")
 _ARTICLE = re.compile(r"^(?:an?|the) ")
 _DELIMITED = re.compile(r"\\boxed|\$|\\\(|\\\[")
-_GAP = r"(?:,|\s|\\q?quad|\\[,; ])"
-_FREE = r"(?<!\w)[a-zA-Z]\s*(?:\\in(?![a-z])|∈)\s*"
-_REMARK = r"\\text\s*\{[\s,(]*(?:where|since|for|when|if|because|with)\b"
-_CONDITION = re.compile(  # 2n+1 \text{ where } n \in \mathbb{Z}
-    rf"((?:{_GAP}|\()*(?:{_REMARK}|{_FREE}(?:\\math|\\?[ZN]\b|ℤ)))"
-)
-_WHOLE_NUMBER = re.compile(  # k\pi, k \in \mathbb{Z}: an answer may have another letter than k
-    rf"(.*?[^,\s(\\{{])(?:{_GAP}|\\?[({{]|\\text\s*\{{[\s(]*(?:where|for|with)?\s*\}})*{_FREE}"
-    r"(?:\\math(?:bb|bf|rm)\s*\{?\s*[ZN]\s*\}?|\\?[ZN]|ℤ)[\s)}\\.]*",
-    re.DOTALL,
-)
+_PREFIXED = re.compile(r"0([box])_?([0-9a-f]+)", re.IGNORECASE)
+_BASES = {"b": 2, "o": 8, "x": 16}
 _MAX_DIGITS = 1000  # Python refuses to read numbers of several thousand digits, and some policies write them
 _MAX_LENGTH = 5_000
 
@@ -71,7 +64,7 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
 
     """
     text = plain_characters(final_text(completion))
-    text = tagged(text) or text
+    text = without_denied(tagged(text) or text)
     reference = reference_text(reference)
     said = concluding_answer(text)
     boxed = [] if said else boxed_answers(text)
@@ -86,15 +79,30 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
     elif (labelled := LABEL.match(reference)) and (given := letter(boxed[0] if boxed else text.strip())):
         return given == labelled[1], given  # the letter alone, where the reference is "(B) 12"
     if boxed:
-        return any(equal(reference, answer) for answer in boxed), boxed[0]
-    sentence = stated(said or text)
+        right_word = _verdict(reference) is not None and polar(boxed[0]) == _verdict(reference)
+        return right_word or any(equal(reference, answer) for answer in boxed), boxed[0]
+    return _graded_text(reference, text, stated(said or text))
+
+
+def _graded_text(reference: str, text: str, sentence: str | None) -> tuple[bool, str | None]:
+    """Judge a text without a box; ``sentence`` is what follows "the answer is"."""
+    if _verdict(reference) and (word := polar(sentence or text)):
+        return word == _verdict(reference), word
     if sentence and _says(reference, sentence):
         return True, plain(sentence, keep_text=True)
+    words = None if sentence else concluded(text)
+    if words and (equal(reference, words) or not words.startswith("\\text")):
+        return equal(reference, words), words
     answers = formulas(sentence) if sentence else []
     answers = answers or last_formulas(text)
     if not answers:
         return (True, text.strip()) if _says(reference, text) else (False, None)
     return any(equal(reference, answer) for answer in answers), plain(answers[0], keep_text=True)
+
+
+def _verdict(reference: str) -> str | None:
+    """The yes, no, true or false of a reference that says nothing more than that and why, in words."""
+    return None if re.search(r"\d|\\(?!text)|\$", reference) else polar(reference)
 
 
 def _says(reference: str, sentence: str) -> bool:
@@ -108,13 +116,23 @@ def _says(reference: str, sentence: str) -> bool:
 
 def equal(reference: str, answer: str) -> bool:
     """Whether ``answer``, the content of a box, equals the reference."""
+    reference, answer = (listed(_with_base(text)) for text in (reference, answer))
     settled = settle(reference, answer)
     if settled is not None:
         return settled
     if max(len(reference), len(answer)) > _MAX_LENGTH:
         return False
+    free = every[1] if (every := for_all(reference)) else ""
     pairs = [(right, given) for right in _reference_readings(reference) for given in _answer_readings(answer)]
-    return any(same(*pair) for pair in pairs) or any(same(pair[0], other) for pair in pairs for other in renamed(*pair))
+    return any(same(*pair) for pair in pairs) or any(
+        same(pair[0], other) for pair in pairs for other in renamed(*pair, free)
+    )
+
+
+def _with_base(text: str) -> str:
+    """``1011_2`` for ``0b1011``."""
+    match = _PREFIXED.fullmatch(plain(text))
+    return f"{match[2].upper()}_{{{_BASES[match[1].lower()]}}}" if match else text
 
 
 def settle(reference: str, answer: str) -> bool | None:
@@ -160,8 +178,8 @@ def reference_text(reference: str) -> str:
 @lru_cache(maxsize=16384)
 def _reference_readings(reference: str) -> tuple[Answer, ...]:
     found = readings(reference)
-    if match := _WHOLE_NUMBER.fullmatch(reference):
-        found += readings(match[1])
+    if every := for_all(reference):
+        found += readings(every[0])
     if boxed := boxed_answers(reference):
         found += readings(boxed[0])
     elif _DELIMITED.search(reference):
@@ -171,8 +189,8 @@ def _reference_readings(reference: str) -> tuple[Answer, ...]:
 
 @lru_cache(maxsize=4096)
 def _answer_readings(answer: str) -> tuple[Answer, ...]:
-    said, condition, _ = _CONDITION.split(answer, maxsplit=1) if _CONDITION.search(answer) else (answer, "", "")
-    return readings(answer) + (readings(said) if condition and "\\begin" not in answer and said.strip() else ())
+    said = without_condition(answer)
+    return readings(answer) + (readings(said) if said else ())
 
 
 def math_verify_grade(reference: str, completion: str) -> tuple[bool, str | None]:

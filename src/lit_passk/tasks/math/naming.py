@@ -8,16 +8,23 @@ from dataclasses import replace
 from itertools import permutations
 
 from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence
+from lit_passk.tasks.math.sampling import same_value
 from lit_passk.tasks.math.symbols import WHOLE_NUMBERS, names, replaced
 
 _FUNCTION = re.compile(r"(\w'*(?:_\w+)?)\((\w)\)")
 _CONSTANT = re.compile(r"C(?:_\d)?")  # as C and not c_1: ``symbols.py`` writes C_1 for c_1
 _ITS_NAMES = re.compile(r"[ABCDKck](?:_\d)?")
-_DERIVATIVE = re.compile(r"d(\w)/d\w")
+_QUOTIENT = re.compile(r"(?:d|\\partial)(?:\^(\d))?([A-Za-z])/(?:d|\\partial)([A-Za-z])(?:\^(\d))?")  # d^2y/dx^2
+_PRIMES = re.compile(r"([A-Za-z])(\'+)")
+_DOTS = re.compile(r"\\(d+)ot([A-Za-z])")
+_LOWERED = re.compile(r"([A-Za-z])_(([A-Za-z])\3*)")  # u_{xx}
 
 
-def renamed(right: Answer, given: Answer) -> Iterable[Answer]:
-    """The answer in the letters of the reference, as far as it was free to choose others."""
+def renamed(right: Answer, given: Answer, free: str = "") -> Iterable[Answer]:
+    """The answer in the letters of the reference, as far as it was free to choose others.
+
+    ``free`` is the letter of which the reference says that it stands for any number, if there is one.
+    """
     if isinstance(right, Relation) != isinstance(given, Relation):  # k\pi for x = k\pi
         right, given = (side.sides[-1] if isinstance(side, Relation) else side for side in (right, given))
     wanted, found = _letters(right), _letters(given)
@@ -25,20 +32,62 @@ def renamed(right: Answer, given: Answer) -> Iterable[Answer]:
     if not missing and not extra:
         return
     choices = list(_functions(missing, extra)) if isinstance(right, Relation) else []
+    choices += [*_derivatives(missing, extra), *_numbered(missing, extra), *_imaginary(right, given, extra)]
     if len(missing) == len(extra) < len(wanted):
         choices += [*_constants(missing, extra), *_single(missing[0], extra[0], whole="\\pi" in wanted & found)]
+    if len(missing) == len(extra) == 1 and missing[0] == free and extra[0].isalpha():
+        choices.append({extra[0]: missing[0]})
     yield from (_with_names(given, choice) for choice in choices)
 
 
 def _functions(missing: list[str], extra: list[str]) -> Iterable[dict[str, str]]:
-    """``f(t)`` for ``f(x)``, ``y(x)`` for ``y`` and ``y`` for ``y(x)``."""
+    """``f(t)`` or ``F(x)`` for ``f(x)``, ``y(x)`` for ``y``; ``y`` for ``y(x)`` and for any function's value."""
     there, here = ([match for name in group if (match := _FUNCTION.fullmatch(name))] for group in (missing, extra))
-    if len(there) == len(here) == 1 and there[0][1] == here[0][1]:
+    if len(there) == len(here) == 1 and there[0][1].lower() == here[0][1].lower():
         yield {here[0][0]: there[0][0], here[0][2]: there[0][2]}
-    elif len(there) == 1 and there[0][1] in extra:
-        yield {there[0][1]: there[0][0]}
-    elif len(here) == 1 and here[0][1] in missing:
-        yield {here[0][0]: here[0][1]}
+    elif len(there) == 1 and not {there[0][1], "y"}.isdisjoint(extra):
+        yield {there[0][1] if there[0][1] in extra else "y": there[0][0]}
+    elif len(here) == 1 and not {here[0][1], "y"}.isdisjoint(missing):
+        yield {here[0][0]: here[0][1] if here[0][1] in missing else "y"}
+
+
+def _derivatives(missing: list[str], extra: list[str]) -> Iterable[dict[str, str]]:
+    r"""``y''`` for d^2y/dx^2, ``\dot{x}`` for dx/dt, ``u_{xx}`` for a partial derivative, or the reverse."""
+    choice = {}
+    for name in extra:
+        for other in missing:
+            one, same = _derivative(name), _derivative(other)
+            if one and same and one[:2] == same[:2] and (one[2] == same[2] or not (one[2] and same[2])):
+                choice[name] = other
+    if choice:
+        yield choice
+
+
+def _derivative(name: str) -> tuple[str, int, str] | None:
+    """Of which function, how many times, by which variable, empty where that is left open."""
+    if match := _QUOTIENT.fullmatch(name):
+        return (match[2], int(match[1] or 1), match[3]) if match[1] == match[4] else None
+    if match := _PRIMES.fullmatch(name):
+        return match[1], len(match[2]), ""
+    if match := _DOTS.fullmatch(name):
+        return match[2], len(match[1]), "t"
+    match = _LOWERED.fullmatch(name)
+    return (match[1], len(match[2]), match[3]) if match else None
+
+
+def _numbered(missing: list[str], extra: list[str]) -> Iterable[dict[str, str]]:
+    """Several values of one letter: x_1 and x_2 for x."""
+    if len(missing) == 1 < len(extra) and all(re.fullmatch(re.escape(missing[0]) + r"_\d", name) for name in extra):
+        yield dict.fromkeys(extra, missing[0])
+
+
+def _imaginary(right: Answer, given: Answer, extra: list[str]) -> Iterable[dict[str, str]]:
+    """``3 + 4j`` for ``3 + 4i``, not ``4j`` for ``4i``, which are vectors as well."""
+    if extra == ["j"] and isinstance(right, Formula) and isinstance(given, Formula):
+        real = replaced(right.node, {"i": ("number", "0")})
+        has_i = replaced(given.node, {"i": ("number", "0")}) != given.node
+        if real != right.node and not has_i and not same_value(real, ("number", "0")):
+            yield {"j": "i"}
 
 
 def _constants(missing: list[str], extra: list[str]) -> Iterable[dict[str, str]]:
@@ -48,9 +97,8 @@ def _constants(missing: list[str], extra: list[str]) -> Iterable[dict[str, str]]
 
 
 def _single(missing: str, extra: str, whole: bool) -> Iterable[dict[str, str]]:
-    """``y'`` for dy/dx or the reverse; ``n`` for the ``k`` of a multiple of pi."""
-    derivative = _DERIVATIVE.fullmatch(missing) or _DERIVATIVE.fullmatch(extra)
-    if (derivative and derivative[1] + "'" in {missing, extra}) or (whole and {missing, extra} <= WHOLE_NUMBERS):
+    """``n`` for the ``k`` of a multiple of pi."""
+    if whole and {missing, extra} <= WHOLE_NUMBERS:
         yield {extra: missing}
 
 

@@ -33,10 +33,14 @@ _PHRASE = [
 _SENTENCES = [  # that are the whole answer
     (
         r"(?:there\s+(?:is|are)\s+)?(?:no|zero)\s+(?:such\s+|real\s+|integer\s+|valid\s+|possible\s+)*solutions?(?:\s+exists?)?"
-        r"|none|has\s+no\s+(?:real\s+)?solutions?|无(?:实数)?解",
+        r"|none|(?:(?:it|(?:the|this)\s+(?:\w+\s+)?(?:equation|inequality|system|problem))\s+)?has\s+no\s+(?:real\s+)?solutions?"
+        r"|无(?:实数)?解",
         r"\\emptyset ",
     ),
-    (r"(?:it\s+)?(?:does\s+not|doesn't)\s+exist|d\.?n\.?e\.?|不存在", r"\\text{nonexistent}"),
+    (
+        r"(?:(?:it|(?:the|this|such\s+an?)\s+(?:\w+\s+)?\w+)\s+)?(?:does\s+not|doesn't)\s+exist|d\.?n\.?e\.?|不存在",
+        r"\\text{nonexistent}",
+    ),
     (r"undefined|(?:is\s+)?not\s+defined", r"\\text{undefined}"),
     (r"infinitely\s+many(?:\s+solutions?)?|infinite|infinitely|无穷多?个?", r"\\infty "),
     (r"(?:a\s+)?half", r"\\frac{1}{2}"),
@@ -55,6 +59,8 @@ _SENTENCES = [  # that are the whole answer
 ]
 _SENTENCE = [(re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in _SENTENCES]
 _UNWRAPPED = re.compile(r"\\(?:text(?:bf|it|rm)?|mbox|mathrm|mathbf)\s*\{([^{}]*)\}")
+
+_POLAR = re.compile(r"\W*(yes|no|true|false)(?:\W*|\s*\**[,;:.(!–—](.*))", re.IGNORECASE | re.DOTALL)
 
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
@@ -109,15 +115,34 @@ def in_symbols(text: str) -> str:
     if len(text) > _MAX_WORDS:
         return text
     bare = _UNWRAPPED.sub(r"\1", text).strip(" .*")
-    for sentence, latex in _SENTENCE:
-        if match := sentence.fullmatch(bare):
-            return match.expand(latex)
+    if said := sentence_in_symbols(bare):
+        return said
     for date, (month, day, year) in _DATES:
         if match := date.fullmatch(bare):
             return f"\\text{{{match[month].lower()} {int(match[day])} {match[year] or ''}".rstrip() + "}"
     if match := _ARTICLE.fullmatch(bare):
         return f"\\text{{{match[1]}}}"
     return _number(bare.lower()) or text
+
+
+def sentence_in_symbols(sentence: str) -> str | None:
+    """What a sentence without marks around it says as a whole, such as "there is no solution"."""
+    for pattern, latex in _SENTENCE:
+        if match := pattern.fullmatch(sentence):
+            return match.expand(latex)
+    return None
+
+
+def polar(text: str) -> str | None:
+    r"""The yes, no, true or false with which an answer begins, None where it begins with something else or says two.
+
+    Example:
+        >>> polar(r"\text{Yes, such a set exists}"), polar("no solution"), polar("True, False")
+        ('yes', None, None)
+
+    """
+    match = _POLAR.fullmatch(_UNWRAPPED.sub(r"\1", text))
+    return None if match is None or _POLAR.fullmatch(match[2] or "") else match[1].lower()
 
 
 def _number(words: str) -> str | None:

@@ -101,11 +101,10 @@ def _read(tokens: list[Token]) -> Answer:
     if signs:
         return _relation([part for part in parts if part], signs)
     if tokens[0].text in _BRACKETS:
-        if tokens[0].text == "(" and spelled(tokens[closes(tokens) :]) in {
-            "^T",
-            "^\\top",
-        }:  # a row that is to be a column
-            tokens = tokens[: closes(tokens)]
+        if tokens[0].text in {"(", "["} and spelled(tokens[closes(tokens) :]) in {"^T", "^\\top"}:
+            tokens = tokens[: closes(tokens)]  # a row that is to be a column
+            if any(token.text == "[" for token in tokens[1:]):
+                raise UnreadableError
         if closes(tokens) == len(tokens):
             return _bracketed(tokens)
     parts, colons = split(tokens, {":"})
@@ -117,7 +116,7 @@ def _read(tokens: list[Token]) -> Answer:
 
 def _residue(tokens: list[Token], modulus: str) -> Answer:
     r"""``5 \pmod 7`` or ``x \equiv 5 \pmod 7``: 5, and unequal to 5 modulo 8."""
-    answer = _read([token._replace(text="=") if token.text == "\\equiv" else token for token in tokens])
+    answer = _read(tokens)
     return _with_base(answer, modulus) or Words(spelled(tokens) + modulus)
 
 
@@ -162,15 +161,13 @@ def _relation(parts: list[list[Token]], signs: list[str]) -> Answer:
         if len(parts) == len(signs) and len(signs) == 1 and signs[0] in {"=", "\\approx"}:
             return _read(parts[0])
         raise UnreadableError
-    if "\\equiv" in signs:
-        raise UnreadableError
     if "\\approx" in signs[1:]:  # x = 1/3 \approx 0.33: the exact value counts
         place = signs.index("\\approx", 1)
         parts, signs = parts[: place + 1], signs[:place]
     if signs == ["\\notin"]:
         return Joined("minus", (Joined("all", (Words("R"),)), _read(parts[1])))
     sides = (_applied(parts[0]) or _side(parts[0]), *map(_side, parts[1:]))
-    return Relation(sides, tuple("=" if s == "\\approx" else s for s in signs))
+    return Relation(sides, tuple("=" if s in {"\\approx", "\\equiv"} else s for s in signs))
 
 
 def _applied(tokens: list[Token]) -> Answer | None:

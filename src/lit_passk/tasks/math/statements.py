@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lit_passk.tasks.math.answers import Answer, Sequence, Words
+from lit_passk.tasks.math.phrases import sentence_in_symbols
 from lit_passk.tasks.math.reading import readings
 
 _ANCHOR = re.compile(
@@ -36,6 +37,24 @@ _METRIC = re.compile(r"^([\d.,/ ]*\d)\s+(?:m|s|g|h|l|L|N|J|W|V|A|K)(?:\s?/\s?(?:
 _UNIT = re.compile(r"(?<=[\d})\]%])\s+[A-Za-z][A-Za-z ]*$")
 _NOT = re.compile(r"^not\b.{1,60}?\bbut(?: rather)?\b\s*")
 _REFUSED = re.compile(r",\s(?:and\s)?not\s[^\n.,;]{1,60}(?=\.?\s*\Z)")  # There are 12 ways, not 13
+_OBJECT = (  # what a text can deny: a formula, a box, a letter of a choice, a number
+    r"(?:\$[^$\n]{1,200}\$|\\\(.{1,200}?\\\)|\\boxed\s{0,9}\{[^{}]{0,200}\}|\(?[A-H]\)?"
+    r"|[-+]?(?:\d|\\[a-zA-Z])(?:[^\s.,;:!?]|[.,](?=\d)){0,60})(?![\w'])"
+)
+_IS_NOT = r"(?:\A\W{0,9}not|\b(?:is|are|was|were)(?:n't|\s+(?:\w+ly\s+)?not)|\b(?:cannot|can't|can\s+not)\s+be)"
+_DENIED = re.compile(
+    # The answer is not 42
+    rf"(?i:{_IS_NOT})\s+[*_]{{0,3}}{_OBJECT}[*_]{{0,3}}(?:\s+n?or\s+{_OBJECT})*(?=[\s.,;:!?]|\Z)(?!,?\s+but\b)"
+    # 42 is not the answer
+    rf"|(?<!\S){_OBJECT}\s+(?i:(?:is|was)(?:n't|\s+not))\s+(?:the\s+|a\s+)?(?:\w+\s+)?(?:answer|solution|correct|right)\b"
+)
+_CONNECTIVE = re.compile(
+    r"\A(?:(?:(?:therefore|thus|hence|so|then|consequently|finally|in\s+conclusion|as\s+a\s+result|it\s+follows\s+that"
+    r"|this\s+means|which\s+means|we\s+(?:conclude|see|find))\b(?:\s+that\b)?|(?:since|because|as|by)\s[^,\n]{1,200}(?=,))"
+    r",?\s*)+",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(r"(?<=[.!?;])\s+|\n|,\s+(?=(?:so|therefore|thus|hence|and|which)\b)")
 _REASON = re.compile(r",?\s(?:since|because|as|so|which|where|when|for|but|given)\s")
 _MAX_TEXT = 100_000
 _MAX_RUN = 2_000
@@ -45,6 +64,29 @@ def tagged(text: str) -> str | None:
     """What the last ``<answer>`` holds, None without one."""
     found = _TAG.findall(text)
     return found[-1].strip() if found and found[-1].strip() else None
+
+
+def without_denied(text: str) -> str:
+    """A text without what it says to be no answer.
+
+    Example:
+        >>> without_denied("The answer is not 42. It is 43."), without_denied("The answer is not 42 but 43.")
+        ('The answer is not so. It is 43.', 'The answer is not 42 but 43.')
+
+    """
+    return _DENIED.sub("is not so", text)
+
+
+def concluded(text: str) -> str | None:
+    r"""What the last clause of a text says in words alone, in symbols: "Therefore there is no solution" is a set.
+
+    Example:
+        >>> concluded("It is negative, so there are no real solutions."), concluded("So x = 2.")
+        ('\\emptyset ', None)
+
+    """
+    last = _CLAUSE_END.split(text[-_MAX_RUN:].strip())[-1].strip(" .*!")
+    return sentence_in_symbols(_CONNECTIVE.sub("", last))
 
 
 def stated(text: str) -> str | None:

@@ -77,6 +77,12 @@ def size(node: Node, times: int = 1) -> int:
     return 1 + sum(size(part, times) for part in parts(node)) * (times if node[0] == "bound" else 1)
 
 
+def _chosen(letter: str, most: Node, chosen: Node) -> Node:
+    """``C(5,3)`` or ``P(5,3)``: how many combinations or permutations."""
+    combinations: Node = ("call", "binomial", most, chosen)
+    return combinations if letter == "C" else ("*", combinations, ("call", "factorial", chosen))
+
+
 class SymbolReader(Cursor):
     """Reads what counts as one symbol."""
 
@@ -98,9 +104,10 @@ class SymbolReader(Cursor):
         if self.text() == "(":
             end = self.closing()
             pair = self.tokens[self.place + 1 : end - 1]
-            if text == "C" and len(pair) == 3 and pair[1].text == "," and {pair[0].kind, pair[2].kind} == {"number"}:
+            kinds = [token.kind for token in pair]
+            if text in {"C", "P"} and kinds == ["number", "sign", "number"] and pair[1].text == ",":
                 self.place = end
-                return ("call", "binomial", ("number", pair[0].text), ("number", pair[2].text))
+                return _chosen(text, *(("number", token.text) for token in pair[::2]))
             inside = [token.text for token in self.tokens[self.place + 1 : end - 1]]
             applied = bool({",", "<", ">", "=", "\\le", "\\ge", "\\mid"} & set(inside))
             number = len(inside) == 1 and self.tokens[self.place + 1].kind == "number"

@@ -44,6 +44,7 @@ _LONE_LETTER = re.compile(r"\(?([A-Z])\)?\.?")
 _SAID_LETTER = re.compile(
     r"(?i:answer|choice|option)(?i:\s{1,9}is)?[\s:*$\"']{0,20}(?:\\(?:text|mathrm)(?:bf|it|rm)?\s*\{)?\\?(\(?\(?([A-H])\)?(?![\w']))"
 )
+_WHOLE_CHOICE = re.compile(r"\W*([A-H])(?:\*\*)?[).:](?:\*\*)?\s+(?:(?!\b[A-H]\b)[^\n]){1,80}")  # B) 12
 _LISTED_LETTER = re.compile(r"\(([A-H])\)")
 
 
@@ -141,8 +142,10 @@ def chosen_letter(text: str, boxed: str | None) -> str | None:
         return _several_letters(text[said[-1].start(1) :]) or said[-1][2]
     if boxed is not None:
         return None
-    listed = _LISTED_LETTER.findall(text)
-    return listed[-1] if listed else letter(text.strip("* \n"))
+    if listed := _LISTED_LETTER.findall(text):
+        return listed[-1]
+    whole = _WHOLE_CHOICE.fullmatch(text.strip())
+    return whole[1] if whole else letter(text.strip("* \n"))
 
 
 def _several_letters(text: str) -> str | None:
