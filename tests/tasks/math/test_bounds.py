@@ -44,6 +44,11 @@ HOSTILE = {
     "boxes that are never closed": r"\boxed{1 $ " * 1500,
     "intervals that are never closed": "[1," * 1300,
     "times of the day": "4:30 p.m. " * 2000,
+    "formulas that are never closed": r"is not \( " * 2000,
+    "a set that is never closed": r"\{" + "x | x = 1, " * 1000,
+    "commas": "x" + ", " * 3000 + "k",
+    "a residue of something large": r"x \equiv 10^{10^{10}} \pmod 7",
+    "a function in pieces": r"\begin{cases} x^{100} & x > \sin x \\ 10^{10^{x}} & \text{otherwise}\end{cases}",
 }
 REFERENCES = ["5", "x^2+y^2+z=1", "(1,2)", "x<3", "x+y+z<3", r"\frac{\pi}{2}", "C", r"\text{Evelyn}", "1,2,3"]
 _MOST_LINES = 3_000_000

@@ -15,7 +15,7 @@ _ANCHOR = re.compile(
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL | re.IGNORECASE)
 _SENTENCE_END = re.compile(r"\.(?=\s|\Z|\*)|\n|\bI hope\b|</")
 _FORMULA = re.compile(
-    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)"
+    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>(?:(?!(?<!\\)\\\[).)+?)\\\]|\\\((?P<c>(?:(?!(?<!\\)\\\().)+?)\\\)"
     # a dollar sign before a price opens no formula: what closes one has no digit behind it
     r"|(?<!\\)\$(?=\S)(?P<d>(?:[^$\\\n]|\\.)+?)\$(?!\d)|(?<!\\)\$ (?P<e>(?:[^$\\\n]|\\.)+?) \$",
     re.DOTALL,
@@ -178,11 +178,14 @@ def _runs(text: str) -> list[str]:
 
 def _run(text: str) -> str | None:
     """A run of mathematical characters without what ends a clause; None where there is no number or command."""
+    text = text.strip(" \t\n,;")
+    if len(text) > _MAX_RUN:
+        return None
     text = re.sub(
         r"^(?:[\s*]|[,.;:)!'-](?!\d)|\b(?:and|or|a|A|I)\b)+|(?:[\s,.;:(*'=]|\b(?:and|or|a|A|I)\b)+$", "", text
     )
     text = text.strip()
-    if len(text) > _MAX_RUN or not re.search(r"\d|\\[a-zA-Z]", text):
+    if not re.search(r"\d|\\[a-zA-Z]", text):
         return None
     if not _readable(text):  # as much of its end as can be read
         pieces = re.split(r"\s+|,\s", text)
