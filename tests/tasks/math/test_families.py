@@ -15,6 +15,8 @@ _CASES = [
     (r"y(x) = c_1 \cos x + c_2 \sin x", r"y = A\cos x + B \sin x", True),
     (r"y(t) = c_1 \cos 2t + c_2 \sin 2t", r"y = A\cos(2t + B)", True),
     (r"y(t) = c_1 \cos 2t + c_2 \sin 2t", r"y = A\cos(3t + B)", False),
+    (r"y(t) = c_1 \cos 2t + c_2 \sin 2t", r"y(t) = A\cos(2t + B)", True),
+    (r"y(t) = c_1 \cos 2t + c_2 \sin 2t", r"y(t) = A\cos(3t + B)", False),
     (r"y = (A + Bx)e^{-x}", r"y = (c_1 x + c_2) e^{-x}", True),
     (r"y = (A + Bx)e^{-x}", r"y = (c_1 x + c_2) e^{x}", False),
     (r"y = c_1 + c_2 x + c_3 x^2", r"y = c_1 x^2 + c_2 x + c_3", True),

@@ -114,12 +114,12 @@ def _same_relation(right: Relation, given: Relation) -> bool:
     if one is None or other is None:
         values = assigned(right), assigned(given)
         return None not in values and same(right.sides[0], given.sides[0]) and same(*values)  # type: ignore[arg-type]
-    left = right.sides[0]
-    if left == given.sides[0] and is_called(left):  # N(n) = ...: steps show in its values, not along lines near 0
-        return same(right.sides[-1], given.sides[-1])
     if not names(one) and not names(other):
         return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))
+    left = right.sides[0]
     try:
+        if left == given.sides[0] and is_called(left):  # N(n) = ...: steps show in its values, not along lines near 0
+            return same(right.sides[-1], given.sides[-1]) or same_family(one, other)
         return same_equation(one, other) or same_family(one, other)
     except UnreadableError:
         return all(same(a, b) for a, b in zip(_ends(right), _ends(given), strict=True))

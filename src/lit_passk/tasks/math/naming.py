@@ -32,12 +32,21 @@ def renamed(right: Answer, given: Answer, free: str = "") -> Iterable[Answer]:
     if not missing and not extra:
         return
     choices = list(_functions(missing, extra)) if isinstance(right, Relation) else []
+    choices += _freely(choices, missing, extra, free)
     choices += [*_derivatives(missing, extra), *_numbered(missing, extra), *_imaginary(right, given, extra)]
     if len(missing) == len(extra) < len(wanted):
         choices += [*_constants(missing, extra), *_single(missing[0], extra[0], whole="\\pi" in wanted & found)]
-    if len(missing) == len(extra) == 1 and missing[0] == free and extra[0].isalpha():
-        choices.append({extra[0]: missing[0]})
     yield from (_with_names(given, choice) for choice in choices)
+
+
+def _freely(choices: list[dict[str, str]], missing: list[str], extra: list[str], free: str) -> list[dict[str, str]]:
+    """Another letter for the free one, besides other names of functions."""
+    found = []
+    for choice in [{}, *choices]:
+        left = [name for name in extra if name not in choice]
+        if [name for name in missing if name not in choice.values()] == [free] and len(left) == 1 and left[0].isalpha():
+            found.append({**choice, left[0]: free})
+    return found
 
 
 def _functions(missing: list[str], extra: list[str]) -> Iterable[dict[str, str]]:

@@ -17,11 +17,11 @@ _KIND = (
 )
 _EVERY = r"(?:any|all|every|some|each|an\s+arbitrary|an\s+integer|integers?|constants?)"
 _FOR_ALL = re.compile(
-    rf"(?P<said>.*?[^,\s(\\])(?:{_GAP}|\()*(?:"
-    rf"(?:(?:where|for|with)\s+)?(?P<member>[a-zA-Z])\s*(?:\\in(?![a-z])|∈)\s*{_SET}"
+    rf"(?P<said>.*?[^,\s(\\{{])(?:{_GAP}|(?:\\left)?\\?[({{])*(?:"
+    rf"(?:(?:where|for|with)\s+)?(?<![\w\\])(?P<member>[a-zA-Z])\s*(?:\\in(?![a-z])|∈)\s*{_SET}"
     rf"|(?:where|for|with)\s+{_EVERY}\s+(?:{_KIND}\s+)*(?P<every>[a-zA-Z])(?:\s*(?:\\in(?![a-z])|∈)\s*{_SET})?"
     rf"|(?:where|for|with)\s+(?P<kind>[a-zA-Z])\s+(?:is|being)\s+(?:an?\s+|any\s+|some\s+)*(?:{_KIND}\s*)+"
-    r")[\s).]*",
+    r")(?:[\s).}\\]|\\right)*",
     re.DOTALL,
 )
 _MAX_LENGTH = 300
@@ -43,7 +43,11 @@ def for_all(reference: str) -> tuple[str, str] | None:
     if len(reference) > _MAX_LENGTH:
         return None
     match = _FOR_ALL.fullmatch(re.sub(r"\\text\s*\{([^{}]*)\}|\$", r"\1", reference))
-    return (match["said"], match["member"] or match["every"] or match["kind"]) if match else None
+    if match is None:
+        return None
+    said, letter = match["said"], match["member"] or match["every"] or match["kind"]
+    inside = letter in re.sub(r"\\[a-zA-Z]+", "", said)  # not in "x = 0, y \in \mathbb{R}", where y is free
+    return (said, letter) if inside and said.strip() != letter else None
 
 
 def without_condition(answer: str) -> str | None:
