@@ -44,7 +44,8 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
 
     Looked for in this order, after the last ``</think>`` and in the last ``<answer>`` if there is one: a closing "The
     final answer is ... I hope it is correct", the last box (several in a row, separated by nothing but commas or "and",
-    are one answer), what follows the last "the answer is", the last formula or number.
+    are one answer), what follows the last "the answer is", a last clause in words ("there is no solution"), the last
+    formula or number. What the text denies ("the answer is not 42") is none of these.
 
     Args:
         reference: The right answer, as a data set gives it: LaTeX without or with delimiters, a text that holds a box,
