@@ -46,7 +46,7 @@ HOSTILE = {
     "times of the day": "4:30 p.m. " * 2000,
     "formulas that are never closed": r"is not \( " * 2000,
     "a set that is never closed": r"\{" + "x | x = 1, " * 1000,
-    "commas": "x" + ", " * 3000 + "k",
+    "commas": "x" + ", " * 1000 + "k",
     "a residue of something large": r"x \equiv 10^{10^{10}} \pmod 7",
     "a function in pieces": r"\begin{cases} x^{100} & x > \sin x \\ 10^{10^{x}} & \text{otherwise}\end{cases}",
 }

@@ -7,9 +7,7 @@ import re
 _GAP = r"(?:,|\s|\\q?quad|\\[,; ])"
 _FREE = r"(?<!\w)[a-zA-Z]\s*(?:\\in(?![a-z])|∈)\s*"
 _REMARK = r"\\text\s*\{[\s,(]*(?:where|since|for|when|if|because|with)\b"
-_CONDITION = re.compile(  # 2n+1 \text{ where } n \in \mathbb{Z}
-    rf"((?:{_GAP}|\()*(?:{_REMARK}|{_FREE}(?:\\math|\\?[ZN]\b|ℤ)))"
-)
+_CONDITION = re.compile(rf"{_REMARK}|{_FREE}(?:\\math|\\?[ZN]\b|ℤ)")  # 2n+1 \text{ where } n \in \mathbb{Z}
 _SET = r"(?:\\math(?:bb|bf|rm)\s*\{?\s*[ZNQRC]\s*\}?|\\?[ZNQRC]|[ℤℕℚℝℂ])(?:[\^_]\{?[\w*+]\}?)?"
 _KIND = (
     r"(?:arbitrary|real|complex|rational|natural|positive|negative|non-?negative|non-?zero|whole|integers?|constants?"
@@ -53,8 +51,8 @@ def for_all(reference: str) -> tuple[str, str] | None:
 def without_condition(answer: str) -> str | None:
     """What stands before "where n is whole", None where nothing does or there is no condition."""
     match = _CONDITION.search(answer)
-    said = answer[: match.start()] if match and "\\begin" not in answer else ""
-    return said if said.strip() else None
+    said = answer[: match.start()].rstrip("\\,;:( \t\n") if match and "\\begin" not in answer else ""
+    return said or None
 
 
 def listed(text: str) -> str:
