@@ -67,9 +67,13 @@ def test_configurations_without_tasks_are_refused(tmp_path):
     path.write_text("data:\n  val:\n    products:\n      class_path: NoSuchTask\n")
     with pytest.raises(ValueError, match=r"(?s)`data\.val` of .* cannot be read: .*NoSuchTask"):
         load_tasks(path)
-    for content in (b"data: [", b"[" * 10_000, b"\xff\xfe"):
+    for content, message in (
+        (b"data: [", "is not valid YAML"),
+        (b"[" * 10_000, "is not valid YAML"),
+        (b"\xff\xfe", "cannot be read"),
+    ):
         path.write_bytes(content)
-        with pytest.raises(Refusal, match="is not valid YAML"):
+        with pytest.raises(Refusal, match=message):
             load_tasks(path)
 
 

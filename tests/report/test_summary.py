@@ -224,7 +224,7 @@ def test_chosen_columns(two_runs):
     [
         (b"data: [", "is not valid YAML"),
         (b"[" * 10_000, "is not valid YAML"),
-        (b"\xff\xfe", "is not valid YAML"),
+        (b"\xff\xfe", "cannot be read"),
         (b"data:", "has no tasks under `data.val`"),
         (b"- 1", "has no tasks under `data.val`"),
         (b"data: [val]", "has no tasks under `data.val`"),

@@ -41,14 +41,15 @@ def main(job: dict[str, Any], control: BinaryIO) -> None:
     """Run the program as ``job`` says, then the tests that arrive, and write the verdict as one line."""
     requests, requests_write = os.pipe()
     answers, answers_write = os.pipe()
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # what Python listens to; the program could send it
     if os.fork() == 0:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         serve(job, requests, answers_write)
         return
     os.close(requests)
     os.close(answers_write)
     if job["isolated"]:
         watch_files()
-    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # the one signal that Python listens to
     os.write(1, b"ready\n")
     tests = marshal.load(control)
     verdict = os.dup(1)
