@@ -14,7 +14,7 @@ from pathlib import Path
 from lit_passk import __version__
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.outputs import open_outputs, outputs_may_fail
-from lit_passk.printable import printable
+from lit_passk.printable import printable, surrogate
 
 LIGHTNING = {
     "fit": "train a policy by reinforcement learning with verifiable rewards",
@@ -98,7 +98,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def _check_text(texts: Sequence[str]) -> None:
     """Refuse bytes that are no UTF-8, which neither a saved configuration nor TensorBoard can hold."""
     for text in texts:
-        if not text.isascii() and text != text.encode(errors="replace").decode():
+        if surrogate(text):
             raise Refusal(
                 f"{text!r} is no UTF-8 text, so the run's files could not name it: rename the file or folder it is in."
             )

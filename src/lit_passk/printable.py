@@ -1,4 +1,4 @@
-"""Texts of strangers on a terminal: their control characters are shown, not obeyed."""
+"""Texts of strangers: their control characters are shown on a terminal, not obeyed; what no file can hold is found."""
 
 from __future__ import annotations
 
@@ -39,3 +39,12 @@ def printable_line(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def surrogate(text: str) -> str | None:
+    """The first half of a surrogate pair without its other half, as an escape; None for a text that can be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"\\u{ord(text[error.start]):04x} at character {error.start + 1}"
+    return None

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lit_passk.errors import Refusal
-from lit_passk.tasks.columns import from_json, is_missing, plain_value, shown, surrogate
+from lit_passk.printable import surrogate
+from lit_passk.tasks.columns import from_json, is_missing, plain_value, shown
 from lit_passk.tasks.records import Record
 from lit_passk.types import Prompt
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from lit_passk.printable import surrogate
+
 _PLAIN = frozenset({str, int, float, bool, list, dict, type(None)})
 
 
@@ -126,15 +128,6 @@ def is_missing(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return not value
     return value is None or (isinstance(value, float | Decimal) and math.isnan(value))
-
-
-def surrogate(text: str) -> str | None:
-    """The first half of a surrogate pair without its other half, as an escape; None for a text that can be encoded."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return f"\\u{ord(text[error.start]):04x} at character {error.start + 1}"
-    return None
 
 
 def shown(value: Any, most: int = 80) -> str:

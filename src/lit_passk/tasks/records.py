@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from lit_passk.errors import Refusal
-from lit_passk.tasks.columns import NoColumnError, is_missing, look_up, shown, surrogate
+from lit_passk.printable import surrogate
+from lit_passk.tasks.columns import NoColumnError, is_missing, look_up, shown
 from lit_passk.types import Problem
 
 

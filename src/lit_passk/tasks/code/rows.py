@@ -18,10 +18,11 @@ from __future__ import annotations
 import json
 
 from lit_passk.errors import Refusal
+from lit_passk.printable import surrogate
 from lit_passk.tasks.chats import with_instruction
 from lit_passk.tasks.code.forms import NO_TESTS
 from lit_passk.tasks.code.layouts import READERS
-from lit_passk.tasks.columns import is_missing, surrogate
+from lit_passk.tasks.columns import is_missing
 from lit_passk.tasks.records import Record
 from lit_passk.tasks.rows import source_of
 from lit_passk.types import Problem
