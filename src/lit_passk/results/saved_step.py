@@ -10,8 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -66,6 +67,24 @@ _HEADER = [
 ]
 
 
+_DTYPES = {"advantages": torch.float32, "logprobs": torch.float32, "trained": torch.bool}
+"""Of the tensors; all others are int64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """What the JSON says of a group."""
+
+    problem: str
+    source: str | None
+    index: int
+    position: int
+    seed: int
+    completions: list[tuple[str, int]]
+    """Finish reason, and version of the weights."""
+    scores: list[Score]
+
+
 def write_step(path: Path, step: SavedStep) -> None:
     """Write a step: all of it or nothing."""
     from safetensors.torch import save
@@ -76,10 +95,10 @@ def write_step(path: Path, step: SavedStep) -> None:
     tensors = {
         "groups": torch.frombuffer(bytearray(json.dumps(described).encode()), dtype=torch.uint8),
         "advantages": step.advantages.float().contiguous(),
-        **_flat("prompt_ids", [group.prompt_ids for group in step.groups], torch.int64),
-        **_flat("token_ids", [completion.token_ids for completion in completions], torch.int64),
-        **_flat("logprobs", [completion.logprobs for completion in completions], torch.float32),
-        **_flat("trained", [_trained(completion) for completion in completions], torch.bool),
+        **_flat("prompt_ids", [group.prompt_ids for group in step.groups]),
+        **_flat("token_ids", [completion.token_ids for completion in completions]),
+        **_flat("logprobs", [completion.logprobs for completion in completions]),
+        **_flat("trained", [_trained(completion) for completion in completions]),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"format": FORMAT, "version": str(VERSION), "step": json.dumps(header)}
@@ -109,7 +128,7 @@ def read_step(path: Path) -> SavedStep:
         return _step(json.loads(metadata["step"]), tensors)
     except SafetensorError as error:
         raise Refusal(f"{path}: not a saved step, or torn ({error}).") from error
-    except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, StopIteration, msgspec.ValidationError) as error:
         if isinstance(error, Refusal):
             raise
         raise Refusal(f"{path}: a saved step that is damaged ({type(error).__name__}: {error}).") from error
@@ -128,47 +147,58 @@ def _described(group: ScoredGroup, position: int) -> dict[str, Any]:
 
 
 def _step(header: dict[str, Any], tensors: dict[str, Tensor]) -> SavedStep:
-    described = json.loads(tensors["groups"].numpy().tobytes())
-    prompts, token_ids = _ragged("prompt_ids", tensors), _ragged("token_ids", tensors)
+    described = msgspec.convert(json.loads(tensors["groups"].numpy().tobytes()), list[_Group])
     completions = iter(
-        zip(token_ids, _ragged("logprobs", tensors), _ragged("trained", tensors), strict=True)
+        zip(*(_ragged(name, tensors) for name in ("token_ids", "logprobs", "trained")), strict=True)
     )  # of all groups
     groups = []
-    for one, prompt in zip(described, prompts, strict=True):
-        parts = [next(completions) for _ in one["completions"]]
+    for one, prompt in zip(described, _ragged("prompt_ids", tensors), strict=True):
+        parts = [next(completions) for _ in one.completions]
+        if any(not len(ids) == len(logprobs) == len(trained) for ids, logprobs, trained in parts):
+            raise ValueError("a completion needs as many log-probabilities as tokens")
         groups.append(
             ScoredGroup(
-                problem=Problem(id=one["problem"], prompt="", answer="", source=one["source"]),
-                index=one["index"],
+                problem=Problem(id=one.problem, prompt="", answer="", source=one.source),
+                index=one.index,
                 prompt_ids=prompt,
                 completions=[
                     Completion(token_ids=ids, logprobs=logprobs, finish_reason=reason, version=version, trained=trained)
-                    for (ids, logprobs, trained), (reason, version) in zip(parts, one["completions"], strict=True)
+                    for (ids, logprobs, trained), (reason, version) in zip(parts, one.completions, strict=True)
                 ],
                 texts=[""] * len(parts),
-                scores=[Score(**score) for score in one["scores"]],
-                seed=one["seed"],
+                scores=one.scores,
+                seed=one.seed,
             )
         )
+    types = get_type_hints(SavedStep)
     return SavedStep(
-        **{name: header[name] for name in _HEADER},
-        sampling=Sampling(**header["sampling"]),
+        **{name: msgspec.convert(header[name], types[name]) for name in _HEADER},
+        sampling=msgspec.convert(header["sampling"], Sampling),
         groups=groups,
-        positions=[one["position"] for one in described],
-        advantages=tensors["advantages"],
+        positions=[one.position for one in described],
+        advantages=_typed("advantages", tensors),
     )
 
 
-def _flat(name: str, parts: Sequence[Sequence[Any]], dtype: torch.dtype) -> dict[str, Tensor]:
+def _flat(name: str, parts: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
     """Sequences of any lengths, end to end, and their lengths."""
     return {
-        name: torch.tensor([value for part in parts for value in part], dtype=dtype),
+        name: torch.tensor([value for part in parts for value in part], dtype=_DTYPES.get(name, torch.int64)),
         f"{name}/lengths": torch.tensor([len(part) for part in parts], dtype=torch.int64),
     }
 
 
 def _ragged(name: str, tensors: dict[str, Tensor]) -> list[list[Any]]:
-    return [part.tolist() for part in tensors[name].split(tensors[f"{name}/lengths"].tolist())]
+    lengths = _typed(f"{name}/lengths", tensors).tolist()
+    return [part.tolist() for part in _typed(name, tensors).split(lengths)]
+
+
+def _typed(name: str, tensors: dict[str, Tensor]) -> Tensor:
+    """A tensor of one dimension and its own type."""
+    dtype = _DTYPES.get(name, torch.int64)
+    if tensors[name].dim() != 1 or tensors[name].dtype != dtype:
+        raise ValueError(f"{name} must be of one dimension and {dtype}")
+    return tensors[name]
 
 
 def _trained(completion: Completion) -> Sequence[bool]:

@@ -1,0 +1,188 @@
+"""Files of random bytes: rows, results, rollouts, saved steps, checkpoints. Taken, or refused in a sentence."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import warnings
+from contextlib import suppress
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+from helpers.fuzz import damaged, edited, examples
+from helpers.result_files import SETTINGS, group
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from lit_passk.errors import CannotRun, Refusal
+from lit_passk.results import ResultWriter, load_results
+from lit_passk.results.saved_step import SavedStep, read_step, write_step
+from lit_passk.results.step_files import StepFolder, step_path
+from lit_passk.tasks import CodeTask, MathTask, MultipleChoice
+from lit_passk.tasks.records import check_problem
+from lit_passk.types import Completion, Problem, Sampling, Score, ScoredGroup
+
+ROWS = [
+    (MathTask, {"question": "What is 1 + 1?", "answer": "2", "level": 3, "parts": [{"a": [1.5, None]}]}),
+    (MultipleChoice, {"question": "Which is even?", "choices": ["1", "2", "3"], "answer": 1}),
+    (CodeTask, {"question": "Double it.", "input_output": json.dumps({"inputs": ["2\n"], "outputs": ["4\n"]})}),
+]
+
+
+def as_parquet(row):
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row, row]), stream)
+    return stream.getvalue()
+
+
+def as_lines(row):
+    return (json.dumps(row) + "\r\n" + json.dumps(row, indent=None)).encode()
+
+
+FORMATS = {
+    "rows.jsonl": as_lines,
+    "rows.json": lambda row: json.dumps([row, row], indent=1).encode(),
+    "rows.jsonl.gz": lambda row: gzip.compress(as_lines(row)) + gzip.compress(b"\n" + as_lines(row)),
+    "rows.parquet": as_parquet,
+}
+FILES = [(kind, name, write(row)) for kind, row in ROWS for name, write in FORMATS.items()]
+
+
+@st.composite
+def bytes_like(draw, data):
+    """Damaged, packed and damaged within, in another encoding, or nothing like it."""
+    how = draw(st.sampled_from(("damaged", "damaged", "damaged", "within", "encoded", "any")))
+    if how == "any":
+        return draw(st.binary(max_size=200))
+    if how == "encoded":
+        encoding = draw(st.sampled_from(("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-7")))
+        return data.decode("latin-1").encode(encoding)
+    if how == "within" and data[:2] == b"\x1f\x8b":
+        return gzip.compress(draw(damaged(gzip.decompress(data))))
+    return draw(damaged(data))
+
+
+@examples(100)
+@given(data=st.data())
+def test_rows_of_any_bytes(tmp_path_factory, data):
+    kind, name, content = data.draw(st.sampled_from(FILES))
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(data.draw(bytes_like(content)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows without an answer
+        try:
+            task = kind(str(path))
+        except (Refusal, CannotRun):
+            return
+    for index in range(len(task)):
+        check_problem(task[index], "the row")
+
+
+@pytest.mark.parametrize(("kind", "name", "content"), FILES)
+def test_rows_without_faults_are_taken(tmp_path, kind, name, content):
+    (tmp_path / name).write_bytes(content)
+    check_problem(kind(str(tmp_path / name))[1], "the row")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bytes") / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p1", [0, 1]))
+        writer.write(group("p2", [0]))
+    return path.read_bytes()
+
+
+@examples(60)
+@given(data=st.data())
+def test_results_of_any_bytes(results, tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp()
+    content = data.draw(bytes_like(data.draw(st.sampled_from((results, gzip.compress(results))))))
+    for path in (folder / "bytes.jsonl", step_path(folder, 1)):
+        path.write_bytes(content)
+    with suppress(Refusal):
+        assert len(load_results(folder / "bytes.jsonl").records) <= 2 * len(content)
+    with suppress(Refusal):
+        list(StepFolder.open(folder).steps())
+    try:
+        with ResultWriter(folder / "bytes.jsonl", SETTINGS) as writer:
+            writer.write(group("p3", [0]))
+    except Refusal:
+        return
+    assert load_results(folder / "bytes.jsonl").groups()["times"]["p3"]
+
+
+STEP = SavedStep(
+    **{"step": 3, "reason": "asked for", "policy": "policy", "weights": None, "config": "", "precision": "32-true"},
+    **{"max_steps": 5, "version": 3, "full_precision": True},
+    sampling=Sampling(n=2),
+    groups=[
+        ScoredGroup(
+            problem=Problem(id="a", prompt="", answer=""),
+            index=0,
+            prompt_ids=[1, 2],
+            completions=[Completion(token_ids=[3, 4], logprobs=[-0.5, -0.25], finish_reason="stop")] * 2,
+            texts=["", ""],
+            scores=[Score(reward=1.0, correct=True), Score(reward=0.0, correct=False, error="none")],
+            seed=7,
+        )
+    ],
+    positions=[0],
+    advantages=torch.tensor([0.5, -0.5]),
+)
+
+
+@pytest.fixture(scope="module")
+def step(tmp_path_factory):
+    path = tmp_path_factory.mktemp("steps") / "step_000003.safetensors"
+    write_step(path, STEP)
+    return path.read_bytes()
+
+
+def test_a_step_without_faults_is_read(step, tmp_path):
+    (tmp_path / "step.safetensors").write_bytes(step)
+    read = read_step(tmp_path / "step.safetensors")
+    assert read.groups[0].scores == STEP.groups[0].scores
+    assert read.groups[0].completions[1].logprobs == [-0.5, -0.25]  # exact: as written
+    assert (read.sampling, read.metrics, read.positions) == (STEP.sampling, {}, [0])
+
+
+@examples(60)
+@given(data=st.data())
+def test_steps_of_any_bytes(step, tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "step_000001.safetensors"
+    path.write_bytes(data.draw(bytes_like(step)))
+    with suppress(Refusal):
+        read_step(path)
+
+
+@examples(120)
+@given(data=st.data())
+def test_steps_that_say_something_else(step, tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "step_000002.safetensors"
+    path.write_bytes(step)
+    with safe_open(path, framework="pt") as file:
+        about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if data.draw(st.booleans()):
+        about["step"] = json.dumps(data.draw(edited(json.loads(about["step"]))))
+    else:
+        said = json.dumps(data.draw(edited(json.loads(tensors["groups"].numpy().tobytes()))))
+        tensors["groups"] = torch.frombuffer(bytearray(said.encode()), dtype=torch.uint8)
+    name = data.draw(st.sampled_from(sorted(tensors)))
+    tensors[name] = data.draw(st.sampled_from((tensors[name], tensors[name], tensors[name].float(), tensors[name][:1])))
+    save_file(tensors, path, about)
+    try:
+        read = read_step(path)
+    except Refusal:
+        return
+    assert isinstance(read.step, int)
+    assert isinstance(read.config, str)
+    for completion in read.groups[0].completions if read.groups else ():
+        assert len(completion.token_ids) == len(completion.logprobs) == len(completion.trained)
+        assert isinstance(completion.finish_reason, str)
+    assert all(isinstance(score.reward, float) for one in read.groups for score in one.scores)
