@@ -89,6 +89,17 @@ class Obedient(Task):
         kept.append(mmap.mmap(-1, int(rest), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         return os.getpid()
 
+    def do_open(self, rest: str) -> int:
+        """Keep so many files open."""
+        kept.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(int(rest)))
+        return os.getpid()
+
+    def do_threads(self, rest: str) -> int:
+        """Leave so many threads behind."""
+        for _ in range(int(rest)):
+            threading.Thread(target=time.sleep, args=[1000.0], daemon=True).start()
+        return os.getpid()
+
     def do_chdir(self, rest: str) -> None:
         os.chdir(rest)
 
@@ -105,7 +116,8 @@ class Obedient(Task):
         print("x" * int(rest), flush=True)
 
     def do_alarm(self, rest: str) -> None:
-        signal.setitimer(signal.ITIMER_REAL, float(rest))
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, float(rest))
 
     def do_handle(self, rest: str) -> None:
         for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
@@ -120,7 +132,9 @@ class Obedient(Task):
         os.umask(mask)
         limits = [resource.getrlimit(which) for which in (resource.RLIMIT_FSIZE, resource.RLIMIT_CPU)]
         python = [sys.getrecursionlimit(), sys.get_int_max_str_digits(), locale.setlocale(locale.LC_ALL)]
-        return [os.getcwd(), sorted(os.environ), os.fstat(1).st_ino, sys.stdout.closed, mask, *limits, *python]
+        timers = [signal.getitimer(timer) for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)]
+        found = [os.getcwd(), sorted(os.environ), os.fstat(1).st_ino, sys.stdout.closed, mask]
+        return [*found, *limits, *python, *timers]
 
     def do_narrow(self, rest: str) -> None:
         """Take this process what another program would need."""

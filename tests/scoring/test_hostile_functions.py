@@ -1,6 +1,7 @@
 """Functions that do what none should, in the processes that score: one completion pays for it, the next does not."""
 
 import os
+import resource
 import socket
 from multiprocessing.connection import Connection
 
@@ -10,7 +11,7 @@ from helpers.waiting import await_end
 
 from lit_passk.errors import CannotRun
 from lit_passk.scoring.scorer import Scorer
-from lit_passk.scoring.worker import MEMORY_LIMIT
+from lit_passk.scoring.worker import MEMORY_LIMIT, MOST_THREADS
 
 pytestmark = pytest.mark.seconds
 
@@ -37,7 +38,7 @@ def answers(scorer, *completions):
 
 
 def test_the_next_completion_meets_nothing_of_what_was_changed(scorer):
-    deeds = ["chdir /", "setenv WORSE=1", "tee", "silence", "alarm 0.01", "handle", "narrow", "print 3000000"]
+    deeds = ["chdir /", "setenv WORSE=1", "tee", "silence", "alarm 1000", "handle", "narrow", "print 3000000"]
     deeds.append("thread 1000")
     before, *_, after = answers(scorer, "surroundings", *deeds, "surroundings")
     assert after == before
@@ -54,6 +55,31 @@ def test_memory_that_is_kept_is_given_back_by_a_fresh_worker(scorer):
     first, second, third, fourth = answers(scorer, *[f"leak {MEMORY_LIMIT * 3 // 10}"] * 4)
     assert (first, third) == (second, fourth)
     assert first != third, "together three would not fit"
+
+
+@pytest.mark.parametrize("deed", ["open 100", f"threads {MOST_THREADS * 2 // 3}"])
+def test_files_and_threads_that_are_kept_are_given_back_by_a_fresh_worker(deed):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Scorer({"task": TASK}, num_workers=1, timeout=PATIENT) as scorer:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        try:
+            first, second, third, fourth = answers(scorer, *[deed] * 4)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (first, third) == (second, fourth)
+    assert first != third, "three times were too much"
+
+
+def test_a_function_that_keeps_all_files_open_pays_for_it_alone():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Scorer({"task": TASK}, num_workers=1, timeout=PATIENT) as scorer:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        try:
+            greedy, after = ask(scorer, "open 1000", "open 10")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert greedy.error.startswith("OSError: [Errno 24]")
+    assert after.error is None
 
 
 def test_a_function_that_returns_in_two_processes_has_one_answer(scorer):

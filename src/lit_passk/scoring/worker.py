@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import locale
 import os
 import pickle
@@ -20,7 +21,11 @@ from lit_passk.types import Score
 MEMORY_LIMIT = 4 * 2**30
 """Bytes of memory a worker may allocate: a completion can ask for a power tower."""
 
+MOST_THREADS = 256
+"""Threads that completions may leave behind in a worker before it is replaced."""
+
 _LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _PR_SET_PDEATHSIG = 1
 _MAX_ERROR_CHARS = 500
 _MAX_TRACE_CHARS = 20_000
@@ -33,14 +38,13 @@ def work(tasks: dict[str, Any], connection: Connection) -> NoReturn:
     """
     try:
         _confine()
-        me, surroundings, at_first, last = os.getpid(), _Surroundings(), _memory(), False
+        me, surroundings, last = os.getpid(), _Surroundings(), False
+        left_behind = _LeftBehind()
         while not last:
             answer = _answer(tasks, connection.recv_bytes())
             if os.getpid() != me:  # a function forked and its child returned too: one answer is enough
                 break
-            as_before = surroundings.restore()
-            left_behind = _memory() - at_first  # by completions
-            last = not as_before or left_behind > (MEMORY_LIMIT - at_first) // 2
+            last = not surroundings.restore() or left_behind.is_much()
             connection.send_bytes(pickle.dumps((*answer, last)))
     except (EOFError, OSError):
         pass
@@ -67,6 +71,30 @@ def _memory() -> int:
         return 0
 
 
+def _entries(folder: str) -> int:
+    """How many entries a folder of this process in ``/proc`` has; 0 on another system than Linux."""
+    try:
+        return len(os.listdir(f"/proc/self/{folder}"))
+    except OSError as error:
+        return sys.maxsize if error.errno == errno.EMFILE else 0  # no file is left to be opened for looking
+
+
+class _LeftBehind:
+    """What completions keep that the next one then lacks: memory, open files, threads."""
+
+    def __init__(self) -> None:
+        self.memory, self.files, self.threads = _memory(), _entries("fd"), _entries("task")
+
+    def is_much(self) -> bool:
+        """Whether it is half of what this process may have, so that a fresh one had better take over."""
+        most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (
+            _memory() - self.memory > (MEMORY_LIMIT - self.memory) // 2
+            or _entries("fd") - self.files > (most_files - self.files) // 2
+            or _entries("task") - self.threads > MOST_THREADS
+        )
+
+
 class _Surroundings:
     """What a function may change for the next one: folder, environment, standard streams, timers, limits, locale."""
 
@@ -85,7 +113,8 @@ class _Surroundings:
         """Make it as it was; returns whether that could be done: a limit can be lowered for good."""
         sys.setrecursionlimit(self.of_python[0])
         sys.set_int_max_str_digits(self.of_python[1])
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in _TIMERS:
+            signal.setitimer(timer, 0)
         try:
             for which, limit in zip(_LIMITS, self.limits, strict=True):
                 if resource.getrlimit(which) != limit:
