@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
@@ -43,7 +44,8 @@ OF_A_FILE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP),
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
 )
-"""Errors of the system that are no bug, wherever they come from; the latter where they name a file."""
+"""Errors of the system that are no bug: the former wherever they come from, the latter where they name a file and do
+not come out of a user's own code, whose author wants to see the line."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -128,11 +130,19 @@ def _refusal(error: BaseException | None) -> BaseException | None:
     What the constructor of an optional part refuses comes wrapped by the parser.
     """
     while error is not None and not isinstance(error, Refusal | CannotRun) and not _lightning_refuses(error):
-        if isinstance(error, OSError) and error.errno in (OF_A_FILE if error.filename else OF_A_DISK):
+        of_a_file = isinstance(error, OSError) and error.filename and not _users_own(error)
+        if isinstance(error, OSError) and error.errno in (OF_A_FILE if of_a_file else OF_A_DISK):
             where = repr(error.filename) if error.filename else "A file"
             return CannotRun(f"{where} could not be used: {error.strerror}.")
         error = error.__cause__
     return error
+
+
+def _users_own(error: BaseException) -> bool:
+    """Whether code that is neither the library's nor installed, a reward or task of the user's, took part."""
+    theirs = [str(Path(__file__).parent), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(not file.startswith((*theirs, "<frozen")) for file in files)
 
 
 def _lightning_refuses(error: BaseException) -> bool:
