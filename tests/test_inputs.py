@@ -1,6 +1,7 @@
 """What is no file where one belongs, and YAML that grows as it is read: refused before anything waits for it."""
 
 import os
+import pwd
 import socket
 from pathlib import Path
 
@@ -66,6 +67,23 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, monkeypatch, name, kind):
     with pytest.raises(Refusal) as refused:
         READERS[name](tmp_path / name)
     assert str(tmp_path) in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/rows.jsonl", "~/rows.jsonl"])
+def test_a_home_that_nobody_has_is_an_ordinary_name(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda user: pwd.getpwnam("no-such-user"))  # as in a container
+    for read in (load_records, find, lambda name: open_runs([name])):
+        with pytest.raises(Refusal, match=r"~"):
+            read(path)
+    with pytest.raises(FileNotFoundError):
+        load_results(path)
+
+
+def test_every_path_is_expanded_by_one_function():
+    raising = [file.name for file in Path(inputs.__file__).parent.rglob("*.py") if ".expanduser()" in file.read_text()]
+    assert raising == [], "use `inputs.expanded`, which raises nothing where there is no home"
 
 
 def test_a_pipe_among_checkpoints_is_passed_over(tmp_path, caplog):

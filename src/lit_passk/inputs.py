@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,19 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with ``~`` and ``~user`` written out; as it stands where there is no such user, or no home.
+
+    ``Path.expanduser`` raises there, which is no sentence for whoever mistyped a name.
+
+    Example:
+        >>> expanded("~nobody-of-this-name/runs").as_posix(), expanded("runs").as_posix()
+        ('~nobody-of-this-name/runs', 'runs')
+
+    """
+    return Path(os.path.expanduser(path))
 
 
 def check_file(path: Path) -> None:

@@ -37,5 +37,6 @@ def test_no_completion_is_nan():
 def test_refusals():
     with pytest.raises(ValueError, match="one length"):
         CompletionStatistics().update([1, 2], [0.0], [False], [True])
-    with pytest.raises(ValueError, match="finite log-probabilities"):
-        CompletionStatistics().update([1], [float("-inf")], [False], [True])
+    for logprob in (float("-inf"), float("nan"), -1e30):
+        with pytest.raises(ValueError, match="finite log-probabilities"):
+            CompletionStatistics().update([1], [logprob], [False], [True])

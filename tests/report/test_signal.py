@@ -8,6 +8,7 @@ import pytest
 import torch
 from mpmath import betainc
 
+from lit_passk.commands.signal import main
 from lit_passk.functional.passk_advantage import analytic_advantage
 from lit_passk.report.signal import measure, rates_table, suggest
 from lit_passk.report.signal_plot import plot_signals
@@ -91,6 +92,12 @@ def test_what_cannot_be_measured_is_refused():
         measure("x", CORRECT, SAMPLES, [8], [4, 8])
     with pytest.raises(ValueError, match="at least 1"):
         measure("x", CORRECT, SAMPLES, [0, 1], [4])
+
+
+def test_the_folder_one_is_in_is_no_result_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"'\.' is a folder"):
+        main(["."])
 
 
 def test_the_picture_has_a_row_of_three_panels_for_each(tmp_path):

@@ -151,6 +151,10 @@ def test_what_a_folder_cannot_be(folder, two_runs, tmp_path, capsys):
     assert "two result files or more" in capsys.readouterr().err
     assert main([f"x={two_runs[0]}+{folder}"]) == 2
     assert "is a folder" in capsys.readouterr().err
+    first = gzip.decompress(step_path(folder, 3).read_bytes()).partition(b"\n")[0]
+    step_path(tmp_path, 1).write_bytes(gzip.compress(first + b"\n"))
+    assert main([str(tmp_path)]) == 2
+    assert "holds no completions yet" in capsys.readouterr().err
 
 
 def test_compressed_files_and_single_steps_are_results_too(folder, two_runs, tmp_path, capsys):

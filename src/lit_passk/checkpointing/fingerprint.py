@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from lit_passk.inputs import expanded
+
 CHUNKS, CHUNK = 16, 1 << 16
 """Pieces read of each file, spread over it, and their size in bytes: training changes every piece of the weights."""
 
@@ -19,7 +21,7 @@ def fingerprint(policy: str, ckpt_path: str | Path | None) -> str:
     Returns:
         16 hexadecimal digits; the hub id itself where the weights are no local files.
     """
-    place = Path(ckpt_path or policy).expanduser()
+    place = expanded(ckpt_path or policy)
     if not place.exists():
         return policy
     files = [place] if place.is_file() else [file for file in place.iterdir() if file.is_file()]

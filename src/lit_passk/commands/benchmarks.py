@@ -18,6 +18,7 @@ from huggingface_hub import constants
 
 from lit_passk.commands import configurations
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 
 LICENCES = {  # as the data set's card or repository states it; "not stated" where it has none
     "BytedTsinghua-SIA/Enigmata-Eval": "Apache-2.0 (its repository)",
@@ -152,7 +153,7 @@ def as_markdown(chosen: Sequence[Benchmark]) -> str:
 
 def is_here(path: str | None) -> bool:
     """Whether a data set can be read without the network: a local path, or something in the caches of the hub."""
-    if path is None or Path(path).expanduser().exists():
+    if path is None or expanded(path).exists():
         return True
     caches = (Path(constants.HF_HUB_CACHE), Path(os.environ.get("HF_DATASETS_CACHE", f"{constants.HF_HOME}/datasets")))
     wanted = {_folded(f"datasets--{path.replace('/', '--')}"), _folded(path.replace("/", "___"))}

@@ -10,7 +10,7 @@ import yaml
 
 import lit_passk
 from lit_passk.errors import Refusal
-from lit_passk.inputs import check_aliases, check_file
+from lit_passk.inputs import check_aliases, check_file, expanded
 
 _PACKAGE = Path(lit_passk.__file__).parent
 
@@ -48,7 +48,7 @@ def find(name: str) -> Path:
         ('aime24.yaml', 'maze_cpu.yaml')
 
     """
-    own = Path(name).expanduser()
+    own = expanded(name)
     if own.is_file():
         _check(own)
         return own

@@ -25,6 +25,7 @@ from lit_passk.commands.push import check, push
 from lit_passk.commands.quiet import quieten
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given
+from lit_passk.inputs import expanded
 from lit_passk.policy.checkpoint_names import skeleton
 from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, base_name, peft_config
 from lit_passk.policy.sharding import full_tensors, parameters_on_meta
@@ -56,7 +57,7 @@ def main(args: Sequence[str]) -> None:
         raise Refusal("`--public` says who may see what `--push OWNER/NAME` uploads: give both.")
     if options.push:
         check(options.push)
-    out = Path(options.out).expanduser()
+    out = expanded(options.out)
     export(options.ckpt_path, out, options.policy, options.dtype, options.adapter, options.results)
     print(f"wrote {options.out}")
     if options.push:
@@ -86,7 +87,7 @@ def export(
         ValueError: If the checkpoint is not whole or not of a ``PassKRLModule``, the policy it started from is not
             where it was, or ``out`` is something else than a model's folder.
     """
-    path, out = _find(Path(ckpt_path).expanduser()), Path(os.path.abspath(Path(out).expanduser()))
+    path, out = _find(expanded(ckpt_path)), Path(os.path.abspath(expanded(out)))
     check_replaceable(out)
     checkpoint = _read(path)
     source = str(policy or checkpoint["policy"])

@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser
 
 from lit_passk.checkpointing.files import partial_path, put_in_place
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 from lit_passk.report.summary import scored_counts
 from lit_passk.results import CompletionRecord, load_results
 from lit_passk.tasks.columns import from_json
@@ -60,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--id_column", type=str | None, default=None, help="the task's; None: rows go by position")
     parser.add_argument("--benchmark", type=str | None, default=None, help="which task of the result file, of several")
     options = parser.parse_args(None if args is None else list(args))
-    data, out = options.data.expanduser(), options.out.expanduser()
+    data, out = expanded(options.data), expanded(options.out)
     _check(options.min, options.max, data, out)
     groups = _groups(options.result, options.benchmark)
     records = load_records(str(data))
@@ -139,7 +140,7 @@ def _check(lowest: float, highest: float, data: Path, out: Path) -> None:
 
 
 def _groups(result: Path, benchmark: str | None) -> dict[str, list[CompletionRecord]]:
-    if not result.expanduser().is_file():
+    if not expanded(result).is_file():
         raise Refusal(f"There is no result file {str(result)!r}.")
     found = load_results(result).groups()
     if benchmark is None and len(found) > 1:

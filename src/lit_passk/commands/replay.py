@@ -16,7 +16,7 @@ from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.commands import short_names  # noqa: F401 - see there
 from lit_passk.commands.quiet import quieten
 from lit_passk.errors import Refusal
-from lit_passk.inputs import parse_yaml, read_yaml
+from lit_passk.inputs import expanded, parse_yaml, read_yaml
 from lit_passk.modules import PassKRLModule
 from lit_passk.modules.replay import Finding, replay
 from lit_passk.results.saved_step import SavedStep, read_step
@@ -36,9 +36,9 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("--device", help="cpu or cuda; by default a GPU if there is one")
     options = parser.parse_args(list(args))
     quieten()
-    saved = read_step(options.file.expanduser())
+    saved = read_step(expanded(options.file))
     module = build(saved, options.config, options.policy)
-    source, same_weights = load_weights(module, saved, options.file.expanduser(), options.ckpt_path)
+    source, same_weights = load_weights(module, saved, expanded(options.file), options.ckpt_path)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device)
     if module.reference is not None:
@@ -59,7 +59,7 @@ def build(saved: SavedStep, config: Path | None, policy: str | None) -> PassKRLM
         Refusal: If its configuration cannot be read.
     """
     where = str(config) if config is not None else "the configuration in the file"
-    content: Any = read_yaml(config.expanduser()) if config is not None else parse_yaml(saved.config, where)
+    content: Any = read_yaml(expanded(config)) if config is not None else parse_yaml(saved.config, where)
     if content is None:
         raise Refusal(
             "The run was not started by the command line, so the file does not say how it trained: write `model:` with "
@@ -86,8 +86,8 @@ def load_weights(module: PassKRLModule, saved: SavedStep, file: Path, ckpt_path:
     Returns:
         Where they are from, and whether they are the step's.
     """
-    beside = file.with_name(Path(saved.weights).name) if saved.weights else None
-    path = ckpt_path.expanduser() if ckpt_path is not None else beside
+    beside = file.parent / Path(saved.weights).name if saved.weights else None
+    path = expanded(ckpt_path) if ckpt_path is not None else beside
     module.configure_model()
     module.rl_step = saved.step - 1
     if path is None or (ckpt_path is None and not path.exists()):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lit_passk.commands.configurations import find
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 from lit_passk.printable import printable
 from lit_passk.report.contents import Section, read_contents
 from lit_passk.report.files import write_files
@@ -75,7 +76,7 @@ def report(
     Raises:
         ValueError: If a file is no result file, holds no completions, or runs cannot be compared.
     """
-    out = out.expanduser() if out is not None else None
+    out = expanded(out) if out is not None else None
     if out is not None and out.exists() and not out.is_dir():
         raise Refusal(f"--out needs a folder, but {out} is a file.")
     contents = read_contents(

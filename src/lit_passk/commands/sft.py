@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -15,6 +14,7 @@ from lit_passk.commands.display import show_plainly
 from lit_passk.commands.option_checks import check_options
 from lit_passk.commands.quiet import quieten
 from lit_passk.data import DemonstrationDataModule
+from lit_passk.inputs import expanded
 from lit_passk.modules import SFTModule
 
 
@@ -44,12 +44,12 @@ def main(args: Sequence[str]) -> None:
         parser_kwargs={"prog": "lit-passk sft", "usage": "lit-passk sft [--config FILE] [--KEY VALUE ...] --out DIR"},
         args=list(args),
     )
-    out = Path(cli.config.out).expanduser()
+    out = expanded(cli.config.out).absolute()  # of "." too the name is known
     check_replaceable(out, models=False)
     show_plainly(cli.trainer, cli.config_init.trainer.callbacks)
     with ExitStack() as stack:
         if cli.trainer.is_global_zero:
-            stack.callback(FolderLock(out.with_name(f".{out.name}.lock"), f"`--out` {cli.config.out!r}").release)
+            stack.callback(FolderLock(out.parent / f".{out.name}.lock", f"`--out` {cli.config.out!r}").release)
         cli.trainer.fit(cli.model, datamodule=cli.datamodule)
         cli.model.export(out)
-    print(f"wrote {out}")
+    print(f"wrote {cli.config.out}")

@@ -110,7 +110,7 @@ def _percent(mask: Tensor) -> str:
 
 def beside(result: Path) -> Path:
     """The picture of a result file: its name with ``.signal.png``."""
-    return result.with_name(result.name.removesuffix(".gz").removesuffix(".jsonl") + ".signal.png")
+    return result.parent / (result.name.removesuffix(".gz").removesuffix(".jsonl") + ".signal.png")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -78,8 +78,8 @@ class CompletionStatistics(EvaluationMetric):
             )
         if len(odd := logprobs[~(logprobs.abs() < _MOST_NATS)]):
             raise Refusal(
-                f"CompletionStatistics.update needs finite log-probabilities, those of a completion below {_MOST_NATS:g} "
-                f"nats in all, but got {float(odd[0])}."
+                "CompletionStatistics.update needs finite log-probabilities, those of a completion below "
+                f"{_MOST_NATS:g} nats in all, but got {float(odd[0])}."
             )
         units = (logprobs * _UNITS).round().to(torch.int64)
         columns = torch.stack([torch.ones_like(tokens), tokens, units, cut, 1 - rated])  # (5, N)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given, use_hub
-from lit_passk.inputs import check_file
+from lit_passk.inputs import check_file, expanded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -21,7 +21,7 @@ def resolve_policy(path: str | Path) -> str:
     Raises:
         Refusal: If it can only be a folder and there is none, or a pipe or a device lies in it in the place of a file.
     """
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     if folder.is_dir():
         for file in folder.iterdir():
             if not file.is_dir():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 from lit_passk.report.summary import run_labels
 from lit_passk.results import Results, load_results
 from lit_passk.results.step_files import StepFolder
@@ -66,7 +67,7 @@ def _choice(text: str) -> tuple[str | None, list[Path]]:
     label, equals, rest = text.partition("=")
     for name, files in [(None, text), *([(label, rest)] if equals and label and rest else [])]:
         for parts in ([files], files.split("+")):
-            paths = [Path(part).expanduser() for part in parts]
+            paths = [expanded(part) for part in parts]
             if all(part and path.exists() for part, path in zip(parts, paths, strict=True)):
                 return name, paths
     raise Refusal(

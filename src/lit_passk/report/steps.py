@@ -102,7 +102,7 @@ def read_history(training: Training, most_completions: int) -> History:
             visit to a prompt are kept, and if need be those of some visits only. Every visit is counted.
 
     Raises:
-        ValueError: If not one step could be read.
+        ValueError: If not one step could be read, or none holds a completion.
     """
     prompts: dict[tuple[str, str], PromptHistory] = {}
     steps: list[int] = []
@@ -128,6 +128,8 @@ def read_history(training: Training, most_completions: int) -> History:
             number += 1
     if not steps:
         raise Refusal(f"{training.folder.path}: its steps were removed while they were read. Try again.")
+    if not prompts:
+        raise Refusal(f"{training.folder.path} holds no completions yet.")
     return History(label=training.label, prompts=list(prompts.values()), steps=steps, kept=kept, stride=stride)
 
 

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lit_passk.distributed import all_max, world_size
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 from lit_passk.results import CompletionRecord, ResultWriter, group_records, load_results
 from lit_passk.types import Completion, PromptBatch, Sampling, Score, ScoredGroup
 
@@ -27,7 +28,7 @@ class ResultsFile:
     """
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
-        if Path(path).expanduser().is_dir():
+        if expanded(path).is_dir():
             raise Refusal(f"`rollout.results` is {str(path)!r}, which is a folder. Name a file in it.")
         self._writer = ResultWriter(path, settings)
         if world_size() > 1 and not self._writer.locks:

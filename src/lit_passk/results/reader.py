@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from lit_passk.errors import Refusal
-from lit_passk.inputs import check_file
+from lit_passk.inputs import check_file, expanded
 from lit_passk.results.record import MAGIC, CompletionRecord, Header, decode_header, decode_record
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def load_results(path: str | PathLike[str]) -> Results:
         ValueError: For a file that is not a result file, a broken line, or a sample that occurs twice; the message
             starts with ``file:line``.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     with open_results(path) as stream:
         header = read_header(stream, path)
         if header is None:

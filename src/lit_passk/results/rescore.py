@@ -15,6 +15,7 @@ from typing import TypeAlias
 import msgspec
 
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 from lit_passk.results.atomic import write_atomically
 from lit_passk.results.reader import Results, load_results, stem_of
 from lit_passk.results.record import FORMAT, VERSION, CompletionRecord, encode_line, encode_record, installed_versions
@@ -62,9 +63,7 @@ def rescore(
 
     """
     results = load_results(path)
-    target = (
-        Path(out).expanduser() if out is not None else results.path.with_name(f"{stem_of(results.path)}.rescored.jsonl")
-    )
+    target = expanded(out) if out is not None else results.path.with_name(f"{stem_of(results.path)}.rescored.jsonl")
     if target.exists() and target.samefile(results.path):
         raise Refusal(f"Rescoring never overwrites what was sampled: give another `out` than {target}.")
     records = list(results.records)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lit_passk.distributed import all_objects, rank
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 from lit_passk.results.atomic import write_atomically
 from lit_passk.results.record import (
     FORMAT,
@@ -80,7 +81,7 @@ class SaveRollouts:
         Raises:
             Refusal: If the folder is another run's, or cannot be written to.
         """
-        self._path = Path(root).expanduser() / Path(self.folder).expanduser()
+        self._path = expanded(root) / expanded(self.folder)
         self._settings = settings
         refusal = None
         if rank() == 0:

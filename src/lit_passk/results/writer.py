@@ -9,12 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
-from lit_passk.inputs import check_file
+from lit_passk.inputs import check_file, expanded
 from lit_passk.results.atomic import writing
 from lit_passk.results.reader import read_header, read_records
 from lit_passk.results.record import (
@@ -62,7 +61,7 @@ class ResultWriter:
     """
 
     def __init__(self, path: str | PathLike[str], settings: Mapping[str, Any]) -> None:
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         if self.path.suffix == ".gz":
             raise Refusal(
                 f"{self.path} would be appended to with every group, which a compressed file does not allow. Name it "

@@ -12,12 +12,13 @@ from types import ModuleType
 from typing import Any
 
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 
 
 def absolute(reference: str) -> str:
     """The same function under a name that does not depend on the folder one works in."""
     place, colon, name = reference.rpartition(":")
-    return f"{Path(place).expanduser().resolve()}{colon}{name}" if _is_file(place) else reference
+    return f"{expanded(place).resolve()}{colon}{name}" if _is_file(place) else reference
 
 
 def load_function(reference: str) -> Callable[..., Any]:
@@ -34,7 +35,7 @@ def load_function(reference: str) -> Callable[..., Any]:
     place, _, name = reference.rpartition(":")
     if not place or not name:
         raise Refusal(f"A function is given as `path/to/file.py:name` or `package.module:name`, but got {reference!r}.")
-    found: Any = _load_file(Path(place).expanduser().resolve()) if _is_file(place) else _import(place)
+    found: Any = _load_file(expanded(place).resolve()) if _is_file(place) else _import(place)
     for step in name.split("."):
         if not hasattr(found, step):
             names = ", ".join(n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n)))

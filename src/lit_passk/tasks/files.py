@@ -14,7 +14,7 @@ from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.hub import not_given, use_hub
-from lit_passk.inputs import check_file
+from lit_passk.inputs import check_file, expanded
 from lit_passk.tasks.columns import shown
 from lit_passk.tasks.records import Record
 
@@ -61,7 +61,7 @@ def check_count(count: int, expected: int | Sequence[int] | None, name: str) -> 
 
 
 def _read(path: str, split: str | None, subset: str | None) -> Iterator[Record]:
-    local = Path(path).expanduser()
+    local = expanded(path)
     if local.is_dir():
         return (record for file in _files(local, split) for record in _read_file(file))
     if local.exists():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 
 MAZE_POLICY = "runs/maze_sft"
 """The small policy that ``lit-passk sft --config maze_sft_cpu`` makes."""
@@ -82,4 +82,4 @@ class Choices:
 
 def is_hub_id(path: str) -> bool:
     """Whether rows are looked for on the hub: there is no such file or folder, and the form is a hub id's."""
-    return not Path(path).expanduser().exists() and path.count("/") == 1 and not path.startswith((".", "~", "/"))
+    return not expanded(path).exists() and path.count("/") == 1 and not path.startswith((".", "~", "/"))

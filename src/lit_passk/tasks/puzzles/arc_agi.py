@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lit_passk.errors import Refusal
-from lit_passk.inputs import check_file
+from lit_passk.inputs import check_file, expanded
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.files import check_count, load_records
 from lit_passk.tasks.math.text import final_text
@@ -52,7 +52,7 @@ class ARCAGITask(Task):
         whole_task: bool = False,
         expected_rows: int | Sequence[int] | None = None,
     ) -> None:
-        files = sorted(Path(path).expanduser().glob("*.json"))
+        files = sorted(expanded(path).glob("*.json"))
         records = [_read(file) for file in files] if files else load_records(path, split, subset)
         check_count(len(records), expected_rows, repr(path))
         self.problems = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_passk.errors import Refusal
+from lit_passk.inputs import expanded
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.code.judge import check_sandbox, judge
 from lit_passk.tasks.code.sandbox.sandbox import START_SECONDS, Limits, SandboxError
@@ -54,7 +55,7 @@ class EnigmataTask(Task):
         self.limits = limits or Limits(seconds=10, packages=("numpy",))
         self.score_timeout = self.limits.total_seconds + START_SECONDS
         self.sources: dict[str, str] = {}
-        folder = Path(verifiers).expanduser() / "verifiable_tasks" / "tasks"
+        folder = expanded(verifiers) / "verifiable_tasks" / "tasks"
         self.problems: list[Problem] = []
         for index, record in enumerate(load_records(path, split)):
             name = record.text("task_name", "the kind of puzzle")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lit_passk.errors import Refusal
-from lit_passk.inputs import read_yaml
+from lit_passk.inputs import expanded, read_yaml
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.files import check_count, load_records
 from lit_passk.tasks.math.text import final_text
@@ -39,7 +39,7 @@ class KORBenchTask(Task):
     ) -> None:
         if unknown := [name for name in categories if name not in CATEGORIES]:
             raise Refusal(f"KORBenchTask has the categories {', '.join(CATEGORIES)}, but got {unknown[0]!r}.")
-        folder = Path(path).expanduser()
+        folder = expanded(path)
         prompts = folder / "config/prompt/zero-shot.yaml"
         if not prompts.is_file():
             raise Refusal(
