@@ -68,6 +68,20 @@ MATH = {
     "OpenThoughts, Light-R1": {"conversations": [{"from": "human", "value": "p"}, {"from": "gpt", "value": SOLVED}]},
     "MathInstruct": {"instruction": "p", "output": "One and one. The answer is 2"},
     "Qwen's evaluation": {"idx": 0, "question": "p", "gt_cot": "c", "gt": "2"},
+    "U-MATH": {"uuid": "u", "subject": "s", "has_image": False, "problem_statement": "p", "golden_answer": "2"},
+    "SciBench": {"problem_text": "p", "answer_number": "2", "answer_latex": "2", "unit": "m", "solution": ""},
+    "Math23K": {"id": "1", "original_text": "p", "equation": "x=1+1", "ans": "2"},
+    "CMATH": {"question": "p", "golden": "2", "grade": 1},
+    "MultiArith": {"question": "p", "final_ans": "2"},
+    "prime-rl, verifiers": {"prompt": "p", "info": '{"answer": "2"}', "task": "math"},
+    "GSM-Symbolic": {"question": "p", "answer": "1+1=2\n#### 2", "original_question": "q", "original_answer": "3"},
+    "GSM-Plus": {"question": "p", "solution": "1+1=2 #### 2", "answer": "2", "seed_answer": "3"},
+    "BeyondAIME": {"problem": "p", "answer": 2},
+    "Open-Platypus": {"input": "", "instruction": "p", "output": SOLVED, "data_source": "MATH/PRM-800K"},
+    "Nemotron-CrossThink": {"prompt": "p", "meta_data": {"index": 1}, "reward_model": TRUTH},
+    "NaturalReasoning": {"question": "p", "reference_answer": "2", "responses": [{"response": "y"}]},
+    "SYNTHETIC-2": {"prompt": "p", "verification_info": '{"ground_truth": "2"}', "metadata": "{}"},
+    "ROLL": {"prompt": "p", "messages": json.dumps(CHAT), "ground_truth": "2", "test_cases": "", "tag": "math"},
 }
 CHOICE = {
     "OpenBookQA": {"question_stem": "q", "choices": {"label": ["A", "B"], "text": ["a", "b"]}, "answerKey": "B"},
@@ -75,6 +89,16 @@ CHOICE = {
     "C-Eval": {"question": "q", "A": "a", "B": "b", "C": "c", "D": "d", "answer": "B"},
     "CMMLU": {"Question": "q", "A": "a", "B": "b", "C": "c", "D": "d", "Answer": "B"},
     "AQuA": {"question": "q", "options": ["A)a", "B)b"], "correct": "B"},
+    "MathQA": {"Problem": "q", "Rationale": "r", "options": "a ) a , b ) b , c ) c", "correct": "b"},
+    "ReClor": {"context": "c", "question": "q", "answers": ["a", "b"], "label": 1, "id_string": "t"},
+    "LogiQA": {"context": "c", "query": "q", "options": ["a", "b"], "correct_option": 1},
+    "RACE": {"example_id": "x", "article": "c", "question": "q", "options": ["a", "b"], "answer": "B"},
+    "PIQA": {"goal": "q", "sol1": "a", "sol2": "b", "label": 1},
+    "SocialIQA": {"context": "c", "question": "q", "answerA": "a", "answerB": "b", "answerC": "d", "label": "2"},
+    "WinoGrande": {"sentence": "q", "option1": "a", "option2": "b", "answer": "2"},
+    "MMLU-ProX": {"question": "q", "option_0": "a", "option_1": "b", "option_2": "", "answer": "B", "answer_index": 1},
+    "AGIEval": {"query": "q", "choices": ["(A)a", "(B)b"], "gold": [1]},
+    "SuperGPQA": {"uuid": "u", "question": "q", "options": ["a", "b"], "answer": "b", "answer_letter": "B"},
     "HellaSwag": {"ctx": "q", "endings": ["a", "b"], "label": "1"},
 }
 COUNTDOWN = {
@@ -94,6 +118,9 @@ CODE = {
         "test_cases": json.dumps({"inputs": ["1\n"], "outputs": ["1\n"]}),
         "domain": "code",
     },
+    "Olmo 3": {"messages": [{"role": "user", "content": "q\n"}], "ground_truth": [json.dumps(ONE_TEST)]},
+    "SYNTHETIC-2": {"prompt": "q", "verification_info": json.dumps({"language": "python", "test_cases": ONE_TEST})},
+    "rStar-Coder, APPS in columns": {"question": "q", "inputs": ["1\n"], "outputs": ["1\n"], "fn_name": ""},
     "AReaL": {"prompt": "q", "input_output": json.dumps({"inputs": ["1\n"], "outputs": ["1\n"]}), "task": "code"},
 }
 TWO_SUM = {
@@ -271,6 +298,15 @@ def test_choice(tmp_path, name):
     task = load(MultipleChoice, tmp_path, CHOICE[name])
     assert task[0].answer == "B"
     assert "(A) a\n(B) b\n" in task[0].prompt
+    passage = "article" in CHOICE[name] or "context" in CHOICE[name]
+    assert task[0].prompt.startswith("c\n\nq\n" if passage else "q\n")
+
+
+def test_a_right_answer_beside_the_wrong_ones_is_shown_in_a_mixed_order(tmp_path):
+    sciq = {"question": "q", "correct_answer": "r", "support": "s", **{f"distractor{n}": str(n) for n in (1, 2, 3)}}
+    task = load(MultipleChoice, tmp_path, *(sciq for _ in range(20)))
+    assert len({problem.answer for problem in task.problems}) > 1
+    assert all(f"({problem.answer}) r" in problem.prompt for problem in task.problems)
 
 
 @pytest.mark.parametrize("name", COUNTDOWN)
@@ -283,7 +319,8 @@ def test_countdown(tmp_path, name):
 def test_code(tmp_path, name):
     task = load(CodeTask, tmp_path, CODE[name], unsafe_no_sandbox=True)
     assert json.loads(task[0].answer)["cases"] == [{"input": "1\n", "output": "1\n"}]
-    assert task[0].prompt.startswith("q\n")
+    asked = task[0].prompt
+    assert (asked if isinstance(asked, str) else asked[0]["content"]).startswith("q\n")
 
 
 def test_leet_code(tmp_path):

@@ -23,13 +23,14 @@ Names = str | Sequence[str]
 
 PROMPT_COLUMNS = (
     "prompt", "problem", "question_concat", "question", "input", "Problem", "Question", "query", "instruction",
-    "responses_create_params.input", "0.value",
+    "problem_statement", "problem_text", "original_text", "responses_create_params.input", "0.value",
 )  # fmt: skip
 ANSWER_COLUMNS = (
     "reward_model.ground_truth", "reward_spec.ground_truth", "answer_number", "reference_answer", "gt_answer", "answer",
     "final_answer", "expected_answer", "ground_truth", "verification_info.ground_truth", "label", "Answer", "gt",
     "solution", "solutions", "ground_truth_solution", "gold_standard_solution", "metadata.expected_answer",
-    "completion", "response", "output", "1.ground_truth.value",
+    "golden_answer", "golden", "ans", "final_ans", "info.answer", "completion", "response", "output",
+    "1.ground_truth.value",
 )  # fmt: skip
 # Of the answer: "... your final answer within \boxed{}", 'after "####"'; a worked example's \boxed{7} asks for nothing.
 _ASKS_FOR_FORM = re.compile(

@@ -90,6 +90,14 @@ def test_the_last_piece_that_defines_what_is_called(completion):
     assert function(1) == 2
 
 
+def test_a_block_that_is_only_indented():
+    code = "    def add(a, b):\n        return a + b\n"
+    wanted = "def add(a, b):\n    return a + b"
+    assert [one.strip() for one in program(f"The function:\n\n{code}\nIt adds.", ["add"])] == [wanted]
+    fenced = f"```python\n{wanted}\n```\nNot:\n\n    def add(a): ..."
+    assert [one.strip() for one in program(fenced, ["add"])] == [wanted]
+
+
 @pytest.mark.parametrize(
     "completion",
     [

@@ -12,14 +12,31 @@ from lit_passk.errors import Refusal
 from lit_passk.tasks.records import Record, is_missing, plain_text, shown
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_QUESTION = ("question", "Question", "problem", "prompt", "question_stem", "ctx")
+_QUESTION = (
+    "question", "Question", "problem", "Problem", "prompt", "query", "question_stem", "ctx", "goal", "sentence",
+)  # fmt: skip
+_PASSAGES = ("article", "passage", "context")  # what the question is about: RACE, LogiQA, ReClor, SocialIQA
 _IDS = ("id", "question_id", "Record ID", "unique_id")
 _OWN_LETTER = re.compile(r"\(?([A-Z])[).:]\s*(.+)", re.DOTALL)
-_RIGHT, _WRONG = "Correct Answer", ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
-_OPTIONS = ("options", "choices", "endings")
-_LETTERED = (("A", "B", "C", "D"), ("opa", "opb", "opc", "opd"))  # an option a column: C-Eval and CMMLU, MedMCQA
-_ANSWERS = ("answerKey", "answer_letter", "answer_index", "answer", "Answer", "correct", "cop", "label")
-ANSWERS = (_RIGHT, *_ANSWERS)
+_RIGHT_AND_WRONG = {  # GPQA, SciQ
+    "Correct Answer": ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"),
+    "correct_answer": ("distractor1", "distractor2", "distractor3"),
+}
+_OPTIONS = ("options", "choices", "endings", "answers")
+_OWN_COLUMNS = [  # an option a column, and how the first one is called: a letter also has its position, from 0
+    (re.compile("[A-J]"), "A"),  # C-Eval and CMMLU
+    (re.compile("op[a-d]"), "A"),  # MedMCQA
+    (re.compile("sol[12]"), "A"),  # PIQA
+    (re.compile("answer[A-C]"), "1"),  # SocialIQA
+    (re.compile(r"(?:option|choice)[_ ]?[A-Ja-j]"), "A"),
+    (re.compile(r"(?:option|choice)[_ ]?\d"), "1"),  # WinoGrande; MMLU-ProX counts from 0
+]
+_IN_A_TEXT = re.compile(r"(?:^|,)\s*[a-e]\s*\)\s*")  # a ) 12 , b ) 15: MathQA
+_ANSWERS = (
+    "answerKey", "answer_letter", "answer_index", "answer", "Answer", "correct", "correct_answer", "correct_option",
+    "cop", "label", "gold",
+)  # fmt: skip
+ANSWERS = ("Correct Answer", *_ANSWERS)
 """Columns that may hold the right answer."""
 _SUBJECTS = ("category", "subject", "Subdomain")
 
@@ -41,11 +58,14 @@ class Choice(NamedTuple):
 def choice_of(record: Record, index: int) -> Choice:
     """Read a row in one of the published layouts.
 
-    - GPQA: ``Question``, ``Correct Answer``, ``Incorrect Answer 1`` to ``3``
+    - GPQA: ``Question``, ``Correct Answer``, ``Incorrect Answer 1`` to ``3``; SciQ: ``correct_answer``, ``distractor1``
+      to ``3``
     - MMLU-Pro and MMLU: ``question``, ``options`` or ``choices`` (a list), ``answer`` (a letter or a position from 0)
     - ARC: ``question``, ``choices`` (``text`` and ``label``), ``answerKey`` (one of the labels, ``A`` or ``1``)
-    - options by label: ``options`` is ``{"A": ..., "B": ...}``, or a column each, ``A`` to ``D`` or ``opa`` to ``opd``
-    - options that begin with their own letter (AQuA): ``["A)21", "B)22"]``
+    - options by label: ``options`` is ``{"A": ..., "B": ...}``, or a column each: ``A`` to ``D``, ``opa`` to ``opd``,
+      ``option1`` and ``option2``, ``sol1`` and ``sol2``
+    - options that begin with their own letter (AQuA): ``["A)21", "B)22"]``, or all in one text (MathQA)
+    - what the question is about in ``article``, ``passage`` or ``context``, which goes before it
 
     Options that are missing, or "N/A" as in MMLU-Pro's padding, are left out. An answer may also be an option's text.
 
@@ -55,10 +75,13 @@ def choice_of(record: Record, index: int) -> Choice:
     fields = record.fields
     found = next((fields[name] for name in _IDS if not is_missing(fields.get(name))), index)
     question = record.text(_QUESTION, "the question").strip()
+    passages = [fields[name].strip() for name in _PASSAGES if isinstance(fields.get(name), str)]
+    question = "\n\n".join([*filter(None, passages[:1]), question])
     subject = next((str(fields[name]) for name in _SUBJECTS if not is_missing(fields.get(name))), "")
-    if _RIGHT in fields:
-        options = [record.text(name, "an option").strip() for name in (_RIGHT, *_WRONG) if name in fields]
-        return _checked(record, Choice(str(found), question, options, 0, subject, right_first=True))
+    for name, others in _RIGHT_AND_WRONG.items():
+        if name in fields and others[0] in fields:
+            options = [record.text(one, "an option").strip() for one in (name, *others) if one in fields]
+            return _checked(record, Choice(str(found), question, options, 0, subject, right_first=True))
     labels, texts = _options(record)
     name, answer = record.find(_ANSWERS, "the reference answer")
     right = _position(answer, labels, texts)
@@ -93,20 +116,14 @@ def _options(record: Record) -> tuple[list[str], list[str]]:
     """Labels and texts; the labels are letters where the data set has none."""
     fields = record.fields
     name = next((name for name in _OPTIONS if not is_missing(fields.get(name))), None)
-    columns = next((columns for columns in _LETTERED if all(one in fields for one in columns)), None)
-    if name is None and columns is not None:
-        return list(LETTERS[: len(columns)]), [_text(fields[one]) for one in columns]
     if name is None:
-        raise Refusal(
-            f"{record.where} needs its options in {' or '.join(_OPTIONS)}, or in {_RIGHT!r}, {_WRONG[0]!r}, ...; "
-            f"its columns are {', '.join(map(repr, fields))}."
-        )
+        return _in_own_columns(record)
     value = fields[name]
     if isinstance(value, str):  # a list that a CSV file made a text of
         try:
             value = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            value = None
+            value = _IN_A_TEXT.split(value)[1:]
     try:
         if isinstance(value, Mapping) and {"text", "label"} <= value.keys():
             value = dict(zip(value["label"], value["text"], strict=True))
@@ -124,12 +141,26 @@ def _options(record: Record) -> tuple[list[str], list[str]]:
     raise Refusal(f"{record.where} needs a list or labelled options in column {name!r}, but has {shown(fields[name])}.")
 
 
+def _in_own_columns(record: Record) -> tuple[list[str], list[str]]:
+    for pattern, first in _OWN_COLUMNS:
+        columns = sorted(filter(pattern.fullmatch, record.fields))
+        if len(columns) > 1:
+            from_1 = first == "1" and not columns[0].endswith("0")
+            labels = map(str, range(1, len(columns) + 1)) if from_1 else LETTERS
+            return list(labels)[: len(columns)], [_text(record.fields[name]) for name in columns]
+    raise Refusal(
+        f"{record.where} needs its options in {' or '.join(_OPTIONS)}, or in 'Correct Answer', 'Incorrect Answer 1', "
+        f"...; its columns are {', '.join(map(repr, record.fields))}."
+    )
+
+
 def _text(value: Any) -> str:
     return (plain_text(value) or "").strip()
 
 
 def _position(answer: Any, labels: Sequence[str], texts: Sequence[str]) -> int | None:
     """Which option an answer means: by its label, its text or, as a number, its position from 0."""
+    answer = answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
     name = _text(answer).strip("() .")
     if name in labels:
         return labels.index(name)

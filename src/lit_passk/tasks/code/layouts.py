@@ -60,6 +60,14 @@ def _verl(record: Record) -> Row:
     return (question, "", NO_TESTS, []) if is_missing(truth) else _elsewhere(record, question, truth)
 
 
+def _ground_truth(record: Record) -> Row:
+    """Tulu 3 and Olmo 3 for RLVR: a chat, and tests of any form."""
+    found = parsed(record.fields["ground_truth"])
+    while isinstance(found, list) and len(found) == 1 and isinstance(parsed(found[0]), list):  # a list of its JSON text
+        found = parsed(found[0])
+    return _elsewhere(record, read_prompt(record, "messages"), found)
+
+
 def _verification_info(record: Record) -> Row:
     """SYNTHETIC-1, INTELLECT-2 and open-r1: ``{"test_cases": [{"input": ..., "output": ..., "fn_name": ...}]}``."""
     question = read_prompt(record, ("prompt", "problem"))
@@ -113,6 +121,7 @@ READERS: tuple[tuple[tuple[str, ...], str | None, Callable[[Record], Row]], ...]
     (("prompt", "reward_spec"), None, _verl),
     (("prompt", "verification_info"), None, _verification_info),
     (("problem", "verification_info"), None, _verification_info),
+    (("messages", "ground_truth"), "ground_truth", _ground_truth),
     (("tests", "problem"), "tests", _neutral),
     (("problem_description", "test", "entry_point"), "test", functions.leet_code),
     (("test_list",), "test_list", functions.mbpp),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -107,12 +108,15 @@ class Piece:
 
 
 def pieces_in(completion: str) -> Iterator[list[Piece]]:
-    """The pieces of a completion, in order: those in blocks of Python, in blocks of no language, and outside of any."""
+    """The pieces of a completion, in order: in blocks of Python, in blocks of no language, outside of any, indented."""
     text = after_thinking(completion)
     blocks = code_blocks(text)
     for language in ("python", ""):
         yield Piece.of(source for block in blocks if block.language == language for source in block.sources)
-    yield Piece.of(runs_of_code(outside_of(blocks, text)))
+    rest = outside_of(blocks, text)
+    yield Piece.of(runs_of_code(rest))
+    indented = "\n".join(line if line[:1] in (" ", "\t") else "" for line in rest.split("\n"))
+    yield Piece.of(runs_of_code(textwrap.dedent(indented)))  # Markdown's blocks without fences
 
 
 def completed(chosen: Piece, pieces: Sequence[Piece], lacking: Iterable[str] = ()) -> list[str]:

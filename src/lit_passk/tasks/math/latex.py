@@ -32,7 +32,11 @@ _ALIASES = {
     "ctg": "cot", "arctg": "arctan", "arcctg": "arccot", "degree": "circ",
     "imath": "i", "simeq": "approx", "sim": "approx", "doteq": "approx", "colon": ":", "lg": "log",
     "R": "mathbb R", "Z": "mathbb Z", "N": "mathbb N", "Q": "mathbb Q",
-    "overrightarrow": "vec", "bar": "overline", "pmod": "mod", "bmod": "mod", "widehat": "hat", "widetilde": "tilde",
+    "overrightarrow": "vec", "bar": "overline", "pmod": "mod", "bmod": "mod", "lnot": "neg",
+    "rightarrow": "to", "Rightarrow": "to", "implies": "to", "longrightarrow": "to", "Longrightarrow": "to",
+    "iff": "leftrightarrow",
+    "Leftrightarrow": "leftrightarrow", "longleftrightarrow": "leftrightarrow", "Longleftrightarrow": "leftrightarrow",
+    "widehat": "hat", "widetilde": "tilde",
 }  # fmt: skip
 _DROPPED = {
     "displaystyle", "textstyle", "limits", "nolimits", "boxed", "fbox", "framebox", "rm", "bf", "it", "mathstrut",

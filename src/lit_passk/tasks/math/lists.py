@@ -37,8 +37,9 @@ def _number(n: int) -> Formula:
 
 def one_twice(items: tuple[Answer, ...], separators: list[str]) -> bool:
     """``3/4 or 0.75``: one number in several forms."""
-    nodes = [item.node for item in items if isinstance(item, Formula)]
-    alike = len(nodes) == len(items) and set(separators) == {"or"} and len(set(nodes)) == len(nodes)
+    formulas = [item for item in items if isinstance(item, Formula)]
+    nodes = [("/", item.node, ("number", "100")) if item.percent else item.node for item in formulas]
+    alike = len(nodes) == len(items) and separators[-1] == "or" and len(set(nodes)) == len(nodes)
     return alike and all(same_value(nodes[0], node) for node in nodes[1:])
 
 

@@ -26,6 +26,7 @@ _INDIAN_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])") 
 _RULES: list[tuple[str, str]] = [
     # numbers
     (rf"(?<=[\d)}}]){_GAP}*[xX]{_GAP}*(?=10\s*(?:\^|\*\*))", r"\\times "),  # 1.6 x 10^{-19}
+    (r"(?<=\d)\s+[xX]\s+(?=\d)", r" \\times "),  # 3 x 4 = 12
     (r"\\num\s*\{([^{}]*)\}", r"\1"),  # of the package siunitx
     (r"\\ang\s*\{([^{}]*)\}", r"\1^\\circ "),
     (r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{[^{}]*\}", r"\1"),
@@ -100,6 +101,7 @@ _ONE_BRACE = re.compile(
     r"\\left\s*\\(?:\{|lbrace)\s*\\begin\s*\{(array|aligned|gathered|matrix|split)\}(?:\s*\{[^{}]*\})?"
     r"((?:(?!\\begin)[\s\S])*?)\\end\s*\{\1\}\s*\\right\s*\."
 )
+_CHEMICAL = re.compile(r"\\ce\s*\{([^{}]{1,100})\}")  # of the package mhchem
 _EMPHASIS = re.compile(r"\s*(\*\*|__|`|\*)(?=[^\s*`])([^*`]+)\1\s*")
 
 
@@ -118,6 +120,7 @@ def one_notation(text: str, thousands: bool = True) -> str:
     if _ALIGNED.search(text):
         text = re.sub(r"\\\\\s*(?=\s*&?\s*=)", " ", _ALIGNED.sub(" ", text))
         text = text if "\\begin" in text else text.replace("&", " ")
+    text = _CHEMICAL.sub(lambda ce: "\\mathrm{" + re.sub(r"(?<=[A-Za-z)])\d+", r"_\g<0>", ce[1]) + "}", text)
     for pattern, replacement in _COMPILED:
         text = pattern.sub(replacement, text)
     for groups in (_LOCAL_THOUSANDS, _INDIAN_THOUSANDS) if thousands else (_LOCAL_THOUSANDS,):

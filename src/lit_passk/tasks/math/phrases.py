@@ -29,6 +29,8 @@ _PHRASES = [
     ),
     (r"或者?", r" \\text{ or } "),
     (r"(?<=[\d$)}])\s*[和与]\s*(?=[\d$({\\-])", r" \\text{ and } "),
+    (r"(?<=text\{)\s*(?:oder|ou)\s*(?=\})", " or "),
+    (r"(?<=text\{)\s*(?:[和与且]|以及|und|et|\s[ye]\s)\s*(?=\})", " and "),
 ]
 _PHRASE = [
     (re.compile(rf"\\(?:text|mbox|mathrm)\s*\{{\s*(?:{p})\s*\}}|(?:{p})", re.IGNORECASE), r) for p, r in _PHRASES
@@ -58,6 +60,8 @@ _SENTENCES = [  # that are the whole answer
     (r"it\s+(?:is|was|will\s+be)\s+(?:an?\s+|on\s+(?:an?\s+)?)?([a-z]{3,})", r"\\text{\1}"),
     (r"(?:player\s+)?([a-z]+)\s+wins(?:\s+the\s+game)?|player\s+([a-z])", r"\\text{\1\2}"),
     (r"(\d+)\s+(?:in|out\s+of)\s+(\d+)", r"\\frac{\1}{\2}"),
+    (r"(\d+)\s*,?\s*(?:with\s+)?(?:an?\s+)?(?:r|remainder)(?:\s+of)?\s*(\d+)", r"\\text{\1 remainder \2}"),
+    (r"(\d+)\s*\^?\s*\{?\s*(?:st|nd|rd|th)\s*\}?", r"\1"),
     (r"(-?[\w.]+|\\frac\{\d+\}\{\d+\})\s+to\s+(-?[\w.]+)", r"\1:\2"),
 ]
 _SENTENCE = [(re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in _SENTENCES]
@@ -101,7 +105,7 @@ _PARTS = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4} | {
     for number, name in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split(), start=3)  # noqa: SIM905
     for plural in ("", "s")
 }
-_ARTICLE = re.compile(r"(?:an?|the) ([a-z]{3,}(?: [a-z]+){0,5})", re.IGNORECASE)
+_ARTICLE = re.compile(r"(?:an?|the|all(?: the)?) ([a-z]{3,}(?: [a-z]+){0,5})", re.IGNORECASE)
 _MAX_WORDS = 100
 
 

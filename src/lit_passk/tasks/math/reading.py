@@ -70,6 +70,9 @@ def _read(tokens: list[Token]) -> Answer:
     if moduli:
         return _residue(parts[0], "mod " + spelled(parts[1]))
     parts, semicolons = split(tokens, {";"})
+    if not semicolons and any(token.text == "or" for token in tokens):  # x=1, y=2 or x=3, y=4
+        parts, semicolons = split(tokens, {"or"})
+        semicolons = semicolons if all(map(_assigns_several, parts)) else []
     if semicolons and any(split(part, {","})[1] for part in parts):  # x=1, y=2; x=3, y=4
         pairs = [_read(part) for part in parts if trimmed(part)]
         return Sequence(tuple(Sequence(spread(p), "(", ")") if len(spread(p)) > 1 else p for p in pairs))
@@ -82,7 +85,7 @@ def _read(tokens: list[Token]) -> Answer:
         if isinstance(items[0], Relation) and items[0].signs == ("\\ne",):  # x \ne 0, 1
             name = items[0].sides[0]
             items = tuple(Relation((name, i), ("\\ne",)) if isinstance(i, Formula) else i for i in items)
-        if "or" in separators and all(is_region(item) for item in items):
+        if "or" in separators and any(map(is_region, items)) and all(is_region(i) or _is_point(i) for i in items):
             return Joined("or", items)
         if len(items) == 1 or one_twice(items, separators):
             return items[0]
@@ -112,6 +115,16 @@ def _read(tokens: list[Token]) -> Answer:
         first, *others = map(parse_expression, parts)
         return Sequence(tuple(Formula(("/", other, first)) for other in others), ":")
     return _single(tokens)
+
+
+def _assigns_several(tokens: list[Token]) -> bool:
+    parts = split(tokens, {",", "and"})[0]
+    return len(parts) > 1 and all("=" in split(part, {"="})[1] for part in parts)
+
+
+def _is_point(answer: Answer) -> bool:
+    """Whether it is ``x = 2``."""
+    return isinstance(answer, Relation) and answer.signs == ("=",)
 
 
 def _residue(tokens: list[Token], modulus: str) -> Answer:

@@ -51,6 +51,7 @@ def written_out(text: str, thousands: bool) -> str:
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda raised: f"^{{{raised[0].translate(_RAISED)}}}", text)
     text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda lowered: f"_{{{lowered[0].translate(_LOWERED)}}}", text)
     text = one_notation(escaped_once(text), thousands)
+    text = re.sub(r"\^\s*\{?\s*\\(?:top|intercal|(?:mathsf|mathrm|text)\s*\{?\s*T\s*\}?)(?![a-zA-Z])\s*\}?", "^T", text)
     text = _MODULUS.sub(r"\\pmod{\1}", text.replace("{:}", ":"))
     text = re.sub(r"(?<=[)\]])\s*U\s*(?=[(\[])", r" \\cup ", text)
     for endless in (_GOING_ON, _DOTTED, _REPEATING):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lit_passk.tasks.math.answers import Answer, Sequence, Words
-from lit_passk.tasks.math.phrases import sentence_in_symbols
+from lit_passk.tasks.math.phrases import in_symbols, sentence_in_symbols
 from lit_passk.tasks.math.reading import readings
 
 _ANCHOR = re.compile(
@@ -55,6 +55,7 @@ _CONNECTIVE = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"(?<=[.!?;])\s+|\n|,\s+(?=(?:so|therefore|thus|hence|and|which)\b)")
+_COUNTED = re.compile(r"\b(?:is|are|equals)\s+(?:only\s+|exactly\s+|just\s+)?([a-z-]{3,})", re.IGNORECASE)
 _REASON = re.compile(r",?\s(?:since|because|as|so|which|where|when|for|but|given)\s")
 _MAX_TEXT = 100_000
 _MAX_RUN = 2_000
@@ -83,10 +84,16 @@ def concluded(text: str) -> str | None:
     Example:
         >>> concluded("It is negative, so there are no real solutions."), concluded("So x = 2.")
         ('\\emptyset ', None)
+        >>> concluded("Hence the number of roots is five.")
+        '5'
 
     """
-    last = _CLAUSE_END.split(text[-_MAX_RUN:].strip())[-1].strip(" .*!")
-    return sentence_in_symbols(_CONNECTIVE.sub("", last))
+    last = _CONNECTIVE.sub("", _CLAUSE_END.split(text[-_MAX_RUN:].strip())[-1].strip(" .*!"))
+    if said := sentence_in_symbols(last):
+        return said
+    counted = _COUNTED.search(last)
+    number = in_symbols(counted[1]) if counted and counted.end() == len(last) else ""
+    return number if number.isdigit() else None
 
 
 def stated(text: str) -> str | None:

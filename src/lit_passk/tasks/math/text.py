@@ -7,16 +7,18 @@ import re
 from lit_passk.tasks.math.latex import SHORT_WORDS
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+_NEGATED = re.compile(r"(?:[=$]|\\\(|\\\[)\s*-\s*$")  # -\boxed{4} says -4
 _UNCLOSED = re.compile(  # a box that the formula's end closes: \boxed{\frac{1}{2}$
     r"\\(?:boxed|fbox)\s*\{((?:(?!\\(?:boxed|fbox))[^$\n]){1,200}?)(?<!\\)(?:\$|\\\)|\\\])(?!.*\\(?:boxed|fbox))",
     re.DOTALL,
 )
 _SEPARATOR = re.compile(
-    r"(?:\\(?:quad|qquad|[ ,;:!()\[\]])|\\text\s*\{\s*(?:,\s*)?(?:and|or)?\s*\}|\b(?:and|or)\b|[\s,;$&+])*"
+    r"(?:\\(?:quad|qquad|[ ,;:!()\[\]])|\\text\s*\{\s*(?:,\s*)?(?:and|or)?\s*\}"
+    r"|\b(?:and|or|und|oder|et|ou)\b|[和与或]|[\s,;$&+])*"
 )
 _CONCLUSION = re.compile(r"(?i:final answer is)(?:(?!(?i:final answer is)).){1,200}?I hope", re.DOTALL)
 _NEAR = 70
-_LINK = re.compile(r"\b(?:and|or)\b|,|;")
+_LINK = re.compile(r"\b(?:and|or)\b|[,;和与或]")
 _WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox)\s*\{([^{}]*)\}")
 _SPACING = re.compile(r"\\(?:left|right)(?![a-zA-Z])|\\[!,;:]|\\(?:quad|qquad)(?![a-zA-Z])")
 _SYMBOLS = {
@@ -42,9 +44,10 @@ _LETTER = re.compile(r"(?:(?:option|choice|answer) ?:? ?)?\(?([A-Z])(?:\)|[.:]|$
 _LETTERS = re.compile(r"\(?([A-H])\)?(?:(?:,|;|&|\band\b|\bor\b|\s)+\(?([A-H])\)?)+(?![\w'])")
 _LONE_LETTER = re.compile(r"\(?([A-Z])\)?\.?")
 _SAID_LETTER = re.compile(
-    r"(?i:answer|choice|option)(?i:\s{1,9}is)?[\s:*$\"']{0,20}(?:\\(?:text|mathrm)(?:bf|it|rm)?\s*\{)?\\?(\(?\(?([A-H])\)?(?![\w']))"
+    r"(?:(?i:answer|choice|option)(?i:\s{1,9}is)?|答案[是为]?|故?选项?)[\s:*$\"']{0,20}(?:\\(?:text|mathrm)(?:bf|it|rm)?\s*\{)?\\?(\(?\(?([A-H])\)?(?![\w']))"
 )
 _WHOLE_CHOICE = re.compile(r"\W*([A-H])(?:\*\*)?[).:](?:\*\*)?\s+(?:(?!\b[A-H]\b)[^\n]){1,80}")  # B) 12
+_CHOSEN_LETTER = re.compile(r"\b(?i:it'?s|it is|choose|pick|select)\s+\(?([A-H])\)?[.\s*]*\Z")
 _LISTED_LETTER = re.compile(r"\(([A-H])\)")
 
 
@@ -74,7 +77,9 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
             opening = open_braces.pop()
             inner = found and found[-1][0] > opening.start()
             if opening[0] != "{" and not inner:
-                found.append((opening.start(), token.end(), text[opening.end() : token.start()].strip()))
+                content = text[opening.end() : token.start()].strip()
+                sign = "-" if _NEGATED.search(text[max(0, opening.start() - 9) : opening.start()]) else ""
+                found.append((opening.start(), token.end(), sign + content if content else ""))
     return found
 
 
@@ -144,7 +149,7 @@ def chosen_letter(text: str, boxed: str | None) -> str | None:
         return None
     if listed := _LISTED_LETTER.findall(text):
         return listed[-1]
-    whole = _WHOLE_CHOICE.fullmatch(text.strip())
+    whole = _WHOLE_CHOICE.fullmatch(text.strip()) or _CHOSEN_LETTER.search(text[-60:])
     return whole[1] if whole else letter(text.strip("* \n"))
 
 
@@ -174,7 +179,7 @@ def plain(answer: str, keep_text: bool = False) -> str:
     if keep_text:
         return answer
     answer = _SPACING.sub(" ", _WRAPPER.sub(r" \1 ", answer)).replace("\\ ", " ").strip()
-    answer = re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", re.sub(r"\s+", " ", answer))
+    answer = re.sub(r"(?<![^\W_])\s+|\s+(?![^\W_])", "", re.sub(r"\s+", " ", answer))
     return " ".join(map(_word, answer.split(" "))) if answer.replace(" ", "").isalpha() else answer
 
 
