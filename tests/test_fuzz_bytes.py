@@ -133,7 +133,7 @@ STEP = SavedStep(
         )
     ],
     positions=[0],
-    advantages=torch.tensor([0.5, -0.5]),
+    advantages=torch.tensor([0.5]),
 )
 
 

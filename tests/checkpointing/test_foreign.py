@@ -52,6 +52,11 @@ FILES = {
         lambda w, p: torch.save({"state_dict": {}, "hyper_parameters": Namespace(lr=1)}, p),
         "cannot be read as tensors and plain values.*argparse.Namespace",
     ),
+    "something before it": (lambda w, p: p.write_bytes(b"<html>" + w.read_bytes()), "is not whole"),
+    "a count that is a text": (lambda w, p: changed(w, p, rl_step="4"), "its rl_step is of type str"),
+    "weights that are a list": (lambda w, p: changed(w, p, state_dict=[]), "its state_dict is of type list"),
+    "weights that are texts": (lambda w, p: changed(w, p, state_dict={"policy.a": "1"}), "'policy.a' is no tensor"),
+    "adapters that are a text": (lambda w, p: changed(w, p, lora="yes"), "its lora is of type str"),
     "an earlier version": (
         lambda w, p: changed(w, p, "random_states", "metrics", lit_passk="0.0.7"),
         r"holds no random_states, metrics: it was written by lit-passk 0\.0\.7",
@@ -72,6 +77,14 @@ def test_a_file_that_is_no_whole_checkpoint(maze_policy, whole, tmp_path, what):
     with pytest.raises(Refusal, match=message):
         trainer.fit(module, datamodule=data, ckpt_path=path)
     assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+
+def test_weights_of_other_shapes_are_not_exported(maze_policy, whole, tmp_path):
+    state = {name: values.new_zeros(()) for name, values in content(whole)["state_dict"].items()}
+    changed(whole, tmp_path / "given.ckpt", state_dict=state)
+    with pytest.raises(Refusal, match=r"do not fit .*size mismatch for .*Say by `--policy`"):
+        export(tmp_path / "given.ckpt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 OTHERS = {

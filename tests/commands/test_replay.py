@@ -195,6 +195,22 @@ def test_an_engine_that_recorded_no_number_is_named(copied, capsys):
     assert f"! engine      recorded log-probabilities that are not finite: {where}" in out
 
 
+def test_tokens_that_the_policy_does_not_know_cost_a_sentence(copied, capsys):
+    saved = read_step(copied)
+    groups = [replace(saved.groups[0], prompt_ids=[*saved.groups[0].prompt_ids, 10**6]), *saved.groups[1:]]
+    write_step(copied, replace(saved, groups=groups))
+    _, err, status = said(capsys, copied)
+    assert status == 2
+    assert "The step holds token 1000000, but the policy " in err
+
+
+@pytest.mark.parametrize("device", ["tpu", "meta", "cuda:99", "cpu cpu"])
+def test_devices_that_are_not_there_cost_a_sentence(copied, capsys, device):
+    _, err, status = said(capsys, copied, "--device", device)
+    assert status == 2
+    assert f"`--device` must be cpu or one of this machine's {torch.cuda.device_count()} GPUs" in err
+
+
 def test_wrong_files_cost_a_sentence(copied, capsys, tmp_path):
     whole = copied.read_bytes()
     foreign = tmp_path / "foreign.safetensors"

@@ -20,16 +20,32 @@ META = "meta.pt"
 """What is neither weights nor optimizer state in a folder of shards; Lightning's own name for it."""
 
 
+_ENTRIES: dict[str, Any] = {
+    **dict.fromkeys(("rl_step", "epoch", "global_step"), int),
+    **dict.fromkeys(("state_dict", "loops", "callbacks", "metrics"), dict),
+    **dict.fromkeys(("optimizer_states", "lr_schedulers", "optimizers", "random_states", "advantage"), list | tuple),
+    **dict.fromkeys(("policy", "dtype", "config"), str),
+    "lora": dict | None,
+}
+"""Of what types the entries of a checkpoint are, where it has them."""
+
+
 def is_whole(path: Path) -> bool:
     """Whether a checkpoint is complete."""
     if not path.is_dir():
-        return path.is_file() and zipfile.is_zipfile(path)  # its directory is at the end of the file
+        return path.is_file() and _is_zip(path)
     try:
         check_file(path / FILES)
         sizes = json.loads((path / FILES).read_text())
         return all((path / name).is_file() and (path / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, RecursionError, AttributeError):  # no JSON, or no object
         return False
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether it is a zip file from its first byte, as torch wants it, to the directory at its end."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(file)
 
 
 def check_whole(path: Path) -> None:
@@ -69,7 +85,19 @@ def read_file(path: Path, *, mmap: bool = False) -> dict[str, Any]:
             f"{str(path)!r} is not a checkpoint of `lit-passk fit`. Weights of other projects are given as a Hugging "
             "Face folder, by `model.policy`."
         )
+    _check_entries(checkpoint, path)
     return checkpoint
+
+
+def _check_entries(checkpoint: dict[str, Any], path: Path) -> None:
+    """Refuse entries of other types than a run writes, before anything computes with them."""
+    for name, kind in _ENTRIES.items():
+        if name in checkpoint and not isinstance(checkpoint[name], kind):
+            found = type(checkpoint[name]).__name__
+            raise Refusal(f"{str(path)!r} is no checkpoint that a run wrote: its {name} is of type {found}.")
+    for name, values in checkpoint.get("state_dict", {}).items():
+        if not isinstance(name, str) or not isinstance(values, torch.Tensor):
+            raise Refusal(f"{str(path)!r} is no checkpoint that a run wrote: its weight {name!r} is no tensor.")
 
 
 def _check_bytes(path: Path) -> None:

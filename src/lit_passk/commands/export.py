@@ -158,10 +158,17 @@ def _build(checkpoint: dict[str, Any], source: str, dtype: torch.dtype | None) -
                 "Say by `--policy` where the policy is that the run started from."
             )
         state = dict(full_tensors(adapted))
-    kept = dtype or next(values.dtype for values in state.values() if values.is_floating_point())
+    kept = dtype or next((values.dtype for values in state.values() if values.is_floating_point()), torch.float32)
     with parameters_on_meta():
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source), dtype=kept)
-    model.load_state_dict({name: values.to(kept) for name, values in state.items()}, assign=True)
+    try:
+        model.load_state_dict({name: values.to(kept) for name, values in state.items()}, assign=True)
+    except RuntimeError as error:  # of other shapes, or names
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise Refusal(
+            f"The checkpoint's weights do not fit {source!r} ({lines[min(1, len(lines) - 1)]}). Say by `--policy` "
+            "where the policy is that the run started from."
+        ) from error
     model.tie_weights()
     # Special tokens alone: the policy's own settings are copied as they are, if it has any.
     kept_tokens = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,11 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("--device", help="cpu or cuda; by default a GPU if there is one")
     options = parser.parse_args(list(args))
     quieten()
-    saved = read_step(expanded(options.file))
+    device, saved = _device(options.device), read_step(expanded(options.file))
     module = build(saved, options.config, options.policy)
+    module.configure_model()
+    _check_tokens(module, saved)
     source, same_weights = load_weights(module, saved, expanded(options.file), options.ckpt_path)
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     module.to(device)
     if module.reference is not None:
         module.reference.to(device)
@@ -80,6 +82,28 @@ def build(saved: SavedStep, config: Path | None, policy: str | None) -> PassKRLM
     return module
 
 
+def _check_tokens(module: PassKRLModule, saved: SavedStep) -> None:
+    known = module.policy.model.get_input_embeddings().num_embeddings
+    sequences = [ids for group in saved.groups for ids in (group.prompt_ids, *(c.token_ids for c in group.completions))]
+    if (largest := max(chain(*sequences), default=0)) >= known:
+        raise Refusal(
+            f"The step holds token {largest}, but the policy {module.policy_path!r} embeds {known}: name by `--policy` "
+            "the one that the run started from."
+        )
+
+
+def _device(name: str | None) -> torch.device:
+    """The device of an option; None takes a GPU if there is one."""
+    gpus = torch.cuda.device_count()
+    try:
+        device = torch.device(name or ("cuda" if gpus else "cpu"))
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and (device.index or 0) >= gpus):
+        raise Refusal(f"`--device` must be cpu or one of this machine's {gpus} GPUs (cuda, cuda:1), but is {name!r}.")
+    return device
+
+
 def load_weights(module: PassKRLModule, saved: SavedStep, file: Path, ckpt_path: Path | None) -> tuple[str, bool]:
     """Give a module the weights that a step began with, or those it can have.
 
@@ -88,7 +112,6 @@ def load_weights(module: PassKRLModule, saved: SavedStep, file: Path, ckpt_path:
     """
     beside = file.parent / Path(saved.weights).name if saved.weights else None
     path = expanded(ckpt_path) if ckpt_path is not None else beside
-    module.configure_model()
     module.rl_step = saved.step - 1
     if path is None or (ckpt_path is None and not path.exists()):
         return module.policy_path, saved.step == 1

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 import torch
@@ -29,7 +29,7 @@ VERSION = 1
 class SavedStep:
     """What ``lit-passk replay`` needs of an RL step beside the policy's weights."""
 
-    step: int
+    step: Annotated[int, msgspec.Meta(ge=1)]
     """RL step, counted from 1 as in the logs."""
     reason: str
     """Why it was saved."""
@@ -71,14 +71,17 @@ _DTYPES = {"advantages": torch.float32, "logprobs": torch.float32, "trained": to
 """Of the tensors; all others are int64."""
 
 
+_Place = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Group:
     """What the JSON says of a group."""
 
     problem: str
     source: str | None
-    index: int
-    position: int
+    index: _Place
+    position: _Place
     seed: int
     completions: list[tuple[str, int]]
     """Finish reason, and version of the weights."""
@@ -156,6 +159,8 @@ def _step(header: dict[str, Any], tensors: dict[str, Tensor]) -> SavedStep:
         parts = [next(completions) for _ in one.completions]
         if any(not len(ids) == len(logprobs) == len(trained) for ids, logprobs, trained in parts):
             raise ValueError("a completion needs as many log-probabilities as tokens")
+        if len(one.scores) != len(parts):
+            raise ValueError("a completion needs a score")
         groups.append(
             ScoredGroup(
                 problem=Problem(id=one.problem, prompt="", answer="", source=one.source),
@@ -170,13 +175,15 @@ def _step(header: dict[str, Any], tensors: dict[str, Tensor]) -> SavedStep:
                 seed=one.seed,
             )
         )
-    types = get_type_hints(SavedStep)
+    advantages, types = _typed("advantages", tensors), get_type_hints(SavedStep, include_extras=True)
+    if len(advantages) != sum(score.error is None for one in described for score in one.scores):
+        raise ValueError("a completion that was scored needs an advantage")
     return SavedStep(
         **{name: msgspec.convert(header[name], types[name]) for name in _HEADER},
         sampling=msgspec.convert(header["sampling"], Sampling),
         groups=groups,
         positions=[one.position for one in described],
-        advantages=_typed("advantages", tensors),
+        advantages=advantages,
     )
 
 
@@ -196,8 +203,8 @@ def _ragged(name: str, tensors: dict[str, Tensor]) -> list[list[Any]]:
 def _typed(name: str, tensors: dict[str, Tensor]) -> Tensor:
     """A tensor of one dimension and its own type."""
     dtype = _DTYPES.get(name, torch.int64)
-    if tensors[name].dim() != 1 or tensors[name].dtype != dtype:
-        raise ValueError(f"{name} must be of one dimension and {dtype}")
+    if tensors[name].dim() != 1 or tensors[name].dtype != dtype or (dtype == torch.int64 and (tensors[name] < 0).any()):
+        raise ValueError(f"{name} must be of one dimension and {dtype}, tokens and lengths not below 0")
     return tensors[name]
 
 
