@@ -152,6 +152,31 @@ def test_a_step_without_faults_is_read(step, tmp_path):
     assert (read.sampling, read.metrics, read.positions) == (STEP.sampling, {}, [0])
 
 
+@pytest.mark.parametrize(
+    ("tensors", "scores"),
+    [
+        ({"advantages": torch.tensor([[0.5]])}, 2),
+        ({"advantages": torch.tensor([0.5, 0.5])}, 2),
+        ({"advantages": torch.tensor([0.5], dtype=torch.float64)}, 2),
+        ({"token_ids": torch.tensor([3, 4, 3, -4])}, 2),
+        ({"token_ids": torch.tensor([3, 4, 3, 4], dtype=torch.int32)}, 2),
+        ({"token_ids/lengths": torch.tensor([1, 3])}, 2),
+        ({}, 1),
+    ],
+)
+def test_steps_whose_parts_do_not_fit_together(step, tmp_path, tensors, scores):
+    path = tmp_path / "step.safetensors"
+    path.write_bytes(step)
+    with safe_open(path, framework="pt") as file:
+        about, whole = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    groups = json.loads(whole["groups"].numpy().tobytes())
+    groups[0]["scores"] = groups[0]["scores"][:scores]
+    whole["groups"] = torch.frombuffer(bytearray(json.dumps(groups).encode()), dtype=torch.uint8)
+    save_file({**whole, **tensors}, path, about)
+    with pytest.raises(Refusal, match="a saved step that is damaged"):
+        read_step(path)
+
+
 @examples(60)
 @given(data=st.data())
 def test_steps_of_any_bytes(step, tmp_path_factory, data):

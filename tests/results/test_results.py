@@ -204,6 +204,17 @@ def test_broken_lines_are_named_with_file_and_line(tmp_path, line, message):
     assert str(caught.value).startswith(f"{path}:4: ")
 
 
+def test_a_file_with_a_sample_twice_is_not_continued(tmp_path):
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p1", [0, 1]))
+    path.write_bytes(path.read_bytes() + encode_record(record("p1", 1)))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"run\.jsonl:4: sample 1 of problem 'p1' \(times\) is already in the file"):
+        ResultWriter(path, SETTINGS)
+    assert path.read_bytes() == before
+
+
 def test_two_processes_share_a_file(tmp_path):
     path = tmp_path / "run.jsonl"
     spawn = multiprocessing.get_context("spawn")
@@ -300,6 +311,7 @@ def test_rescore_scores_again_and_keeps_the_samples(tmp_path):
     before = path.read_bytes()
     summary = rescore(path, Times())
     assert (summary.path, summary.num_completions, summary.num_changed) == (tmp_path / "run.rescored.jsonl", 6, 3)
+    assert summary.num_unscored == 1
     assert path.read_bytes() == before
     new = load_results(summary.path)
     assert [(r.problem_id, r.sample) for r in new.records] == [("p2", s) for s in range(4)] + [("p1", 0), ("p1", 1)]
@@ -337,6 +349,11 @@ def test_rescore_fails_whole(tmp_path):
         rescore(path, {"other": Times()})
     with pytest.raises(ValueError, match="never overwrites"):
         rescore(path, Times(), out=path)
+    with ResultWriter(tmp_path / "b.jsonl", SETTINGS) as writer:
+        writer.write([record("p1"), record("p1", benchmark="other")])
+    with pytest.raises(ValueError, match=r"several benchmarks \(\['other', 'times'\]\)"):
+        rescore(tmp_path / "b.jsonl", Times())
+    (tmp_path / "b.jsonl").unlink()
     with ResultWriter(tmp_path / "b.jsonl", SETTINGS) as writer:
         writer.write(group("p1", [0]))
     with pytest.raises(OSError, match="verifier is gone"):

@@ -61,10 +61,7 @@ def load_results(path: str | PathLike[str]) -> Results:
         for number, record in read_records(stream, path, first_line=2):
             key = record.benchmark, record.problem_id, record.sample
             if key in seen:
-                raise Refusal(
-                    f"{path}:{number}: sample {record.sample} of problem {record.problem_id!r} ({record.benchmark}) "
-                    f"is already on line {seen[key]}."
-                )
+                raise Refusal(f"{path}:{number}: {sample_of(record)} is already on line {seen[key]}.")
             seen[key] = number
             records.append(record)
     return Results(path=path, settings=header.settings, versions=header.versions, records=records)
@@ -76,6 +73,11 @@ def open_results(path: Path) -> Stream:
     with path.open("rb") as stream:
         packed = stream.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if packed else path.open("rb")
+
+
+def sample_of(record: CompletionRecord) -> str:
+    """Which sample a record is, for messages."""
+    return f"sample {record.sample} of problem {record.problem_id!r} ({record.benchmark})"
 
 
 def stem_of(path: Path) -> str:

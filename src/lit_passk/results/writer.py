@@ -15,7 +15,7 @@ from typing import Any
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.inputs import check_file, expanded
 from lit_passk.results.atomic import writing
-from lit_passk.results.reader import read_header, read_records
+from lit_passk.results.reader import read_header, read_records, sample_of
 from lit_passk.results.record import (
     FORMAT,
     VERSION,
@@ -184,7 +184,10 @@ class ResultWriter:
                     return
                 self._check_settings(header)
                 self._line = 2
+            before = self._offset
             for number, record in read_records(stream, self.path, first_line=self._line):
+                if before == 0 and record.sample in self._samples[record.benchmark, record.problem_id]:
+                    raise Refusal(f"{self.path}:{number}: {sample_of(record)} is already in the file.")
                 self._remember(record)
                 self._line = number + 1
         self._offset = self._whole_lines(end)
