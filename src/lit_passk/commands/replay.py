@@ -83,7 +83,7 @@ def build(saved: SavedStep, config: Path | None, policy: str | None) -> PassKRLM
 
 
 def _check_tokens(module: PassKRLModule, saved: SavedStep) -> None:
-    known = module.policy.model.get_input_embeddings().num_embeddings
+    known: Any = module.policy.model.get_input_embeddings().num_embeddings
     sequences = [ids for group in saved.groups for ids in (group.prompt_ids, *(c.token_ids for c in group.completions))]
     if (largest := max(chain(*sequences), default=0)) >= known:
         raise Refusal(
