@@ -78,8 +78,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 LATENT = {"q_lora_rank": None, "kv_lora_rank": 32, "qk_rope_head_dim": 32, "qk_nope_head_dim": 32, "v_head_dim": 32}
+SHARED_LAYERS = SIZES | {"num_hidden_layers": 4, "num_key_value_heads": 2, "mamba_d_state": 8, "n_mamba_heads": 2}
+SHARED_LAYERS |= {"layer_types": ["mamba", "hybrid"] * 2, "use_mamba_kernels": False}
+TOWER = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
+TOKENS = {"image_token_id": 95, "boi_token_id": 93, "eoi_token_id": 94}
 MORE_FAMILIES: dict[str, dict[str, Any]] = {
-    # for scripts/sweep_vllm_families.py alone: what most tests would show again
+    # mostly for scripts/sweep_vllm_families.py alone: what most tests would show again
     "apertus": SIZES,
     "arcee": SIZES,
     "cohere": SIZES,
@@ -143,6 +147,24 @@ MORE_FAMILIES: dict[str, dict[str, Any]] = {
     | {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 16}
     | {"num_kv_shared_layers": 0, "hidden_size_per_layer_input": 16, "vocab_size_per_layer_input": 96, "laurel_rank": 8}
     | {"activation_sparsity_pattern": [0.0, 0.0]},
+    "xlstm": {**RECURRENT, "num_blocks": 2, "num_heads": 2, "chunk_size": 16},
+    "zaya": HEADS
+    | {"num_attention_heads": 4, "num_key_value_heads": 2, "router_hidden_size": 16}
+    | {**EXPERTS, "num_experts_per_tok": 1},
+    "dbrx": {"vocab_size": 96, "d_model": 64, "n_heads": 2, "n_layers": 2, "max_seq_len": 256}
+    | {"attn_config": {"kv_n_heads": 1, "rope_theta": 10000.0, "clip_qkv": 8}}
+    | {"ffn_config": {"ffn_hidden_size": 32, "moe_num_experts": 4, "moe_top_k": 2, "hidden_size": 64}},
+    "gemma4_unified_text": FAMILIES["gemma4_text"],
+    # one block's weights in several layers
+    "zamba": SHARED_LAYERS | {"attention_head_dim": 64, "attention_hidden_size": 128, "mamba_dt_rank": 8},
+    "zamba2": SHARED_LAYERS
+    | {"chunk_size": 16, "num_mem_blocks": 1, "use_shared_attention_adapter": True}
+    | {"adapter_rank": 8, "hybrid_layer_ids": [1, 3]},
+    # text beside a tower of images
+    "gemma3": {"text_config": FAMILIES["gemma3_text"], "mm_tokens_per_image": 4, **TOKENS}
+    | {"vision_config": TOWER | {"model_type": "siglip_vision_model", "image_size": 28, "patch_size": 14}},
+    "gemma4": {"text_config": FAMILIES["gemma4_text"], "audio_config": None, **TOKENS}
+    | {"vision_config": TOWER | {"num_key_value_heads": 2, "head_dim": 16, "patch_size": 4}},
 }
 
 OTHERS = HEADS | SHARED_EXPERTS | LATENT | {"q_lora_rank": 32, "num_key_value_heads": 2}

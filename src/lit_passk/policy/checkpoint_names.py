@@ -31,8 +31,10 @@ class CheckpointNames:
         reverted = revert_weight_conversion(model, shapes)
         self._changed = {name for name, t in shapes.items() if reverted.get(name) is not t}
         first: dict[int, str] = {}
-        self.tied = {n: first[id(t)] for n, t in state.items() if first.setdefault(id(t), n) != n}
-        """Names of tensors that are another one under a second name, and that one's name."""
+        renamed = {id(tensor): name for name, tensor in reverted.items()}
+        in_files = {name: renamed.get(id(tensor), name) for name, tensor in shapes.items()}
+        self.tied = {in_files[n]: in_files[first[id(t)]] for n, t in state.items() if first.setdefault(id(t), n) != n}
+        """Names, in files, of tensors that are another one under a second name, and that one's name."""
 
     def translate(self, named_tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
         """Yield the tensors of a checkpoint; holds no more at once than those of a block that have to be converted.

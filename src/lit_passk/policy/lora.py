@@ -45,7 +45,7 @@ def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
 
     Raises:
         CannotRun: If ``peft`` is not installed.
-        Refusal: If it finds no such layers, or leaves an adapter beside one of them without effect.
+        Refusal: If it finds no such layers, or puts an adapter beside one whose weight is that of another one too.
     """
     try:
         from peft import inject_adapter_in_model
@@ -58,10 +58,26 @@ def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
             f"peft adds no adapters to {type(model).__name__} with target_modules {lora.target_modules!r}: {error} "
             "Name the layers to adapt in `model.lora.target_modules`."
         ) from error
+    _check_not_shared(model, lora)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(is_adapter(name))
         if is_adapter(name):
             parameter.data = parameter.data.float()
+
+
+def _check_not_shared(model: PreTrainedModel, lora: LoRA) -> None:
+    """A change of one weight that stands in two places (Zamba's layers, a tied head) cannot be merged into it."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    for layer in adapted_layers(model).values():
+        shared = [base_name(name) for parameter in layer.get_base_layer().parameters() for name in names[id(parameter)]]
+        if len(shared) > len(list(layer.get_base_layer().parameters())):
+            raise Refusal(
+                f"The weight {shared[0]!r} of {type(model).__name__} is {shared[1]!r} too, so an adapter beside one of "
+                f"them (target_modules {lora.target_modules!r}) could not be merged for an engine or an export. Name "
+                "layers with weights of their own in `model.lora.target_modules`."
+            )
 
 
 def peft_config(lora: LoRA, model_type: str, **kwargs: Any) -> LoraConfig:

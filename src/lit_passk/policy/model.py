@@ -134,7 +134,8 @@ class CausalPolicy(nn.Module):
 def _token_costs(model: PreTrainedModel) -> TokenCosts:
     """What attention and logits cost beside the blocks' matrix products; for ``pack``."""
     config = model.config.get_text_config()
-    blocks = decoder_blocks(model)
+    text = model.get_decoder()  # without a tower of images; of ModernBERT it is something else
+    blocks = decoder_blocks(text if model.get_input_embeddings() in text.modules() else model)
     per_token = max(1, sum(p.numel() for block in blocks for p in block.parameters() if p.ndim > 1))
     widths = sum(_attention_width(config, index) for index in range(len(blocks)))
     return TokenCosts(pair=2 * widths / per_token, head=config.vocab_size * config.hidden_size / per_token)

@@ -1,10 +1,12 @@
 """FSDP2: build a policy shard by shard, synchronise and clip its gradients, gather its tensors.
 
-Decoder blocks are one unit each; ``CausalPolicy`` is the root, which owns what is left (embeddings, last norm, head).
+Decoder blocks are one unit each; ``CausalPolicy`` is the root, which owns what is left (embeddings, last norm, head,
+blocks that share weights with others).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -66,7 +68,7 @@ def load_sharded_policy(
     device = torch.device("cuda", torch.cuda.current_device()) if mesh.device_type == "cuda" else torch.device("cpu")
     precision = MixedPrecisionPolicy(param_dtype=compute_dtype, reduce_dtype=torch.float32)
     weights = _Weights(reader, model)
-    for unit in [*decoder_blocks(model), policy]:
+    for unit in [*_blocks_with_own_weights(model), policy]:
         weights.fill(unit, device)
         fully_shard(unit, mesh=mesh, mp_policy=precision)
     vars(model)["_weight_conversions"] = reader.conversions  # as `from_pretrained` leaves them
@@ -90,6 +92,13 @@ def load_on_ranks(
             if is_adapter(name):
                 parameter.data.copy_(initial_adapter(name, parameter.shape))
     return policy
+
+
+def _blocks_with_own_weights(model: PreTrainedModel) -> list[nn.Module]:
+    """The decoder blocks without those of which a part is another one's too (Zamba): FSDP2 has a weight in one unit."""
+    blocks = decoder_blocks(model)
+    uses = Counter(id(parameter) for block in blocks for parameter in block.parameters())
+    return [block for block in blocks if all(uses[id(parameter)] == 1 for parameter in block.parameters())]
 
 
 class _Weights:
