@@ -171,7 +171,7 @@ def test_rows_without_faults_are_taken(tmp_path, kind, row):
 
 
 @examples(40)
-@given(edited({"a.bin": 1, "b.bin": 2}) | st.sampled_from(ODD))
+@given(edited({"a.bin": 1, "b.bin": [2, "0123456789abcdef"]}) | st.sampled_from(ODD))
 def test_the_list_of_files_of_a_checkpoint(tmp_path_factory, listed):
     folder = tmp_path_factory.getbasetemp() / "shards"
     folder.mkdir(exist_ok=True)

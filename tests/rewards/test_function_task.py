@@ -7,7 +7,9 @@ import json
 import pytest
 
 from lit_passk.rewards import FunctionTask, RewardedTask, SoftOverlong, Verdict
+from lit_passk.rewards.function_task import reference_text
 from lit_passk.scoring.scorer import Scorer
+from lit_passk.tasks.records import Record
 from lit_passk.tasks.scores import BadScore
 from lit_passk.types import CompletionText
 
@@ -137,3 +139,7 @@ def test_a_column_that_no_row_has_is_named(made):
         made([{"prompt": "a"}], "keyword_reward")
     with pytest.raises(ValueError, match="no_such"):
         made([{"prompt": "a"}], "no_such")
+
+
+def test_a_reference_of_objects_keeps_its_letters():
+    assert reference_text(Record("rows.jsonl line 1", {"answer": {"où": ["é", 1]}}), None) == '{"où": ["é", 1]}'

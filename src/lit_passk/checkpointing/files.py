@@ -1,7 +1,8 @@
 """Checkpoints that are whole or do not exist, in one file or in a folder of shards: how they are written.
 
 A checkpoint is written under another name, flushed to the disk and then renamed. A folder of shards also carries a list
-of its files and their sizes, so that one that lost a part later (a removal that was cut short) is recognised too.
+of its files, their sizes and hashes of pieces of them, so that one that lost a part later (a removal that was cut
+short), or has a part of another checkpoint, is recognised too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.distributed.checkpoint import CheckpointException
 
+from lit_passk.checkpointing.fingerprint import file_fingerprint
 from lit_passk.checkpointing.reading import FILES, check_whole, read_file, read_shards
 from lit_passk.distributed import all_objects, rank, world_size
 from lit_passk.errors import CannotRun, Refusal
@@ -67,8 +69,8 @@ def _free(folder: Path) -> str:
 
 def list_files(folder: Path) -> None:
     """Write down what a folder of shards consists of."""
-    sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
-    (folder / FILES).write_text(json.dumps(sizes))
+    listed = {file.name: [file.stat().st_size, file_fingerprint(file)] for file in folder.iterdir()}
+    (folder / FILES).write_text(json.dumps(listed))
 
 
 def put_in_place(partial: Path, path: Path) -> None:

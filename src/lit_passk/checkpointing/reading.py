@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
+from lit_passk.checkpointing.fingerprint import file_fingerprint
 from lit_passk.checkpointing.plain import PlainReader, load_plain, read_plain
 from lit_passk.errors import Refusal
 from lit_passk.inputs import check_file
@@ -36,10 +37,18 @@ def is_whole(path: Path) -> bool:
         return path.is_file() and _is_zip(path)
     try:
         check_file(path / FILES)
-        sizes = json.loads((path / FILES).read_text())
-        return all((path / name).is_file() and (path / name).stat().st_size == size for name, size in sizes.items())
+        listed = json.loads((path / FILES).read_text())
+        return all((path / name).is_file() and _is_as_listed(path / name, entry) for name, entry in listed.items())
     except (OSError, ValueError, RecursionError, AttributeError):  # no JSON, or no object
         return False
+
+
+def _is_as_listed(file: Path, entry: Any) -> bool:
+    """Whether a file has the size and the pieces that the list says; lists of earlier versions say sizes alone."""
+    match entry:
+        case [size, pieces]:
+            return file.stat().st_size == size and file_fingerprint(file) == pieces
+    return bool(file.stat().st_size == entry)
 
 
 def _is_zip(path: Path) -> bool:
@@ -63,8 +72,8 @@ def check_whole(path: Path) -> None:
     foreign = path.is_dir() and not (path / FILES).exists()  # Lightning's own shards come without the list
     if not ((path / META).is_file() and (path / ".metadata").is_file() if foreign else is_whole(path)):
         raise Refusal(
-            f"The checkpoint {str(path)!r} is not whole (whatever wrote or removed it was stopped), or no checkpoint "
-            "at all. `--ckpt_path last` finds the newest whole one of a run."
+            f"The checkpoint {str(path)!r} is not whole (whatever wrote or removed it was stopped, or files of others "
+            "are among its own), or no checkpoint at all. `--ckpt_path last` finds the newest whole one of a run."
         )
 
 
