@@ -64,6 +64,13 @@ def test_resumes_with_the_batch_after_the_one_that_was_trained(stop):
     assert done + batches(second, 8 - stop) == expected
 
 
+def test_validations_of_some_batches_see_the_same_problems():
+    """``limit_val_batches`` breaks off; training goes on from there instead."""
+    assert [next(iter(one)).indices for one in [loader(seed=None)] * 3] == [[0, 1, 2, 3]] * 3
+    trained = [i for one in [loader()] * 2 for i in next(iter(one)).indices]
+    assert len(set(trained)) == 8
+
+
 def test_other_prompts_than_the_checkpoint_s_are_said(recwarn):
     def loader(prompts, seed=7):
         return PromptLoader(Letters(), "train", prompts, 2, seed=seed)

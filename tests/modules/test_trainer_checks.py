@@ -8,6 +8,7 @@ import lightning as L
 import pytest
 import torch
 from helpers.scripted import ReplayDataModule
+from lightning.pytorch.plugins.io import AsyncCheckpointIO
 from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
@@ -92,6 +93,7 @@ def test_fsdp1_is_refused():
     [
         ({"overfit_batches": 1}, "`trainer.overfit_batches` must be 0, but got 1.*`data.prompts_per_step`"),
         ({"overfit_batches": 0.5}, "but got 0.5"),
+        ({"plugins": [AsyncCheckpointIO()]}, "AsyncCheckpointIO: an older checkpoint .* Leave it out"),
         ({"strategy": "ddp", "devices": 2}, r"`Trainer\(use_distributed_sampler=False\)`"),
     ],
     ids=lambda value: re.sub(r" object at 0x\w+", "", str(value)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from multiprocessing.context import get_spawning_popen
 
 import lightning as L
+from lightning.pytorch.plugins.io import AsyncCheckpointIO
 from lightning.pytorch.strategies import (
     DDPStrategy,
     DeepSpeedStrategy,
@@ -121,6 +122,11 @@ def _check_fit(trainer: L.Trainer) -> None:
             f"`trainer.overfit_batches` must be 0, but got {overfit}: an RL step draws its prompts by "
             "its number, so every step would have others. Give `data.train` a task with as few problems as a step has "
             "(`data.prompts_per_step`)."
+        )
+    if isinstance(trainer.strategy.checkpoint_io, AsyncCheckpointIO):
+        raise Refusal(
+            "`trainer.plugins` must not hold AsyncCheckpointIO: an older checkpoint would be removed while the new one "
+            "is still being written, and a kill would leave none. Leave it out."
         )
     connector = trainer._accelerator_connector
     if trainer.world_size > 1 and connector.use_distributed_sampler:
