@@ -92,6 +92,9 @@ TEXT = [
     ("B", "故选:B", True), ("B", "故选：C。", False), ("B", "答案为B", True),
     ("D", "So it's D.", True), ("D", "So it's C.", False),
     ("5", "Thus the number of solutions is five.", True), ("5", "Thus the number of solutions is six.", False),
+    (r"\text{Monday}", "In 7 days it is **Monday** again.\n\nSo the day is **Monday**.", True),
+    (r"\text{Monday}", "So the day is **Sunday**.", False), ("No", "So it is **false**, by 3 < 5: **no**", True),
+    ("12", "Not **two**, in all 12.", True),
     ("12", "He needs 3 x 4 = 12", True), ("13", "He needs 3 x 4 = 12", False), ("0.6", "It is 3/5, or 60%.", True),
 ]  # fmt: skip
 

@@ -57,6 +57,7 @@ _CONNECTIVE = re.compile(
 _CLAUSE_END = re.compile(r"(?<=[.!?;])\s+|\n|,\s+(?=(?:so|therefore|thus|hence|and|which)\b)")
 _COUNTED = re.compile(r"\b(?:is|are|equals)\s+(?:only\s+|exactly\s+|just\s+)?([a-z-]{3,})", re.IGNORECASE)
 _REASON = re.compile(r",?\s(?:since|because|as|so|which|where|when|for|but|given)\s")
+_EMPHASISED = re.compile(r"\*\*([A-Za-z][A-Za-z' -]{1,60})\*\*[.!\s]*\Z")
 _MAX_TEXT = 100_000
 _MAX_RUN = 2_000
 
@@ -97,13 +98,14 @@ def concluded(text: str) -> str | None:
 
 
 def stated(text: str) -> str | None:
-    """What follows the last "the answer is", up to the end of the sentence or line; None where nothing does."""
+    """What follows the last "the answer is", up to the end of the sentence or line, or the bold words at the end."""
     for anchor in reversed(list(_ANCHOR.finditer(text[-_MAX_TEXT:]))):
         rest = text[-_MAX_TEXT:][anchor.end() :].lstrip(" \n\t*:=_`")
         sentence = _sentence(rest)
         if sentence:
             return sentence
-    return None
+    emphasised = _EMPHASISED.search(text[-_MAX_RUN:])
+    return emphasised[1] if emphasised else None
 
 
 def _sentence(rest: str) -> str:
