@@ -80,6 +80,25 @@ for which in range(16):
     try: resource.prlimit(1, which, (0, 0))
     except (OSError, ValueError): pass
 os.setpriority(os.PRIO_PROCESS, 1, 19)
+### lowers everybody's priority
+import ctypes, os
+for pid in range(20):
+    for attempt in (
+        lambda: os.sched_setaffinity(pid, {0}),
+        lambda: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)),
+        lambda: [os.setpriority(which, pid, 19) for which in (os.PRIO_PROCESS, os.PRIO_PGRP, os.PRIO_USER)],
+    ):
+        try: attempt()
+        except OSError: pass
+for which in (1, 2, 3): ctypes.CDLL(None).syscall(251, which, 0, 3 << 13)  # ioprio_set
+### lets no descriptor wait
+import fcntl, os
+for fd in range(64):
+    try:
+        os.set_blocking(fd, False)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.fcntl(fd, 1031, 4096)  # F_SETPIPE_SZ
+    except OSError: pass
 ### looks into the first process
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)

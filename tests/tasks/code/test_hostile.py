@@ -119,6 +119,29 @@ def test_a_way_out_would_show(tasks, style):
     assert score(tasks, style, f"escaped = True\n{SOLVED[style]}")
 
 
+@pytest.mark.parametrize("style", ["stdio", "assert"])
+def test_no_expected_value_is_in_a_program_s_memory(tmp_path, style):
+    secret = 5571  # its square is no number that Python's own modules hold
+    made = json.loads(json.dumps(ROWS[style]).replace("7", str(secret)).replace("49", str(secret**2)))
+    (tmp_path / "row.jsonl").write_text(json.dumps({"id": style, "problem": "def f(x):\n    ...\n", "tests": made}))
+    task = CodeTask(str(tmp_path / "row.jsonl"), limits=FAST)
+    look = f"""
+import gc
+def seen():
+    root = {secret}
+    text = str(root * root)
+    gc.unfreeze()
+    parts = (part for held in gc.get_objects() for part in gc.get_referents(held))
+    return any(isinstance(part, (int, str, bytes)) and part is not text and text in str(part) for part in parts)
+"""
+    solved = (
+        "print(int(input()) ** 2 if seen() else 0)" if style == "stdio" else "def f(x): return x * x if seen() else 0"
+    )
+    assert not task.score(task[0], f"```python\n{look}{solved}\n```").correct
+    kept = f"kept = [{', '.join(str(x * x) for x in (3, 5, secret))}]\n"
+    assert task.score(task[0], f"```python\n{look}{kept}{solved}\n```").correct, "it would have been found"
+
+
 @pytest.mark.parametrize("style", ROWS)
 def test_no_other_file_is_seen(tasks, style, tmp_path, unchanged):
     path = tmp_path / "tests.jsonl"
