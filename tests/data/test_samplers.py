@@ -14,7 +14,7 @@ from lit_passk.advantages import GRPO, PassKAnalytic, Schedule
 from lit_passk.data.drawing import Drawing
 from lit_passk.data.loader import PromptLoader
 from lit_passk.data.pass_rates import Counts, PassRates
-from lit_passk.data.samplers import Candidates, DifficultyPools, ExpectedAdvantage, PromptSampler
+from lit_passk.data.samplers import Candidates, DifficultyPools, ExpectedAdvantage, PromptSampler, Uniform
 from lit_passk.data.samplers.base import _by
 from lit_passk.data.samplers.difficulty_pools import split
 from lit_passk.errors import Refusal
@@ -221,6 +221,22 @@ def test_steps_are_counted_on_through_the_epochs():
         for position in range(6):
             drawing.draw(epoch, position)
     assert asked == list(range(12))
+
+
+def test_another_seed_draws_other_prompts():
+    def drawn(seed):
+        drawing = Drawing(Letters(NUM), range(NUM), PER_STEP, seed, DifficultyPools())
+        return [drawing.draw(0, position) for position in range(4)]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def test_rates_are_counted_from_here_on_where_the_checkpoint_has_none():
+    uniform, pools = make_loader(Uniform()), make_loader(DifficultyPools())
+    train(uniform, range(2))
+    pools.load_state_dict(uniform.state_dict())
+    assert pools.state_dict()["rates"]["scored"].sum() == 0
 
 
 def rollouts_of(indices, step: int):
