@@ -2,6 +2,7 @@ import json
 import logging
 import multiprocessing
 import time
+from dataclasses import replace
 
 import pytest
 from helpers.result_files import (
@@ -18,6 +19,7 @@ from helpers.result_files import (
 
 from lit_passk.results import ResultWriter, group_records, load_results, rescore, run_settings
 from lit_passk.results.record import encode_record
+from lit_passk.results.step_files import StepFolder
 from lit_passk.scoring.scorer import Scorer
 from lit_passk.types import Completion, Sampling, Score, ScoredGroup
 
@@ -322,6 +324,36 @@ def test_rescore_scores_again_and_keeps_the_samples(tmp_path):
     with ResultWriter(summary.path, SETTINGS) as writer:
         assert writer.missing("times", "p2", 5) == [4]
     assert rescore(summary.path, {"times": Times()}, out=tmp_path / "again.jsonl").num_changed == 0
+
+
+def test_rescore_says_whose_wording_changed(tmp_path, caplog):
+    class Reworded(Times):
+        def __getitem__(self, index):
+            return replace(super().__getitem__(index), prompt=f"another question p{index}")
+
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p1", range(2)))
+    rescore(path, Times())
+    assert caplog.text == ""
+    rescore(path, Reworded())
+    assert "1 problems are worded differently in the task now, such as 'p1'" in caplog.text
+
+
+def test_other_versions_than_the_file_s_are_said(tmp_path, caplog):
+    path = tmp_path / "run.jsonl"
+    for _ in range(2):
+        ResultWriter(path, SETTINGS).close()
+    assert caplog.text == ""
+    header = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**header, "versions": {**header["versions"], "torch": "0.1"}}) + "\n")
+    ResultWriter(path, SETTINGS).close()
+    assert "continued with other package versions: torch: '0.1' in the file" in caplog.text
+
+
+def test_a_folder_without_rollouts_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no training rollouts .* writes\.$"):
+        StepFolder.open(tmp_path)
 
 
 def test_rescore_in_worker_processes(tmp_path):
