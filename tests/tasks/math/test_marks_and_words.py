@@ -88,6 +88,7 @@ BOXED = {
 
 TEXT = [
     ("-4", r"Hence $-\boxed{4}$.", True), ("4", r"Hence $x = -\boxed{4}$.", False), ("4", r"- \boxed{4}", True),
+    ("x+1", r"Hence $y = -\boxed{x+1}$.", True),
     ("3,5", r"$\boxed{3}$ 和 $\boxed{5}$", True), ("3,5", r"$\boxed{3}$ und $\boxed{6}$", False),
     ("B", "故选:B", True), ("B", "故选：C。", False), ("B", "答案为B", True),
     ("D", "So it's D.", True), ("D", "So it's C.", False),

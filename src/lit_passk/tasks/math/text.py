@@ -78,8 +78,11 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
             inner = found and found[-1][0] > opening.start()
             if opening[0] != "{" and not inner:
                 content = text[opening.end() : token.start()].strip()
-                sign = "-" if _NEGATED.search(text[max(0, opening.start() - 9) : opening.start()]) else ""
-                found.append((opening.start(), token.end(), sign + content if content else ""))
+                if _NEGATED.search(text[max(0, opening.start() - 9) : opening.start()]) and not set(content) & set(
+                    "+-,="
+                ):
+                    content = f"-{content}" if content else ""
+                found.append((opening.start(), token.end(), content))
     return found
 
 
