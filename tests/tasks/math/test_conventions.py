@@ -18,6 +18,10 @@ BOXED = {
     ],
     "letters": [
         ("p(x)=x^2+1", "P(x)=x^2+1", True), ("p(x)=x^2+1", "P(x)=x^2-1", False), ("f(x)=x^2", "y=x^2", True),
+        (r"y(t)=\frac{5}{17}(1-e^{-17t})", r"17\,y(t)+5e^{-17t}=5", True), ("y(t)=5t", "y(t)-5t=1", False),
+        (r"y(t)=\frac{5}{17}(1-e^{-17t})", r"17\,y(t)-5e^{-17t}=5", False), ("y(t)=5t", "2y(t)=10t", True),
+        ("y=5x^2", "y(x)-5x^2=0", True), ("y=5x^2", "y(x)-5x^2=x", False), ("y=5x(t)", "5x(t)=y", True),
+        ("y=3x(x+1)", "y=3x^2+3x", True), ("xy(x)=1", r"y(x)=\frac{1}{x}", True),
         ("f(x)=x^2", "y=x^3", False), ("f(x)=x^2", "x=y^2", False), ("y=x^2", "f(x)=x^2", True),
         ("y=x^2", "f(x)=x^2+1", False), ("f(x)=x^2", "g(x)=x^2", False), ("y=2x+1", "g(x)=2x+1", True),
         (r"\lambda=1,3", r"\lambda_1=1,\lambda_2=3", True), (r"\lambda=1,3", r"\lambda_1=1,\lambda_2=4", False),

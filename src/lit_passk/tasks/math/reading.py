@@ -51,13 +51,29 @@ def readings(text: str) -> tuple[Answer, ...]:
     for spelling in dict.fromkeys(spellings):
         for thousands in (True, False) if "," in spelling else (True,):
             tokens = tokenize(spelling, thousands)
-            try:
-                if max(accumulate(map(nesting, tokens)), default=0) > MAX_DEPTH:
-                    raise UnreadableError
-                found.append(_read(tokens))
-            except (UnreadableError, RecursionError):
-                found.append(Words(spelled(tokens)))
+            found.append(_meaning(tokens))
+            if "=" in spelling and len(called := _with_values(tokens)) < len(tokens):  # 3y(t) + t = 5
+                found.append(_meaning(called))
     return tuple(dict.fromkeys(found))
+
+
+def _meaning(tokens: list[Token]) -> Answer:
+    try:
+        if max(accumulate(map(nesting, tokens)), default=0) > MAX_DEPTH:
+            raise UnreadableError
+        return _read(tokens)
+    except (UnreadableError, RecursionError):
+        return Words(spelled(tokens))
+
+
+def _with_values(tokens: list[Token]) -> list[Token]:
+    """``y(t)`` as one name, wherever it stands: a function's value rather than a product."""
+    found: list[Token] = []
+    for token in tokens:
+        found.append(token)
+        if _is_value(found[-4:]):
+            found[-4:] = [Token("letter", spelled(found[-4:]))]
+    return found
 
 
 def _read(tokens: list[Token]) -> Answer:
@@ -185,10 +201,12 @@ def _relation(parts: list[list[Token]], signs: list[str]) -> Answer:
 
 def _applied(tokens: list[Token]) -> Answer | None:
     """The left side of ``P(x) = ...`` as one name."""
+    return Formula(("symbol", spelled(tokens))) if _is_value(tokens) else None
+
+
+def _is_value(tokens: list[Token]) -> bool:
     kinds = [token.kind for token in tokens]
-    if kinds == ["letter", "sign", "letter", "sign"] and tokens[1].text + tokens[3].text == "()":
-        return Formula(("symbol", spelled(tokens)))
-    return None
+    return kinds == ["letter", "sign", "letter", "sign"] and tokens[1].text + tokens[3].text == "()"
 
 
 def _side(tokens: list[Token]) -> Answer:
