@@ -144,6 +144,13 @@ def test_extraction_of_other_evaluations(extraction, completion, answer, tmp_pat
         ({**LABELLED, "options": {"text": ["1", "2"], "label": ["A"]}}, "needs a list or labelled options"),
         ({**LABELLED, "options": [{"text": "1", "label": []}]}, "needs a list or labelled options"),
         ({**LABELLED, "options": [{"text": "1"}]}, "needs a list or labelled options"),
+        (
+            {**LABELLED, "options": "nan", "answer": 1},
+            "needs a list or labelled options in column 'options', but has 'nan'",
+        ),
+        ({**LABELLED, "options": "[]", "answer": 1}, "needs a list or labelled options"),
+        ({**LABELLED, "options": ["\ud800", "2"], "answer": 1}, "holds half of a surrogate pair"),
+        ({**LABELLED, "passage": "\ud800"}, "holds half of a surrogate pair"),
         ({**LABELLED, "options": {"A": "3", "B": ""}}, "names an option in column 'answer' that has no text"),
     ],
 )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lit_passk.errors import Refusal
+from lit_passk.printable import surrogate
 from lit_passk.tasks.records import Record, is_missing, plain_text, shown
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -109,6 +110,9 @@ def shuffled(choice: Choice, seed: int) -> Choice:
 def _checked(record: Record, choice: Choice) -> Choice:
     if not 2 <= len(choice.options) <= len(LETTERS):
         raise Refusal(f"{record.where} needs 2 to {len(LETTERS)} options, but has {len(choice.options)}.")
+    for text in (choice.question, choice.subject, *choice.options):
+        if (half := surrogate(text)) is not None:
+            raise Refusal(f"{record.where} holds half of a surrogate pair ({half}), which is no text: {shown(text)}.")
     return choice
 
 
@@ -133,7 +137,7 @@ def _options(record: Record) -> tuple[list[str], list[str]]:
         value = None
     if isinstance(value, Mapping) and value:
         return [str(label) for label in value], [_text(text) for text in value.values()]
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and value:
         labelled = [_OWN_LETTER.fullmatch(_text(text)) for text in value]
         if [match and match[1] for match in labelled] == list(LETTERS[: len(value)]):
             value = [match[2] for match in labelled if match]
