@@ -8,6 +8,7 @@ Legend used everywhere: P prompts, G completions of one prompt (``group_size``),
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -140,7 +141,7 @@ class Sampling:
     n: int | None = None
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
+        if not 0 <= self.temperature < math.inf:
             raise Refusal(f"Sampling needs temperature >= 0, but got {self.temperature}.")
         if not 0 < self.top_p <= 1:
             raise Refusal(f"Sampling needs 0 < top_p <= 1, but got {self.top_p}.")

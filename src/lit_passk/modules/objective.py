@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -46,8 +47,10 @@ class Objective:
     entropy_coef: float
 
     def __post_init__(self) -> None:
-        if self.kl_coef < 0:
+        if not 0 <= self.kl_coef < math.inf:
             raise Refusal(f"`model.kl_coef` must be at least 0, but got {self.kl_coef}.")
+        if not math.isfinite(self.entropy_coef):
+            raise Refusal(f"`model.entropy_coef` must be a finite number, but got {self.entropy_coef}.")
         check_together(self._corrections(mismatch=True))
 
     @property

@@ -45,7 +45,7 @@ class Optimization:
     """
 
     def __init__(self, optimizer: OptimizerCallable, lr_scheduler: LRSchedulerCallable, max_grad_norm: float) -> None:
-        if max_grad_norm < 0:
+        if not max_grad_norm >= 0:  # NaN is neither
             raise Refusal(f"`model.max_grad_norm` must be at least 0, but got {max_grad_norm}.")
         self.make_optimizer = optimizer
         self.make_lr_scheduler = lr_scheduler

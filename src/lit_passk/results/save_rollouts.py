@@ -54,7 +54,7 @@ class SaveRollouts:
     """
 
     def __init__(self, every: int = 1, max_mib: float | None = 1024.0, folder: str = "rollouts") -> None:
-        if every < 1 or (max_mib is not None and max_mib <= 0):
+        if every < 1 or (max_mib is not None and not max_mib > 0):
             raise Refusal(
                 f"SaveRollouts needs every >= 1 and max_mib > 0 (or null), but got every={every} and max_mib={max_mib}."
             )

@@ -68,7 +68,7 @@ class ParityCheck:
     def __init__(self, every: int = 50, tolerance: float | None = None) -> None:
         if every < 0:
             raise Refusal(f"ParityCheck needs every >= 0 RL steps (0 never checks), but got {every}.")
-        if tolerance is not None and tolerance <= 0:
+        if tolerance is not None and not tolerance > 0:  # NaN is neither
             raise Refusal(f"ParityCheck needs tolerance > 0 nats, but got {tolerance}.")
         self.every = every
         self.tolerance = tolerance

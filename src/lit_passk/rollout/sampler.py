@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Sampler:
     """
 
     def __init__(self, engine: RolloutEngine, num_workers: int, score_timeout: float) -> None:
-        if num_workers < 1 or score_timeout <= 0:
+        if num_workers < 1 or not 0 < score_timeout < math.inf:
             raise Refusal(
                 "`rollout.num_workers` must be at least 1 and `rollout.score_timeout` above 0 seconds, "
                 f"but got {num_workers} and {score_timeout}."
