@@ -1,5 +1,6 @@
 """A checkpoint that is damaged, or of something else, costs a sentence: what was needed, what came, what to change."""
 
+import math
 from argparse import Namespace
 
 import pytest
@@ -83,6 +84,15 @@ def test_weights_of_other_shapes_are_not_exported(maze_policy, whole, tmp_path):
     state = {name: values.new_zeros(()) for name, values in content(whole)["state_dict"].items()}
     changed(whole, tmp_path / "given.ckpt", state_dict=state)
     with pytest.raises(Refusal, match=r"do not fit .*size mismatch for .*Say by `--policy`"):
+        export(tmp_path / "given.ckpt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_no_numbers_are_not_exported(whole, tmp_path):
+    state = content(whole)["state_dict"]
+    name = sorted(state)[-1]
+    changed(whole, tmp_path / "given.ckpt", state_dict=state | {name: state[name] * math.nan})
+    with pytest.raises(Refusal, match=r"holds NaN in .* Export an earlier checkpoint"):
         export(tmp_path / "given.ckpt", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

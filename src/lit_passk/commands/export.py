@@ -142,6 +142,10 @@ def _read(path: Path) -> dict[str, Any]:
     state = {k.removeprefix(PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(PREFIX)}
     if not state or "policy" not in checkpoint:
         raise Refusal(f"{str(path)!r} is not a checkpoint of `lit-passk fit`: it holds no policy.")
+    if spoilt := next((name for name, values in state.items() if values.isnan().any()), None):
+        raise Refusal(
+            f"{str(path)!r} holds NaN in {spoilt}: training broke down. Export an earlier checkpoint."
+        )
     return checkpoint | {"state_dict": state}
 
 
