@@ -143,9 +143,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not state or "policy" not in checkpoint:
         raise Refusal(f"{str(path)!r} is not a checkpoint of `lit-passk fit`: it holds no policy.")
     if spoilt := next((name for name, values in state.items() if values.isnan().any()), None):
-        raise Refusal(
-            f"{str(path)!r} holds NaN in {spoilt}: training broke down. Export an earlier checkpoint."
-        )
+        raise Refusal(f"{str(path)!r} holds NaN in {spoilt}: training broke down. Export an earlier checkpoint.")
     return checkpoint | {"state_dict": state}
 
 
