@@ -140,9 +140,10 @@ def _refusal(error: BaseException | None) -> BaseException | None:
 
 def _users_own(error: BaseException) -> bool:
     """Whether code that is neither the library's nor installed, a reward or task of the user's, took part."""
-    theirs = [str(Path(__file__).parent), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
+    theirs = (str(Path(__file__).parent), sysconfig.get_path("stdlib"), "<")  # "<string>": a dataclass's __init__
     files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(not file.startswith((*theirs, "<frozen")) for file in files)
+    installed = {"site-packages", "dist-packages"}
+    return any(not file.startswith(theirs) and installed.isdisjoint(Path(file).parts) for file in files)
 
 
 def _lightning_refuses(error: BaseException) -> bool:

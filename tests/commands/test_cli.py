@@ -663,6 +663,10 @@ def test_errors_of_the_machine_cost_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr("lit_passk.commands.report.main", lambda options: os.stat(options[0]))
     with pytest.raises(FileNotFoundError):  # out of code that is not the library's, whose author wants to see the line
         cli.main(["report", "nowhere"])
+    made = {"os": os}
+    exec("def main(options): os.stat(options[0])", made)  # as the constructor of a dataclass is made
+    monkeypatch.setattr("lit_passk.commands.report.main", made["main"])
+    assert "'nowhere' could not be used: " in refusal(capsys, "report", "nowhere")
 
     def full(options):
         raise OSError(errno.ENOSPC, "No space left on device")
