@@ -5,21 +5,20 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import warnings
 from contextlib import suppress
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
-from helpers.fuzz import damaged, edited, examples
+from helpers.fuzz import check_rows, damaged, edited, examples
 from helpers.result_files import SETTINGS, group
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from lit_passk.errors import CannotRun, Refusal
+from lit_passk.errors import Refusal
 from lit_passk.results import ResultWriter, load_results
 from lit_passk.results.saved_step import SavedStep, read_step, write_step
 from lit_passk.results.step_files import StepFolder, step_path
@@ -73,14 +72,7 @@ def test_rows_of_any_bytes(tmp_path_factory, data):
     kind, name, content = data.draw(st.sampled_from(FILES))
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(data.draw(bytes_like(content)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of rows without an answer
-        try:
-            task = kind(str(path))
-        except (Refusal, CannotRun):
-            return
-    for index in range(len(task)):
-        check_problem(task[index], "the row")
+    check_rows(kind, path)
 
 
 @pytest.mark.parametrize(("kind", "name", "content"), FILES)

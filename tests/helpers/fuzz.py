@@ -5,11 +5,17 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+from lit_passk.errors import CannotRun, Refusal
+from lit_passk.tasks.base import Task
+from lit_passk.tasks.records import check_problem
 
 TIMES = int(os.environ.get("LIT_PASSK_FUZZ", "1"))
 EVERY_CHECK = list(HealthCheck)
@@ -75,3 +81,15 @@ def damaged(draw: Any, data: bytes) -> bytes:
         how = draw(st.sampled_from(("replace", "insert", "cut")))
         data = data[:at] if how == "cut" else data[:at] + new + data[end if how == "replace" else at :]
     return data
+
+
+def check_rows(kind: Callable[[str], Task], path: Path) -> None:
+    """Whether a task takes a file and has problems to give, or refuses it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows without an answer
+        try:
+            task = kind(str(path))
+        except (Refusal, CannotRun):
+            return
+    for index in range(len(task)):
+        check_problem(task[index], "the row")
