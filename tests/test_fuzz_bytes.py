@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 import pyarrow
 import pyarrow.parquet
@@ -167,6 +168,13 @@ def test_steps_whose_parts_do_not_fit_together(step, tmp_path, tensors, scores):
     save_file({**whole, **tensors}, path, about)
     with pytest.raises(Refusal, match="a saved step that is damaged"):
         read_step(path)
+
+
+def test_steps_of_temperature_0_are_none(tmp_path):
+    """Nothing writes one: `rollout.sampling.temperature: 0` is refused."""
+    write_step(tmp_path / "step.safetensors", replace(STEP, sampling=Sampling(n=2, temperature=0.0)))
+    with pytest.raises(Refusal, match=r"damaged.*no step is trained on completions of temperature 0"):
+        read_step(tmp_path / "step.safetensors")
 
 
 @examples(60)

@@ -1,8 +1,10 @@
 """What is no file where one belongs, and YAML that grows as it is read: refused before anything waits for it."""
 
+import gzip
 import os
 import pwd
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,21 @@ def test_aliases_and_long_lists_are_taken(monkeypatch):
     monkeypatch.setattr(inputs, "MOST_VALUES", 50)
     assert parse_yaml("a: &a {b: [1]}\nc: [*a, *a]", "own.yaml") == {"a": {"b": [1]}, "c": [{"b": [1]}] * 2}
     assert parse_yaml("[" + "1," * 60 + "]", "own.yaml") == [1] * 60
+
+
+@pytest.mark.parametrize("read", [load_results, lambda path: load_records(str(path))], ids=["results", "rows"])
+def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch, read):
+    """200 MB of spaces in 200 kB of gzip; the header line of a result file passes as a row too."""
+    monkeypatch.setattr(inputs, "MOST_LINE_BYTES", 1 << 20)
+    with gzip.open(tmp_path / "bomb.jsonl.gz", "wb") as file:
+        file.write(b'{"format": "lit-passk-results", "version": 1, "settings": {}, "versions": {}}\n')
+        for _ in range(200):
+            file.write(b" " * 1_000_000)
+    tracemalloc.start()
+    with pytest.raises(Refusal, match=r"bomb.jsonl.gz:2: longer than 1,048,576 bytes"):
+        read(tmp_path / "bomb.jsonl.gz")
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: 2020-13-45", "[" * 1000, "a: \0"])

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import math
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 import yaml
 
 from lit_passk.errors import Refusal
 
+Stream: TypeAlias = BinaryIO | gzip.GzipFile
+
 MOST_VALUES = 100_000
 """Values that a YAML text may hold once its aliases are written out, unless a tenth of them are there without."""
+
+MOST_LINE_BYTES = 1 << 29
+"""Bytes that a line of a file may have: a few kilobytes of gzip can be unpacked to a line that no memory holds."""
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -51,6 +59,26 @@ def check_file(path: Path) -> None:
         return
     if kind is not None:
         raise Refusal(f"{str(path)!r} is {kind}, and no file that can be read whole. Name a file.")
+
+
+def bounded_lines(stream: Stream, path: Path, first_line: int = 1) -> Iterator[bytes]:
+    """The lines of a stream, each with its end; the last one may lack it.
+
+    Args:
+        stream: Open, and still so afterwards.
+        path: Its file, for the message.
+        first_line: The number of the line at the stream's position, for the message.
+
+    Raises:
+        Refusal: If a line has more than ``MOST_LINE_BYTES``; no more than those are read of it.
+    """
+    for number in itertools.count(first_line):
+        line = stream.readline(MOST_LINE_BYTES + 1)
+        if len(line) > MOST_LINE_BYTES:
+            raise Refusal(f"{path}:{number}: longer than {MOST_LINE_BYTES:,} bytes, which no row or record is.")
+        if not line:
+            return
+        yield line
 
 
 def read_yaml(path: Path) -> Any:

@@ -93,6 +93,8 @@ def test_fsdp1_is_refused():
     [
         ({"overfit_batches": 1}, "`trainer.overfit_batches` must be 0, but got 1.*`data.prompts_per_step`"),
         ({"overfit_batches": 0.5}, "but got 0.5"),
+        ({"limit_train_batches": 0}, "`trainer.limit_train_batches` must not be 0: nothing would be trained"),
+        ({"limit_train_batches": 0.0}, "nothing would be trained"),
         ({"plugins": [AsyncCheckpointIO()]}, "AsyncCheckpointIO: an older checkpoint .* Leave it out"),
         ({"strategy": "ddp", "devices": 2}, r"`Trainer\(use_distributed_sampler=False\)`"),
     ],

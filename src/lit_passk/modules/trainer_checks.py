@@ -116,6 +116,11 @@ def _check_strategy(strategy: Strategy) -> None:
 
 
 def _check_fit(trainer: L.Trainer) -> None:
+    if trainer.limit_train_batches == 0:
+        raise Refusal(
+            "`trainer.limit_train_batches` must not be 0: nothing would be trained. Leave it out; `lit-passk validate` "
+            "evaluates without training."
+        )
     overfit = trainer.overfit_batches  # type: ignore[attr-defined]
     if overfit > 0:
         raise Refusal(

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any
 
 from lit_passk.errors import Refusal
-from lit_passk.inputs import check_file, expanded
+from lit_passk.inputs import Stream, bounded_lines, check_file, expanded
 from lit_passk.results.record import MAGIC, CompletionRecord, Header, decode_header, decode_record
 
 log = logging.getLogger(__name__)
-Stream: TypeAlias = BinaryIO | gzip.GzipFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +92,7 @@ def stem_of(path: Path) -> str:
 
 def read_header(stream: Stream, path: Path) -> Header | None:
     """The header, or None when the file is empty or holds a torn header only."""
-    line = next(_lines(stream, path), b"")
+    line = next(_lines(stream, path, 1), b"")
     if line.endswith(b"\n"):
         return decode_header(line, f"{path}:1")
     if line[: len(MAGIC)] != MAGIC[: len(line)]:
@@ -103,17 +102,16 @@ def read_header(stream: Stream, path: Path) -> Header | None:
 
 def read_records(stream: Stream, path: Path, first_line: int) -> Iterator[tuple[int, CompletionRecord]]:
     """The complete lines from the stream's position on, numbered; a torn last line is logged and left out."""
-    for number, line in enumerate(_lines(stream, path), start=first_line):
+    for number, line in enumerate(_lines(stream, path, first_line), start=first_line):
         if not line.endswith(b"\n"):
             log.warning("%s:%d: torn last line left out; the run that wrote it was killed or is writing.", path, number)
             return
         yield number, decode_record(line, f"{path}:{number}")
 
 
-def _lines(stream: Stream, path: Path) -> Iterator[bytes]:
+def _lines(stream: Stream, path: Path, first_line: int) -> Iterator[bytes]:
     """The lines of a stream; where a compressed one is torn, what could be unpacked until there."""
     try:
-        for line in stream:  # noqa: UP028 - `yield from` would close the stream with the generator
-            yield line
+        yield from bounded_lines(stream, path, first_line)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         log.warning("%s: torn, what follows is left out (%s).", path, error)

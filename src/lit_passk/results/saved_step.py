@@ -175,12 +175,15 @@ def _step(header: dict[str, Any], tensors: dict[str, Tensor]) -> SavedStep:
                 seed=one.seed,
             )
         )
+    sampling = msgspec.convert(header["sampling"], Sampling)
+    if sampling.temperature == 0:
+        raise ValueError("no step is trained on completions of temperature 0")
     advantages, types = _typed("advantages", tensors), get_type_hints(SavedStep, include_extras=True)
     if len(advantages) != sum(score.error is None for one in described for score in one.scores):
         raise ValueError("a completion that was scored needs an advantage")
     return SavedStep(
         **{name: msgspec.convert(header[name], types[name]) for name in _HEADER},
-        sampling=msgspec.convert(header["sampling"], Sampling),
+        sampling=sampling,
         groups=groups,
         positions=[one.position for one in described],
         advantages=advantages,

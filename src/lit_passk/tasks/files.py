@@ -14,7 +14,7 @@ from typing import Any
 
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.hub import not_given, use_hub
-from lit_passk.inputs import check_file, expanded
+from lit_passk.inputs import bounded_lines, check_file, expanded
 from lit_passk.tasks.columns import shown
 from lit_passk.tasks.records import Record
 
@@ -130,8 +130,8 @@ def _read_jsonl(file: Path) -> Iterator[Record]:
 
 def _lines(file: Path) -> Iterator[bytes]:
     try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
-            yield from lines
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
+            yield from bounded_lines(lines, file)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Refusal(f"{file} is torn or no gzip file: {error}.") from None
 
