@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from lit_passk.modules import SFTModule
 
@@ -36,6 +38,43 @@ def forget_user_code() -> Iterator[None]:
     yield
     for name in [name for name in sys.modules if name.split(".")[0] == "my_project"]:
         del sys.modules[name]
+
+
+def state_of_the_process() -> dict[str, object]:
+    """What one test can leave to the next without anybody seeing it."""
+    return {
+        "a process group": dist.is_initialized(),
+        "the working directory": os.getcwd(),
+        "the default dtype": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "threads of torch": torch.get_num_threads(),
+        "signal handlers": {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)},
+        "functions of os": [
+            getattr(os, name) for name in ("chmod", "fsync", "link", "open", "rename", "replace", "unlink")
+        ],
+    }
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """A test that leaves the process in another state would fail another test, in some orders only.
+
+    The path of imports and the environment are put back: commands change them on purpose, in processes of their own.
+    """
+    before, path, environ = state_of_the_process(), list(sys.path), dict(os.environ)
+    yield
+    sys.path[:] = path
+    for name in {*os.environ, *environ} - {"PYTEST_CURRENT_TEST"}:
+        if name.startswith("VLLM_"):
+            continue
+        if name in environ:
+            os.environ[name] = environ[name]
+        else:
+            del os.environ[name]
+    after = state_of_the_process()
+    changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+    assert not changed, f"left behind (before, after): {changed}"
 
 
 VOCABULARY = ["S", "E", "*", ".", "\n", "U", "D", "L", "R", "<answer>", "</answer>"]

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -125,11 +127,20 @@ def names(model: torch.nn.Module, folder: str) -> None:
         assert all(torch.equal(tensors[name], saved[name]) for name in saved), "values differ"
 
 
+@contextmanager
+def one_process() -> Iterator[None]:
+    """A process group of this process alone, which ends with the block."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@one_process()
 def sharded(model: torch.nn.Module, folder: str) -> None:
     """``load_sharded_policy`` (FSDP2, one rank) has the folder's tensors and the same log-probabilities."""
 
-    if not dist.is_initialized():
-        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     mesh = init_device_mesh("cpu", (1,), mesh_dim_names=("data_parallel",))
     policy, whole = load_sharded_policy(folder, mesh), load_policy(folder)
     tensors, state = dict(full_tensors(policy.model)), whole.model.state_dict()
