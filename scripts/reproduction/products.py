@@ -13,8 +13,8 @@ PRODUCTS = Domain(
     title="The paper's first finding on a pretrained model",
     introduction="""SmolLM2-135M-Instruct (`scripts/prepare_smollm2.py`) trains on products of two numbers from 3 to 19
 for 24 RL steps of 128 completions (`configs/arithmetic_smollm2_cpu.yaml`), sampled by vLLM. Every training is judged on
-the products of the pairs of factors that were left out of training, 32 samples each; all begin with the same weights,
-so a seed is one of the training and of the samples.""",
+48 products of pairs of factors that were left out of training, 32 samples each; all begin with the same weights, so a
+seed is one of the training and of the samples.""",
     task="products",
     configuration="configs/arithmetic_smollm2_cpu.yaml",
     test="scripts/reproduction/products_test.yaml",
