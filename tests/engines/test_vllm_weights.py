@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lit_passk.engines.vllm_compat import is_quantized
+from lit_passk.engines.vllm_models import is_quantized
 from lit_passk.engines.vllm_weights import _Account, _Reads
 
 

@@ -36,10 +36,6 @@ MIN_BATCHED_TOKENS = 4096
 """Prompt tokens vLLM may prefill in one step on CPU, whatever the model's limit."""
 
 
-WHOLE_DTYPES = ("float32", "bfloat16", "float16")
-"""Types of a KV cache that are no quantisation of weights of as many bits."""
-
-
 def import_vllm() -> Any:
     """Return the ``vllm`` module, or say what to install.
 
@@ -265,28 +261,6 @@ def reload_weights(
         raise RuntimeError(
             "vLLM could not drop its prefix cache, so it would sample with keys and values of old weights."
         )
-
-
-def is_quantized(quantization: str | None, cache_dtype: str, dtype: torch.dtype) -> bool:
-    """Whether weights or KV cache are stored in fewer bits than the model's dtype, by vLLM's own settings.
-
-    Args:
-        quantization: vLLM's method, from its arguments or from the checkpoint's configuration; None for none.
-        cache_dtype: Of keys and values; ``auto`` is the model's.
-        dtype: The model's.
-    """
-    cache = cache_dtype.removeprefix("torch.")
-    if quantization is not None or cache not in ("auto", *WHOLE_DTYPES):
-        return True
-    return cache != "auto" and getattr(torch, cache).itemsize < dtype.itemsize
-
-
-def quantized(engine: LLMEngine) -> bool:
-    """The same of a running engine."""
-    config = engine.vllm_config
-    model = config.model_config
-    assert isinstance(model.dtype, torch.dtype)  # a name in its arguments alone
-    return is_quantized(model.quantization, str(config.cache_config.cache_dtype), model.dtype)
 
 
 def max_model_len(engine: LLMEngine) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from lit_passk.engines import vllm_compat
+from lit_passk.engines import vllm_compat, vllm_models
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.vllm_requests import check_request, group_size
 from lit_passk.errors import Refusal
@@ -110,7 +110,7 @@ class VLLMEngine(RolloutEngine):
         self._names = CheckpointNames(policy if policy is not None else skeleton(policy_path))
         self._looked_closely = False
         self._llm = vllm_compat.build_engine(self._all_engine_args(policy_path))
-        self.quantized = vllm_compat.quantized(self._llm)
+        self.quantized = vllm_models.quantized(self._llm)
         self.version = 0
         vllm_compat.set_version(self._llm, self.version)
         logger.info(

@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from lit_passk.engines.limits import length_of_short_positions
@@ -18,7 +19,10 @@ from lit_passk.errors import CannotRun
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
-    from vllm import EngineArgs
+    from vllm import EngineArgs, LLMEngine
+
+WHOLE_DTYPES = ("float32", "bfloat16", "float16")
+"""Types of a KV cache that are no quantisation of weights of as many bits."""
 
 
 def cannot_run(error: Exception, path: str) -> CannotRun:
@@ -125,3 +129,25 @@ def leave_classes_of_transformers_usable(model: nn.Module) -> None:
         kind = type(module)
         if kind.__module__.startswith("transformers.") and "do_not_compile" in vars(module):
             kind.do_not_compile = True  # type: ignore[attr-defined]
+
+
+def is_quantized(quantization: str | None, cache_dtype: str, dtype: torch.dtype) -> bool:
+    """Whether weights or KV cache are stored in fewer bits than the model's dtype, by vLLM's own settings.
+
+    Args:
+        quantization: vLLM's method, from its arguments or from the checkpoint's configuration; None for none.
+        cache_dtype: Of keys and values; ``auto`` is the model's.
+        dtype: The model's.
+    """
+    cache = cache_dtype.removeprefix("torch.")
+    if quantization is not None or cache not in ("auto", *WHOLE_DTYPES):
+        return True
+    return cache != "auto" and getattr(torch, cache).itemsize < dtype.itemsize
+
+
+def quantized(engine: LLMEngine) -> bool:
+    """The same of a running engine."""
+    config = engine.vllm_config
+    model = config.model_config
+    assert isinstance(model.dtype, torch.dtype)  # a name in its arguments alone
+    return is_quantized(model.quantization, str(config.cache_config.cache_dtype), model.dtype)

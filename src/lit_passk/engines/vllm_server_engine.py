@@ -22,7 +22,7 @@ from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.server import Server, ServerError
 from lit_passk.engines.server_pool import Member, ServerPool
 from lit_passk.engines.server_weights import update_closely
-from lit_passk.engines.vllm_compat import is_quantized
+from lit_passk.engines.vllm_models import is_quantized
 from lit_passk.engines.vllm_requests import check_request, group_size
 from lit_passk.engines.vllm_served import SERVE_COMMAND, UNNAMED_VERSION, Served, describe, weights_to_replace
 from lit_passk.engines.vllm_transfer import WeightBroadcast, write_weights
