@@ -175,18 +175,19 @@ def test_pages_quote_the_data(tmp_path):
     from reproduction.quotes import fill
 
     settings = settings_of(MAZES, tmp_path)
-    write_data(
-        settings, {("pass1", seed): [32] * 4 for seed in (0, 1)} | {("passk", seed): [48] * 4 for seed in (0, 1)}
-    )
+    rows = {("pass1", seed): [32] * 4 for seed in range(5)} | {("passk", seed): [48] * 4 for seed in (0, 1)}
+    write_data(settings, rows | {("pkpo", seed): [40] * 4 for seed in range(5)})
     data = {"mazes": Measurements(settings)}
-    page = "Pays <!-- mazes: passk - pass1: pass@1 -->old<!-- / --> and <!-- mazes: pkpo - pass1: pass@1 --><!-- / -->."
+    page = "".join(f"{arm} <!-- mazes: {arm} - pass1: pass@1 -->old<!-- / -->. " for arm in ("passk", "pkpo", "max_rl"))
     filled = fill(page, data)
-    assert re.sub("<!--.*?-->", "", filled) == "Pays +0.250 [+0.250, +0.250], 2 seeds and not measured yet."
+    assert re.sub("<!--.*?-->", "", filled) == (
+        "passk +0.250 [+0.250, +0.250] (2 seeds). pkpo +0.125 [+0.125, +0.125]. max_rl not measured yet. "
+    )
     assert fill(filled, data) == filled
-    table = fill("<!-- mazes: means pass1 pkpo: pass@1, pass@8 --><!-- / -->", data).splitlines()
+    table = fill("<!-- mazes: means pass1 max_rl: pass@1, pass@8 --><!-- / -->", data).splitlines()
     assert table[4:6] == [
-        "| Pass@1 (GRPO) | 2 | 0.500 | 0.998 |",
-        "| PKPO(4) | 0 | not measured yet | not measured yet |",
+        "| Pass@1 (GRPO) | 5 | 0.500 | 0.998 |",
+        "| MaxRL | 0 | not measured yet | not measured yet |",
     ]
     for wrong in ("nowhere: passk - pass1: pass@1", "mazes: passk - pass2: pass@1", "mazes: passk", "mazes: claims x"):
         with pytest.raises(ValueError, match=r"nowhere|pass2|none of the forms|no experiment 'x'"):

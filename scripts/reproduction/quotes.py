@@ -2,7 +2,7 @@
 
 What stands between ``<!-- mazes: passk - pass1: pass@8 -->`` and ``<!-- / -->`` is written by ``fill``:
 
-- ``ARM - BASELINE: METRIC``: the difference with its interval and number of seeds,
+- ``ARM - BASELINE: METRIC``: the difference with its interval, and the number of seeds where it is not ``SEEDS``,
 - ``ARM - BASELINE at equal pass@1: METRIC``: against the baseline where its pass@1 was the same,
 - ``means ARM ARM: METRIC, METRIC``: a table of means,
 - ``claims EXPERIMENT``: a table of what the experiment claims and what became of it.
@@ -20,6 +20,9 @@ from reproduction.statistics import estimate
 QUOTE = re.compile(r"(<!-- (?P<domain>[a-z_]+): (?P<what>[^<>]+?) -->).*?(<!-- / -->)", re.DOTALL)
 DIFFERENCE = re.compile(r"(?P<arm>\S+) - (?P<baseline>\S+?)(?P<equal> at equal pass@1)?: (?P<metric>.+)")
 MEANS = re.compile(r"means (?P<arms>[^:]+): (?P<metrics>.+)")
+SEEDS = 5
+"""So many that the pages need not say it each time."""
+
 CLAIMS = re.compile(r"claims (?P<experiment>\S+)")
 
 
@@ -57,7 +60,7 @@ def say(what: str, measured: Measurements) -> str:
         if not len(values):
             return NOT_YET
         one = estimate(values)
-        return f"{interval(one)}, {one.seeds} seed{'s' * (one.seeds > 1)}"
+        return interval(one) if one.seeds == SEEDS else f"{interval(one)} ({one.seeds} seed{'s' * (one.seeds > 1)})"
     raise ValueError(f"A quote says {what!r}, which is none of the forms that this module describes.")
 
 

@@ -1,14 +1,118 @@
-"""New weights for servers, none of their parameters left out."""
+"""The policy's weights on servers: new ones for all, none of their parameters left out; those in use for one alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from torch import Tensor
+
 from lit_passk.engines import vllm_protocol
-from lit_passk.engines.server_pool import Member
+from lit_passk.engines.server import Server
+from lit_passk.engines.server_pool import Member, ServerPool
 from lit_passk.engines.vllm_protocol import ServerError
+from lit_passk.engines.vllm_served import UNNAMED_VERSION
+from lit_passk.engines.vllm_transfer import WeightBroadcast, write_weights
+from lit_passk.engines.weights_folder import WeightsFolder
 from lit_passk.errors import CannotRun
+from lit_passk.policy.checkpoint_names import CheckpointNames
+
+
+class ServerWeights:
+    """Sends the policy's weights to servers, over NCCL or in files.
+
+    Args:
+        names: Of the policy's tensors in a checkpoint, which vLLM reads.
+        timeout: Seconds any one call may take.
+        parent: Folder for files that all servers can see; None is the one for temporary files.
+        broadcast: Over NCCL; None writes files.
+    """
+
+    def __init__(
+        self, names: CheckpointNames, timeout: float, parent: str | None, broadcast: WeightBroadcast | None
+    ) -> None:
+        self.names = names
+        self.timeout = timeout
+        self.parent = parent
+        self.broadcast = broadcast
+        self._folder: WeightsFolder | None = None
+        self._in_use: str | None = None  # the files of the version in use, for servers that come back
+        self._looked_closely = False
+
+    def send(self, pool: ServerPool, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
+        """Bring every server that works to these weights, the first time with a look at what arrived.
+
+        Args:
+            pool: The servers.
+            named_tensors: The items of the policy's ``state_dict()``.
+            version: What the new weights are called.
+
+        Raises:
+            ServerError: If they reached no server.
+            CannotRun: If a server's model did not take all of them.
+        """
+        tensors = self.names.translate(named_tensors)
+        if self._looked_closely:
+            self._send(pool, tensors, version)
+        else:
+            update_closely(pool.members, self.timeout, lambda: self._send(pool, tensors, version))
+            self._looked_closely = True
+
+    def bring_up_to_date(self, server: Server, has: str, version: int) -> None:
+        """Give one server the weights in use.
+
+        Args:
+            server: The server.
+            has: What it calls the weights that it has.
+            version: Of the weights in use.
+
+        Raises:
+            ServerError: If it does not take them, or they are in no files.
+        """
+        if has == str(version):
+            return
+        if self._in_use is not None:
+            vllm_protocol.reload_from_path(server, self._in_use, version, self.timeout)
+        elif version == 0 and has == UNNAMED_VERSION:
+            vllm_protocol.name_version(server, 0, self.timeout)
+        else:
+            raise ServerError(f"{server.address} came back without the weights, which are not on disk")
+
+    def close(self) -> None:
+        """Leave the NCCL group, remove the files."""
+        if self.broadcast is not None:
+            self.broadcast.close()
+        if self._folder is not None:
+            self._folder.remove()
+        self.broadcast = self._folder = self._in_use = None
+
+    def _send(self, pool: ServerPool, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
+        if self.broadcast is not None:
+            self.broadcast.send(named_tensors, version)
+            return
+        if self._folder is None:
+            self._folder = WeightsFolder(self.parent)
+        # Others may come under this one.
+        path = tempfile.mkdtemp(prefix=f"version-{version}-", dir=self._folder.path)
+        write_weights(named_tensors, path)
+        with ThreadPoolExecutor(max_workers=len(pool.members)) as threads:
+            results = list(threads.map(lambda member: self._reload(pool, member, path, version), pool.members))
+        if not any(result is None for result in results):
+            raise ServerError(" ".join(str(result) for result in results))
+        old, self._in_use = self._in_use, path
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _reload(self, pool: ServerPool, member: Member, path: str, version: int) -> ServerError | None:
+        try:
+            vllm_protocol.reload_from_path(member.server, path, version, self.timeout)
+        except ServerError as error:
+            pool.failed(member, error, acquired=False)
+            return error
+        return None
 
 
 def update_closely(members: Sequence[Member], timeout: float, update: Callable[[], None]) -> None:

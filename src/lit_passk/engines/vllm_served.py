@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lit_passk.engines.server import RequestRefused, Server
+from lit_passk.engines.server import RequestRefused, Server, ServerError
 from lit_passk.engines.vllm_protocol import ask
 from lit_passk.errors import CannotRun
 
@@ -17,6 +18,8 @@ SERVE_COMMAND = (
     "VLLM_SERVER_DEV_MODE=1 vllm serve POLICY --tokens-only --logprobs-mode processed_logprobs --generation-config vllm"
 )
 ON_CPU = " --no-enable-chunked-prefill --max-num-batched-tokens MAX_MODEL_LEN --block-size 32"
+
+SECONDS_OF_A_LOOK = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,11 +54,12 @@ class Served:
 
 
 def describe(server: Server, timeout: float) -> Served:
-    """Look at how a server runs.
+    """Look at how a server runs, within ``timeout`` seconds a call and half a minute at most.
 
     Raises:
         CannotRun: If it runs without what rollouts need; the message holds the command to start it with.
     """
+    timeout = min(timeout, SECONDS_OF_A_LOOK)
     try:
         config = ask(server, "GET", "/server_info?config_format=json", timeout, "vllm_config")
         version = ask(server, "GET", "/weight_info", timeout, "weight_version")
@@ -97,6 +101,30 @@ def describe(server: Server, timeout: float) -> Served:
             f"Start it with `{ON_CPU.strip()}`, MAX_MODEL_LEN being {max_model_len}."
         )
     return found
+
+
+def wait_for(server: Server, timeout: float, patience: float) -> Served:
+    """Look at how a server runs, waiting until it answers.
+
+    Args:
+        server: The server.
+        timeout: Seconds any one call may take.
+        patience: Seconds to wait.
+
+    Raises:
+        CannotRun: If it does not answer, or runs without what rollouts need.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return describe(server, timeout)
+        except ServerError as error:
+            if time.monotonic() > deadline:
+                raise CannotRun(
+                    f"{server.address} does not answer within {patience:.0f} s ({error}). Start it as "
+                    f"`{SERVE_COMMAND}`."
+                ) from error
+            time.sleep(1.0)
 
 
 def weights_to_replace(served: Sequence[Served], policy_path: str, can_replace: bool) -> str:

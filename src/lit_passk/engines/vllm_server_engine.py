@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import socket
-import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -20,13 +16,12 @@ from lit_passk.distributed import all_objects, rank
 from lit_passk.engines import vllm_protocol
 from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.server import Server, ServerError
-from lit_passk.engines.server_pool import Member, ServerPool
-from lit_passk.engines.server_weights import update_closely
+from lit_passk.engines.server_pool import ServerPool
+from lit_passk.engines.server_weights import ServerWeights
 from lit_passk.engines.vllm_models import is_quantized
 from lit_passk.engines.vllm_requests import check_request, group_size
-from lit_passk.engines.vllm_served import SERVE_COMMAND, UNNAMED_VERSION, Served, describe, weights_to_replace
-from lit_passk.engines.vllm_transfer import WeightBroadcast, write_weights
-from lit_passk.engines.weights_folder import WeightsFolder
+from lit_passk.engines.vllm_served import Served, describe, wait_for, weights_to_replace
+from lit_passk.engines.vllm_transfer import WeightBroadcast
 from lit_passk.errors import CannotRun, Refusal
 from lit_passk.policy.checkpoint_names import CheckpointNames, skeleton
 from lit_passk.policy.source import policy_config
@@ -89,11 +84,7 @@ class VLLMServerEngine(RolloutEngine):
         self._max_model_len = 0
         self._vocab_size: int | None = None
         self._served: dict[str, Served] = {}
-        self._names: CheckpointNames | None = None
-        self._looked_closely = False
-        self._broadcast: WeightBroadcast | None = None
-        self._scratch: WeightsFolder | None = None
-        self._weights_path: str | None = None  # the files of `version`, for servers that come back
+        self._weights: ServerWeights | None = None
 
     @property
     def samples_beside_training(self) -> bool:
@@ -104,7 +95,7 @@ class VLLMServerEngine(RolloutEngine):
         """Wait for the servers and look at how they run. A second call is ignored."""
         if self._pool is not None:
             return
-        facts = [self._wait_for(server) for server in self.servers]
+        facts = [wait_for(server, self.request_timeout, self.patience) for server in self.servers]
         replaced = weights_to_replace(facts, policy_path, can_replace=policy is not None)
         if replaced:
             logger.info("The policy's weights are sent before the first rollouts: %s.", replaced)
@@ -118,34 +109,24 @@ class VLLMServerEngine(RolloutEngine):
         self.quantized = any(
             is_quantized(fact.quantization, fact.cache_dtype, dtype) for fact, dtype in zip(facts, dtypes, strict=True)
         )
-        self._names = CheckpointNames(policy if policy is not None else skeleton(policy_path))
-        self._looked_closely = False
         self.version = -1 if replaced else 0
         if not replaced:
             for server in self.servers:
                 vllm_protocol.name_version(server, 0, self.request_timeout)
-        nccl = torch.cuda.is_available() and all(fact.weight_transfer == "nccl" for fact in facts)
-        if nccl and self.weight_transfer == "auto" and rank() == 0:
-            workers = [(server, fact.num_workers) for server, fact in zip(self.servers, facts, strict=True)]
-            host = socket.gethostbyname(socket.gethostname())
-            self._broadcast = WeightBroadcast(workers, host, self.request_timeout)
+        names = CheckpointNames(policy if policy is not None else skeleton(policy_path))
+        self._weights = ServerWeights(names, self.request_timeout, self.weights_dir, self._broadcast(facts))
         self._pool = ServerPool(self.servers, self.patience)
 
     def load_weights(self, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
         """Bring every server that works to these weights; the others follow when they come back."""
         pool = self._started()
+        assert self._weights is not None
         if version == self.version:
             return
         error = ""
         if rank() == 0:
             try:
-                assert self._names is not None
-                tensors = self._names.translate(named_tensors)
-                if self._looked_closely:
-                    self._push(pool, tensors, version)
-                else:
-                    update_closely(pool.members, self.request_timeout, lambda: self._push(pool, tensors, version))
-                    self._looked_closely = True
+                self._weights.send(pool, named_tensors, version)
             except (ServerError, RuntimeError) as problem:
                 error = str(problem)
         else:
@@ -175,14 +156,11 @@ class VLLMServerEngine(RolloutEngine):
 
     def close(self) -> None:
         """Hang up and remove the files; the servers go on running. Safe to call twice."""
-        if self._broadcast is not None:
-            self._broadcast.close()
-            self._broadcast = None
         for server in self.servers:
             server.hang_up()
-        if self._scratch is not None:
-            self._scratch.remove()
-        self._scratch = self._weights_path = self._pool = None
+        if self._weights is not None:
+            self._weights.close()
+        self._weights = self._pool = None
         self.version = -1
 
     def _generate(
@@ -218,7 +196,7 @@ class VLLMServerEngine(RolloutEngine):
             member = pool.acquire()
             try:
                 if member.failures:
-                    self._bring_up_to_date(member)
+                    self._bring_up_to_date(member.server)
                 answers = vllm_protocol.sample(
                     member.server,
                     prompt,
@@ -242,61 +220,21 @@ class VLLMServerEngine(RolloutEngine):
             group = [replace(completion, version=self.version) for _, completion in answers]
             return group if len(group) > 1 else group * group_size(sampling)
 
-    def _bring_up_to_date(self, member: Member) -> None:
+    def _bring_up_to_date(self, server: Server) -> None:
         """Give a server that failed, and may have been restarted, the weights in use."""
-        now, before = self._wait_for(member.server, patience=0), self._served[member.server.address]
+        assert self._weights is not None
+        now, before = describe(server, self.request_timeout), self._served[server.address]
         if not now.is_like(before):
             raise ServerError(f"{now.address} came back with {now.model!r} in {now.dtype}, not as {before.model!r}")
-        version = now.version
-        if version == str(self.version):
-            return
-        if self._weights_path is not None:
-            vllm_protocol.reload_from_path(member.server, self._weights_path, self.version, self.request_timeout)
-        elif self.version == 0 and version == UNNAMED_VERSION:
-            vllm_protocol.name_version(member.server, 0, self.request_timeout)
-        else:
-            raise ServerError(f"{member.server.address} came back without the weights, which are not on disk")
+        self._weights.bring_up_to_date(server, now.version, self.version)
 
-    def _push(self, pool: ServerPool, named_tensors: Iterable[tuple[str, Tensor]], version: int) -> None:
-        if self._broadcast is not None:
-            self._broadcast.send(named_tensors, version)
-            return
-        if self._scratch is None:
-            self._scratch = WeightsFolder(self.weights_dir)
-        old, folder = self._weights_path, self._scratch.path
-        path = Path(tempfile.mkdtemp(prefix=f"version-{version}-", dir=folder))  # others may come under this one
-        write_weights(named_tensors, str(path))
-        with ThreadPoolExecutor(max_workers=len(self.servers)) as threads:
-            results = list(threads.map(lambda member: self._reload(pool, member, str(path), version), pool.members))
-        if not any(result is None for result in results):
-            raise ServerError(" ".join(str(result) for result in results))
-        self._weights_path = str(path)
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
-
-    def _reload(self, pool: ServerPool, member: Member, path: str, version: int) -> ServerError | None:
-        try:
-            vllm_protocol.reload_from_path(member.server, path, version, self.request_timeout)
-        except ServerError as error:
-            pool.failed(member, error, acquired=False)
-            return error
-        return None
-
-    def _wait_for(self, server: Server, patience: float | None = None) -> Served:
-        """Describe a server, waiting until it answers."""
-        deadline = time.monotonic() + (self.patience if patience is None else patience)
-        while True:
-            try:
-                return describe(server, timeout=min(self.request_timeout, 30.0))
-            except ServerError as error:
-                if patience is not None:
-                    raise
-                if time.monotonic() > deadline:
-                    raise CannotRun(
-                        f"{server.address} does not answer within {self.patience:.0f} s ({error}). Start it as "
-                        f"`{SERVE_COMMAND}`."
-                    ) from error
-                time.sleep(1.0)
+    def _broadcast(self, facts: Sequence[Served]) -> WeightBroadcast | None:
+        """How weights travel where files are not the way."""
+        nccl = torch.cuda.is_available() and all(fact.weight_transfer == "nccl" for fact in facts)
+        if not nccl or self.weight_transfer != "auto" or rank() != 0:
+            return None
+        workers = [(server, fact.num_workers) for server, fact in zip(self.servers, facts, strict=True)]
+        return WeightBroadcast(workers, socket.gethostbyname(socket.gethostname()), self.request_timeout)
 
     def _started(self) -> ServerPool:
         if self._pool is None:
