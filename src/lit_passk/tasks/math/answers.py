@@ -19,13 +19,14 @@ class Words:
 class Formula:
     """An expression; ``percent`` where a percent sign was taken off, ``base``: that of ``4210_5``, or a modulus.
 
-    ``degrees`` where it ends in a degree sign, which is dropped as units are.
+    ``degrees`` where it ends in a degree sign, which is dropped as units are; ``unit``: the words and signs behind it.
     """
 
     node: Node
     percent: bool = False
     base: str | None = None
     degrees: bool = False
+    unit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,22 @@ def is_interval(answer: Answer) -> bool:
 
 
 def is_name(answer: Answer) -> bool:
-    r"""Whether it stands for a value: words, a symbol, ``f(2)``, ``\sin A``, a+b, 2+3; no numbers among symbols."""
+    r"""Whether it stands for a value: words, a symbol, ``f(2)``, ``\sin A``, a+b, 2+3, a sum or limit left to do.
+
+    Not where there are numbers among symbols.
+    """
     if isinstance(answer, Words):
         return True
     if isinstance(answer, Sequence):
         return all(is_name(item) for item in answer.items)
     if not isinstance(answer, Formula):
         return False
-    return not names(answer.node) or _names_only(answer.node)
+    return not names(answer.node) or answer.node[0] == "bound" or _names_only(answer.node)
+
+
+def is_letter(answer: Answer) -> bool:
+    """Whether it is one variable."""
+    return isinstance(answer, Formula) and answer.node[0] == "symbol" and len(answer.node[1]) == 1
 
 
 def is_number(answer: Answer) -> bool:

@@ -20,6 +20,10 @@ class BoundReader(SymbolReader):
         """A product."""
         raise NotImplementedError
 
+    def factor(self) -> Node:
+        """A base with what is raised or stands behind it."""
+        raise NotImplementedError
+
     def sum(self) -> Node:
         """A sum."""
         raise NotImplementedError
@@ -38,6 +42,19 @@ class BoundReader(SymbolReader):
             except UnreadableError:
                 self.place, self.tokens = start, tokens
         return self.opaque()
+
+    def derivative(self, variable: str) -> Node | None:
+        r"""What ``\frac{d}{dx}`` stands before, None where that holds other letters, which may depend on x."""
+        start, tokens = self.place, list(self.tokens)
+        try:
+            body = self.factor() if self.text() in {"(", "[", "{"} else self.term()
+        except UnreadableError:
+            body = ("number", "0")
+        if names(body) != {variable}:
+            self.place, self.tokens = start, tokens
+            return None
+        place: Node = ("symbol", variable)
+        return _with_common_variable(("bound", "diff", variable, body, place, place))
 
     def _limit(self) -> Node:
         self.need("_")

@@ -30,16 +30,8 @@ class CommandReader(BoundReader):
         """Whether the next token can begin a factor."""
         raise NotImplementedError
 
-    def factor(self) -> Node:
-        """A base with what is raised or stands behind it."""
-        raise NotImplementedError
-
     def base(self) -> Node:
         """A group, number, name or command."""
-        raise NotImplementedError
-
-    def bracketed(self, opening: str) -> Node:
-        """A sum in brackets."""
         raise NotImplementedError
 
     def function(self, text: str) -> Node:
@@ -120,6 +112,8 @@ class CommandReader(BoundReader):
             for a, b in ((start, middle), (middle, self.place))
         )
         if upper and lower and upper[0] == lower[0] and upper[0] in {"d", "\\partial"} and len(lower) > 1:
+            if len(upper) == 1 and len(lower) == 2 and (derivative := self.derivative(lower[1])):
+                return derivative
             return ("symbol", f"{''.join(upper)}/{''.join(lower)}")  # a derivative is no quotient
         return ("/", above, below)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from operator import itemgetter
 
 from lit_passk.tasks.math.answers import (
     Answer,
@@ -21,12 +20,14 @@ from lit_passk.tasks.math.answers import (
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.equations import same_equation
 from lit_passk.tasks.math.families import same_family
+from lit_passk.tasks.math.naming import by_name, each_letter
 from lit_passk.tasks.math.pieces import ELSE, same_in_pieces
 from lit_passk.tasks.math.regions import same_region
 from lit_passk.tasks.math.residues import congruent, modulus, same_class
 from lit_passk.tasks.math.sampling import same_up_to_constant, same_value
 from lit_passk.tasks.math.symbols import Node, names
-from lit_passk.tasks.math.vectors import same_vector
+from lit_passk.tasks.math.units import same_amount
+from lit_passk.tasks.math.vectors import same_vector, with_identity
 
 _MAX_ITEMS = 60  # lists without order are compared pair by pair
 _HUNDRED = ("number", "100")
@@ -40,6 +41,12 @@ def same(right: Answer, given: Answer) -> bool:
     """
     if right == given:
         return True
+    if (amounts := same_amount(right, given)) is not None:
+        return amounts
+    if isinstance(right, Sequence) and isinstance(given, Relation) and (each := each_letter(given)):  # x = y = 0
+        return same(right, each)
+    if isinstance(right, Relation) and isinstance(given, Sequence) and (each := each_letter(right)):
+        return same(each, given)
     if isinstance(given, Relation) and not isinstance(right, Relation):
         value = assigned(given)
         if value is not None and same(right, value):
@@ -50,14 +57,17 @@ def same(right: Answer, given: Answer) -> bool:
             return True
     if isinstance(right, Formula) and isinstance(given, Formula):
         return _same_formula(right, given) or same_vector(right, given)
-    if isinstance(right, Relation) and isinstance(given, Relation) and _same_relation(right, given):
-        return True
+    if isinstance(right, Relation) and isinstance(given, Relation):
+        if right.sides[0] == given.sides[0] and (amounts := same_amount(right.sides[-1], given.sides[-1])) is not None:
+            return amounts  # x = 12 cm
+        if _same_relation(right, given):
+            return True
     if same_in_pieces(right, given):
         return True
     if any(_same_set(r, g) for r in _as_sets(right, given) for g in _as_sets(given, right)):
         return True
     if isinstance(right, Sequence) and isinstance(given, Sequence):
-        return _same_items(right, _by_name(given) if right.opening == "(" and not given.opening else given)
+        return _same_items(right, by_name(given) if right.opening == "(" and not given.opening else given)
     if same_vector(right, given):
         return True
     if isinstance(right, Sequence) and right.opening == "\\{" and len(right.items) == 1:
@@ -76,6 +86,8 @@ def _same_formula(right: Formula, given: Formula) -> bool:
         return True
     if right.degrees != given.degrees and _in_radians(*((right, given) if right.degrees else (given, right))):
         return True
+    if right.node[0] == "matrix" and given.node[0] != "matrix":
+        given = replace(given, node=with_identity(given.node, len(right.node) - 1))
     if right.percent == given.percent:
         return same_value(right.node, given.node) or same_up_to_constant(right.node, given.node)
     percent, plain = (right, given) if right.percent else (given, right)
@@ -192,17 +204,6 @@ def _same_items(right: Sequence, given: Sequence) -> bool:
     return _in_order(right, given)
 
 
-def _by_name(given: Sequence) -> Sequence:
-    """``y = 2, x = 1`` in the order of the letters, as a pair has it."""
-    sides = [item.sides[0] for item in given.items if isinstance(item, Relation)]
-    letters = [side.node[1] for side in sides if isinstance(side, Formula) and side.node[0] == "symbol"]
-    if len(letters) != len(given.items) or not all(len(name) == 1 for name in letters):
-        return given
-    return replace(
-        given, items=tuple(item for _, item in sorted(zip(letters, given.items, strict=True), key=itemgetter(0)))
-    )
-
-
 def _amounts(quantity: Sequence) -> Sequence:
     return Sequence(tuple(item.items[0] for item in quantity.items if isinstance(item, Sequence)))
 
@@ -219,14 +220,21 @@ def _in_any_order(right: Sequence, given: Sequence) -> bool:
     wanted, left = (_distinct(right), _distinct(given)) if sets else (list(right.items), list(given.items))
     if len(wanted) != len(left) or len(wanted) > _MAX_ITEMS:
         return False
+    things = [{_thing(item) for item in items} for items in (wanted, left)]
+    by_thing = things[0] == things[1] and len(things[0]) == len(wanted) > 1  # 3 red, 2 blue
     for item in wanted:
         for place, other in enumerate(left):
-            if same(item, other):
+            if same(item, other) and (not by_thing or _thing(item) == _thing(other)):
                 del left[place]
                 break
         else:
             return False
     return True
+
+
+def _thing(item: Answer) -> str:
+    """Of what an item is a number: the red of "3 red"."""
+    return " ".join(item.unit).casefold().removesuffix("s") if isinstance(item, Formula) else ""
 
 
 def _distinct(sequence: Sequence) -> list[Answer]:

@@ -69,7 +69,7 @@ class _Evaluation:
         return _CONSTANTS[name]() if name in _CONSTANTS else arbitrary(name, 0)
 
     def bound(self, kind: str, variable: str, body: Node, low_end: Node, high_end: Node) -> Value:
-        """A sum, a product, an integral or a limit."""
+        """A sum, a product, an integral, a limit or a derivative."""
         low, high = self(low_end), self(high_end)
         outer = self.point
 
@@ -87,6 +87,9 @@ class _Evaluation:
             most = 10 * (_MOST_STEPS - self.steps) // size(body, AREA_POINTS)  # floats are more than ten times as fast
             value, error = calculus.integral(lambda t: function({**point, variable: t}), float(low), float(high), most)
             value = mp.mpmathify(value)
+        elif kind == "diff":
+            value = mp.diff(at, low)
+            error = (1 + abs(value)) * EXACT
         elif kind.startswith("lim"):
             value, error = calculus.limit(at, low, kind[3:])
         elif kind == "sum" and high == mp.inf:
@@ -194,6 +197,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "abs": abs, "floor": mp.floor, "ceiling": mp.ceil, "factorial": _factorial, "binomial": _binomial, "sgn": mp.sign,
     "factorial2": lambda value: _factorial(value, mp.fac2), "max": max, "min": min, "gcd": _gcd,
     "root": _root, "conjugate": mp.conj, "cis": lambda value: mp.expj(value),
+    "gamma": lambda value: _factorial(value, mp.gamma),
     "lcm": lambda a, b: a * b / _gcd(a, b),
 }  # fmt: skip
 

@@ -23,12 +23,20 @@ from lit_passk.tasks.math.phrases import polar
 from lit_passk.tasks.math.quantified import for_all, listed, without_condition
 from lit_passk.tasks.math.reading import LABEL, readings
 from lit_passk.tasks.math.spelling import escaped_once
-from lit_passk.tasks.math.statements import concluded, formulas, last_formulas, stated, tagged, without_denied
+from lit_passk.tasks.math.statements import (
+    concluded,
+    formulas,
+    last_formulas,
+    stated,
+    tagged,
+    without_denied,
+    without_unit,
+)
 from lit_passk.tasks.math.text import boxed_answers, boxes, chosen_letter, concluding_answer, final_text, letter, plain
 
 _WHOLE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)")
 _DECIMAL = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)\.\d*")
-_CLOCK = re.compile(r"0?(\d{1,2}):([0-5]\d)(?:\s?([ap])\.?m\.?)?", re.IGNORECASE)
+_CLOCK = re.compile(r"0?(\d{1,2})(?::([0-5]\d)|\s?o['’]?\s?clock)(?:\s?([ap])\.?m\.?)?", re.IGNORECASE)
 _NUMERAL = re.compile(r"\(?([0-9A-F]+)\)?(?:_\{?(\d\d)\}?)?")
 _LETTERS = re.compile(r"(?:\(?[A-H]\)?(?:[,;& ]|\band\b)*){2,}")
 _ARTICLE = re.compile(r"^(?:an?|the) ")
@@ -77,8 +85,12 @@ def grade(reference: str, completion: str) -> tuple[bool, str | None]:
             given = right  # \text{(C)} is a choice and no variable
         if given is not None:
             return given == right, given
-    elif (labelled := LABEL.match(reference)) and (given := letter(boxed[0] if boxed else text.strip())):
-        return given == labelled[1], given  # the letter alone, where the reference is "(B) 12"
+    elif labelled := LABEL.match(reference):  # "(B) 12"
+        answer = boxed[0] if boxed else text.strip()
+        if given := letter(answer):
+            return given == labelled[1], given
+        if boxed and (other := LABEL.match(answer)) and not _choose_the_same(labelled, other):
+            return False, answer
     if boxed:
         right_word = _verdict(reference) is not None and polar(boxed[0]) == _verdict(reference)
         return right_word or any(equal(reference, answer) for answer in boxed), boxed[0]
@@ -98,12 +110,17 @@ def _graded_text(reference: str, text: str, sentence: str | None) -> tuple[bool,
     answers = answers or last_formulas(text)
     if not answers:
         return (True, text.strip()) if _says(reference, text) else (False, None)
-    return any(equal(reference, answer) for answer in answers), plain(answers[0], keep_text=True)
+    return any(equal(reference, answer) for answer in answers), plain(without_unit(answers[0]), keep_text=True)
 
 
 def _verdict(reference: str) -> str | None:
     """The yes, no, true or false of a reference that says nothing more than that and why, in words."""
     return None if re.search(r"\d|\\(?!text)|\$", reference) else polar(reference)
+
+
+def _choose_the_same(right: re.Match[str], given: re.Match[str]) -> bool:
+    """Whether two labels name one option, or stand before the first of several parts."""
+    return right[1] == given[1] or any(LABEL.search(label.string[label.end() :]) for label in (right, given))
 
 
 def _says(reference: str, sentence: str) -> bool:
@@ -160,7 +177,8 @@ def settle(reference: str, answer: str) -> bool | None:
     if times[0] and times[1]:  # and no ratios, 4:30 that of 2:15
         halves = {half.lower() for half in (times[0][3], times[1][3]) if half}
         return len(halves) < 2 and (
-            times[0].groups()[:2] == times[1].groups()[:2] or _minutes(times[0]) == _minutes(times[1])
+            _minutes(times[0]) == _minutes(times[1])
+            or (times[0][1], times[0][2] or "00") == (times[1][1], times[1][2] or "00")
         )
     return None
 
@@ -168,7 +186,7 @@ def settle(reference: str, answer: str) -> bool | None:
 def _minutes(time: re.Match[str]) -> int:
     """Since midnight: 3:00 pm is 15:00."""
     hour = int(time[1]) % 12 + 12 * (time[3].lower() == "p") if time[3] else int(time[1])
-    return 60 * hour + int(time[2])
+    return 60 * hour + int(time[2] or 0)
 
 
 def reference_text(reference: str) -> str:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import permutations
+from operator import itemgetter
 
-from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence
+from lit_passk.tasks.math.answers import Answer, Formula, Joined, Relation, Sequence, is_letter
 from lit_passk.tasks.math.sampling import same_value
 from lit_passk.tasks.math.symbols import WHOLE_NUMBERS, names, replaced
 
@@ -33,6 +34,14 @@ def renamed(right: Answer, given: Answer, free: str = "") -> Iterable[Answer]:
         return
     choices = list(_functions(missing, extra)) if isinstance(right, Relation) else []
     choices += _freely(choices, missing, extra, free)
+    if isinstance(right, Sequence) and len(extra) == 1 and not missing:  # f \equiv 0 or f(x) = x
+        choices += [
+            {extra[0]: name}
+            for name in sorted(wanted)
+            if (is_value := _FUNCTION.fullmatch(name)) and is_value[1] == extra[0]
+        ]
+    if extra and missing == [f"\\vec{name}" for name in extra]:
+        choices.append(dict(zip(extra, missing, strict=True)))
     choices += [*_derivatives(missing, extra), *_numbered(missing, extra), *_imaginary(right, given, extra)]
     if len(missing) == len(extra) < len(wanted):
         choices += [*_constants(missing, extra), *_single(missing[0], extra[0], whole="\\pi" in wanted & found)]
@@ -134,3 +143,22 @@ def _with_names(answer: Answer, new: dict[str, str]) -> Answer:
     if isinstance(answer, Relation):
         return replace(answer, sides=parts)
     return replace(answer, parts=parts) if isinstance(answer, Joined) else answer
+
+
+def each_letter(chain: Relation) -> Sequence | None:
+    """What ``x = y = z = 0`` says of each of its letters."""
+    *letters, value = chain.sides
+    if len(letters) < 2 or set(chain.signs) != {"="} or not all(is_letter(side) for side in letters):
+        return None
+    return Sequence(tuple(Relation((letter, value), ("=",)) for letter in letters))
+
+
+def by_name(given: Sequence) -> Sequence:
+    """``y = 2, x = 1`` in the order of the letters, as a pair has it."""
+    sides = [item.sides[0] for item in given.items if isinstance(item, Relation)]
+    letters = [side.node[1] for side in sides if isinstance(side, Formula) and side.node[0] == "symbol"]
+    if len(letters) != len(given.items) or not all(len(name) == 1 for name in letters):
+        return given
+    return replace(
+        given, items=tuple(item for _, item in sorted(zip(letters, given.items, strict=True), key=itemgetter(0)))
+    )

@@ -22,6 +22,8 @@ _PHRASES = [
     (r"is\s+less\s+than", " < "),
     (r"\bunion\b", r" \\cup "),
     (r"\bplus\s+or\s+minus\b", r" \\pm "),
+    (r"(?:diverges|tends|goes|approaches|converges)\s+to\s*(?=\}?\s*[\d\\+-])", " "),
+    (r"(?<=\{)\s*(?!(?:\w+\s+)*(?:not|no)\s)(?:[a-z]+\s+){1,8}(?:is|are|equals)\s*:?\s*(?=\}\s*[\d\\$([+-])", " "),
     (r"(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)\s*", " "),
     (
         r"(?:(?:因此|所以)[,\s]*)?(?:最终|最后)?的?(?:答案|结果)(?:是|为|等于)?\s*:?\s*|一共有?|总共有?|共有?|大?约为?",
@@ -49,6 +51,13 @@ _SENTENCES = [  # that are the whole answer
     (r"undefined|(?:is\s+)?not\s+defined", r"\\text{undefined}"),
     (r"infinitely\s+many(?:\s+solutions?)?|infinite|infinitely|无穷多?个?", r"\\infty "),
     (r"(?:a\s+)?half", r"\\frac{1}{2}"),
+    (  # an even function
+        r"(?:it\s+(?:is|was)\s+)?(?:an?\s+)?(?!(?:no|one|two|three|any|all|each|every|the)\b)([a-z]{3,})"
+        r"\s+(?:function|triangle|quadrilateral|number|integer|sequence|series|matrix)",
+        r"\\text{\1}",
+    ),
+    (r"(?:negative|minus)\s+infinity", r"-\\infty "),
+    (r"(?:positive|plus)\s+infinity", r"\\infty "),
     (r"(?:12\s+)?noon", r"12:00 \\text{pm}"),
     (r"(?:12\s+)?midnight", r"12:00 \\text{am}"),
     (  # The series diverges

@@ -7,7 +7,8 @@ import re
 _GAP = r"(?:,|\s|\\q?quad|\\[,; ])"
 _FREE = r"(?<!\w)[a-zA-Z]\s*(?:\\in(?![a-z])|∈)\s*"
 _REMARK = r"\\text\s*\{[\s,(]*(?:where|since|for|when|if|because|with)\b"
-_CONDITION = re.compile(rf"{_REMARK}|{_FREE}(?:\\math|\\?[ZN]\b|ℤ)")  # 2n+1 \text{ where } n \in \mathbb{Z}
+_INDEX = r",\s*(?:\\q?quad\s*)?[klmnN]\s*(?:\\geq?(?:slant)?(?![a-z])|>=?|≥)\s*\d+\s*$"
+_CONDITION = re.compile(rf"{_REMARK}|{_FREE}(?:\\math|\\?[ZN]\b|ℤ)|{_INDEX}")  # 2n+1 \text{ where } n \in \mathbb{Z}
 _SET = r"(?:\\math(?:bb|bf|rm)\s*\{?\s*[ZNQRC]\s*\}?|\\?[ZNQRC]|[ℤℕℚℝℂ])(?:[\^_]\{?[\w*+]\}?)?"
 _KIND = (
     r"(?:arbitrary|real|complex|rational|natural|positive|negative|non-?negative|non-?zero|whole|integers?|constants?"

@@ -18,14 +18,16 @@ _UNITS = BARE_UNITS | set(
         "litre litres m s g h l J N W V A K C F Pa mol newton newtons joule joules watt watts volt volts"
     ).split()
 )
+_OPERATORS = {"+", "-", "*", "/", "^", "_", ",", "\\cdot", "\\times"}
 APPROXIMATELY = {"approximately", "about", "roughly", "exactly", "around"}
 
 
 def without_remark(tokens: list[Token]) -> list[Token]:
-    r"""``300`` for ``300 \text{ (dollars)}``."""
+    r"""``300`` for ``300 \text{ (dollars)}`` and ``1`` for ``1 \text{ (only } n = 1)``."""
     opening = max((place for place, token in enumerate(tokens) if token.text == "("), default=0)
     words = tokens[opening + 1 : -1]
-    if not opening or not words or any(token.kind != "word" for token in words) or tokens[-1].text != ")":
+    said = words and words[0].kind == "word" and (len(words) == 1 or words[1].text not in _OPERATORS)
+    if not opening or not said or tokens[-1].text != ")":
         return tokens
     return tokens[:opening] if tokens[opening].spaced and tokens[opening - 1].text[-1] in "0123456789})" else tokens
 
@@ -49,17 +51,23 @@ def quantity(tokens: list[Token]) -> Answer:
         return _worded(tokens)
     nodes = [parse_expression(number) for number, _ in parts]
     words = [[token.text for token in unit if token.kind == "word"] for _, unit in parts]
+    units = [tuple(token.text for token in unit) for _, unit in parts]
     if len(parts) > 1:
         if any(names(node) for node in nodes) or not all(words):
             return _worded(tokens)
         return Sequence(
-            tuple(Sequence((Formula(n), Words(w[0][0].lower())), "unit") for n, w in zip(nodes, words, strict=True)),
+            tuple(
+                Sequence((Formula(node, unit=unit), Words(word[0][0].lower())), "unit")
+                for node, word, unit in zip(nodes, words, units, strict=True)
+            ),
             "+",
         )
     if names(nodes[0]) and not set(words[0]) <= _UNITS:
         return _worded(tokens)
     zeros = _MULTIPLES.get(words[0][0].lower().rstrip("s"))
-    return Formula(("*", nodes[0], ("number", "1" + "0" * zeros)) if zeros else nodes[0])
+    if zeros:
+        return Formula(("*", nodes[0], ("number", "1" + "0" * zeros)), unit=units[0][1:])
+    return Formula(nodes[0], unit=units[0])
 
 
 def has_words(tokens: list[Token]) -> bool:

@@ -10,6 +10,7 @@ from lit_passk.tasks.math.answers import EMPTY, Answer, Formula, Joined, Relatio
 from lit_passk.tasks.math.brackets import closes, nesting, split, trimmed
 from lit_passk.tasks.math.cursor import UnreadableError
 from lit_passk.tasks.math.expressions import MAX_DEPTH, MAX_TOKENS, parse_expression
+from lit_passk.tasks.math.labels import apart_by_label
 from lit_passk.tasks.math.latex import Token, spelled, tokenize
 from lit_passk.tasks.math.lists import DOTS, MAX_PARTS, as_matrix, conditions, one_twice, spread, without_dots
 from lit_passk.tasks.math.phrases import in_symbols
@@ -45,6 +46,8 @@ def readings(text: str) -> tuple[Answer, ...]:
         spellings.append(f"{comma[1].replace('.', '')}.{comma[2]}{comma[3]}")
     if IN_BRACKETS.search(text):  # 0.1(6) is a sixth or a product
         spellings.append(IN_BRACKETS.sub(repeating, text))
+    if (apart := apart_by_label(text)) is not None:  # (i) 3 (ii) 5
+        spellings.append(apart)
     if _POINT.search(text):
         spellings.append(_POINT.sub("", text))  # A(1,2) is a point
     found = []

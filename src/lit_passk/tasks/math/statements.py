@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from lit_passk.tasks.math.answers import Answer, Sequence, Words
+from lit_passk.tasks.math.answers import Answer, Formula, Relation, Sequence, Words
+from lit_passk.tasks.math.asides import set_apart
 from lit_passk.tasks.math.phrases import in_symbols, sentence_in_symbols
 from lit_passk.tasks.math.reading import readings
+from lit_passk.tasks.math.units import unit_of
 
 _ANCHOR = re.compile(
     r"(?i:\banswers?\b)(?:[^.\n:=]|\.(?=\d)){0,100}?(?:\b(?:is|are|was|be|equals)\b(?:\s*:)?|:|=)[\s*]*|\#{4}"
@@ -45,6 +48,9 @@ _IS_NOT = r"(?:\A\W{0,9}not|\b(?:is|are|was|were)(?:n't|\s+(?:\w+ly\s+)?not)|\b(
 _DENIED = re.compile(
     # The answer is not 42
     rf"(?i:{_IS_NOT})\s+[*_]{{0,3}}{_OBJECT}[*_]{{0,3}}(?:\s+n?or\s+{_OBJECT})*(?=[\s.,;:!?]|\Z)(?!,?\s+but\b)"
+    # The sum is $\\boxed{42}$, not $\\boxed{43}$
+    rf"|(?P<instead>(?:,|[(—–]|\s(?=rather|instead))\s*(?i:(?:and\s+)?(?:\w+ly\s+)?(?:not|rather\s+than|instead\s+of))"
+    rf"\s+{_OBJECT}(?=[\s.,;:!?)]|\Z)(?!,?\s+but\b))"
     # 42 is not the answer
     rf"|(?<!\S){_OBJECT}\s+(?i:(?:is|was)(?:n't|\s+not))\s+(?:the\s+|a\s+)?(?:\w+\s+)?(?:answer|solution|correct|right)\b"
 )
@@ -76,7 +82,7 @@ def without_denied(text: str) -> str:
         ('The answer is not so. It is 43.', 'The answer is not 42 but 43.')
 
     """
-    return _DENIED.sub("is not so", text)
+    return _DENIED.sub(lambda denied: "" if denied["instead"] else "is not so", text)
 
 
 def concluded(text: str) -> str | None:
@@ -137,9 +143,8 @@ def formulas(sentence: str) -> list[str]:
         return [_linked(sentence, found)]
     for part in (_REASON.split(sentence)[0], sentence):
         if _readable(part):
-            bare = _UNIT.sub("", part)  # "72 clips" and "72" are one answer, also where votes are counted
-            if bare != part and readings(bare)[0] == readings(part)[0]:
-                return [bare]
+            if (bare := without_unit(part)) != part:
+                return [part if _measured(readings(part)[0]) else bare]
             if part.endswith("!") and "\\" not in part:  # a factorial, or joy
                 return [part, part.rstrip("!")]
             return [part, *([] if "\\" in part else _METRIC.findall(part))]  # "24 m^2" in plain text is an area
@@ -149,6 +154,15 @@ def formulas(sentence: str) -> list[str]:
 def last_formulas(text: str) -> list[str]:
     """The last formula or number of a text that states no answer, with those that "and" or a comma links to it."""
     text = _REFUSED.sub("", text[-_MAX_TEXT:]).strip()
+    begin = max(0, len(text) - _MAX_RUN)
+    said, rest = set_apart(text[begin:])
+    if rest is None:
+        return said
+    exact = _last_formulas(text[:begin] + rest) if rest != text[begin:] else []
+    return said + (exact or _last_formulas(text))
+
+
+def _last_formulas(text: str) -> list[str]:
     found = list(_FORMULA.finditer(text))
     if len(text) < _MAX_RUN and not found and "\n" not in text and _readable(text):
         return [text]
@@ -206,6 +220,24 @@ def _readable(text: str) -> bool:
     if not text or len(text) > _MAX_RUN or _PROSE.match(text):
         return False
     return not _has_words(readings(text)[0])
+
+
+def without_unit(part: str) -> str:
+    """The number of "72 clips" or "12 cm", which is one answer with 72 where votes are counted."""
+    bare = _UNIT.sub("", part)
+    return bare if bare != part and readings(bare)[0] == _unitless(readings(part)[0]) else part
+
+
+def _unitless(answer: Answer) -> Answer:
+    if isinstance(answer, Relation):
+        return replace(answer, sides=(*answer.sides[:-1], _unitless(answer.sides[-1])))
+    return replace(answer, unit=()) if isinstance(answer, Formula) else answer
+
+
+def _measured(answer: Answer) -> bool:
+    """Whether it has a unit that can be converted."""
+    last = answer.sides[-1] if isinstance(answer, Relation) else answer
+    return isinstance(last, Formula) and unit_of(last.unit) is not None
 
 
 def _has_words(answer: Answer) -> bool:

@@ -10,7 +10,7 @@ from lit_passk.tasks.math.latex import spelled
 Node: TypeAlias = tuple
 """``(kind, ...)``: ("number", "3.5"), ("symbol", "x_1"), ("+", a, b), ("*", a, b), ("/", a, b), ("^", a, b),
 ("-", a), ("call", name, *arguments), ("matrix", *rows), ("opaque", spelling),
-("bound", "sum", variable, body, low, high) and so for "prod", "int", "lim", "lim+", "lim-"."""
+("bound", "sum", variable, body, low, high) and so for "prod", "int", "lim", "lim+", "lim-", "diff"."""
 
 OPAQUE = {"\\int", "\\iint", "\\oint", "\\sum", "\\prod", "\\lim", "\\nabla", "\\partial", "\\limsup", "\\liminf"}
 ACCENTS = {"\\overline", "\\vec", "\\hat", "\\tilde", "\\dot", "\\ddot", "\\overarc", "\\angle", "\\triangle"}
@@ -86,6 +86,10 @@ def _chosen(letter: str, most: Node, chosen: Node) -> Node:
 class SymbolReader(Cursor):
     """Reads what counts as one symbol."""
 
+    def bracketed(self, opening: str) -> Node:
+        """A sum in brackets."""
+        raise NotImplementedError
+
     def name(self, text: str) -> Node:
         """A variable with its index, or a function that is not known: f(2) is one unknown number."""
         if self.take("_"):
@@ -101,6 +105,8 @@ class SymbolReader(Cursor):
                 text += spelled(self.tokens[self.place : end])
                 self.place = end
                 return ("symbol", text + self.skipped())
+        if text == "\\Gamma" and self.text() == "(":
+            return ("call", "gamma", self.bracketed("("))
         if self.text() == "(":
             end = self.closing()
             pair = self.tokens[self.place + 1 : end - 1]

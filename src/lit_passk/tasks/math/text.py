@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lit_passk.tasks.math.labels import boxes_by_part
 from lit_passk.tasks.math.latex import SHORT_WORDS
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
@@ -112,7 +113,8 @@ def boxed_answers(text: str) -> list[str]:
         elif len(between) >= _NEAR or not _LINK.search(between):
             break
         linked.insert(0, previous)
-    return list(dict.fromkeys((_join(together), _join(linked))))
+    by_part = boxes_by_part(text, found)
+    return list(dict.fromkeys((_join(together), _join(linked), *([by_part] if by_part else []))))
 
 
 def letter(answer: str) -> str | None:

@@ -23,6 +23,12 @@ def same_vector(right: Answer, given: Answer) -> bool:
     return one is not None and other is not None and len(one) == len(other) and all(map(same_value, one, other))
 
 
+def with_identity(node: Node, size: int) -> Node:
+    """An expression with the identity matrix of this size for I: ``2I``."""
+    rows = tuple(tuple(("number", "1" if row == column else "0") for column in range(size)) for row in range(size))
+    return replaced(node, dict.fromkeys(("I", f"I_{size}"), ("matrix", *rows)))
+
+
 def _listed(answer: Answer) -> tuple[Node, ...] | None:
     """The components of a tuple, a row or a column."""
     if (
