@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
+from lit_passk.errors import Refusal
 from lit_passk.modules.optimization import apply_settings, group_settings
 from lit_passk.modules.run_state import forget_elapsed_time
 from lit_passk.modules.schedules import WarmupLR, check_scheduler
@@ -47,6 +48,15 @@ def test_nothing_moves_where_nothing_changed():
     optimizer, _ = resumed(lambda o: WarmupLR(o, 4), 3, settings, settings)
     untouched, schedule = resumed(lambda o: WarmupLR(o, 4), 3, settings, settings)
     assert optimizer.param_groups[0]["lr"] == untouched.param_groups[0]["lr"] == schedule.get_last_lr()[0]
+
+
+def test_a_run_of_learning_rate_0_goes_on_as_such_alone():
+    optimizer, _ = resumed(lambda o: WarmupLR(o, 4), 3, {"lr": 0.0}, {"lr": 0.0, "weight_decay": 0.0})
+    assert optimizer.param_groups[0]["lr"] == optimizer.param_groups[0]["weight_decay"] == 0
+    with pytest.raises(Refusal, match=r"run of learning rate 0, which no factor brings to 0\.001"):
+        resumed(lambda o: WarmupLR(o, 4), 3, {"lr": 0.0}, {"lr": 1e-3})
+    optimizer, _ = resumed(lambda o: WarmupLR(o, 4), 3, {"lr": 1e-3}, {"lr": 0.0})
+    assert optimizer.param_groups[0]["lr"] == 0
 
 
 def test_a_schedule_that_waits_for_a_metric_is_refused():

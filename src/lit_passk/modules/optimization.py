@@ -122,6 +122,9 @@ def apply_settings(optimizer: Any, scheduler: Any, wanted: list[dict[str, Any]])
         optimizer: With the checkpoint's state.
         scheduler: With the checkpoint's state, or None.
         wanted: What ``group_settings`` said before the checkpoint was read.
+
+    Raises:
+        Refusal: If the checkpoint's learning rate was 0 and another one is wanted.
     """
     for number, (group, settings) in enumerate(zip(optimizer.param_groups, wanted, strict=True)):
         for name, value in settings.items():
@@ -129,6 +132,11 @@ def apply_settings(optimizer: Any, scheduler: Any, wanted: list[dict[str, Any]])
             if before == value:
                 continue
             if name == "lr":
+                if before == 0:
+                    raise Refusal(
+                        f"The checkpoint is of a run of learning rate 0, which no factor brings to {value}. Start "
+                        "another run in a folder of its own, from its policy (`lit-passk export`) if weights changed."
+                    )
                 group["lr"] *= value / before
                 group["initial_lr"] = value
                 if scheduler is not None:
