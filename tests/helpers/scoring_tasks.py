@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import faulthandler
 import locale
 import math
 import mmap
 import os
+import pickle
 import re
 import resource
 import signal
@@ -31,6 +33,13 @@ def refuses(*args: object) -> None:
     raise ValueError("not allowed to raise maximum limit")
 
 
+GUARDED = {
+    "builtins": "exit quit help",
+    "os": "kill system putenv remove rmdir fchdir setuid fork killpg rename unlink chmod chown chroot getcwd chdir",
+    "shutil": "rmtree move chown",
+    "subprocess": "Popen",
+}
+"""What HumanEval's guard takes away, by module."""
 HEAVY = ("torch", "lightning", "transformers", "vllm")
 
 
@@ -143,6 +152,39 @@ class Obedient(Task):
         locale.setlocale(locale.LC_ALL, "C" if locale.setlocale(locale.LC_ALL) != "C" else "C.UTF-8")
         os.umask(0o777)
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+    def do_guard(self, rest: str) -> None:
+        """Take this process what programs under test might harm it by, as HumanEval does and rewards copied."""
+        for module, names in GUARDED.items():
+            for name in names.split():
+                setattr(sys.modules[module], name, None)
+        sys.modules.update(dict.fromkeys(["resource", "psutil", "tkinter"]))  # type: ignore[arg-type]
+
+    def do_unload(self, rest: str) -> None:
+        sys.modules.clear()
+
+    def do_pickles(self, rest: str) -> None:
+        pickle.dumps = lambda *_: b"nothing of the kind"  # type: ignore[assignment]
+
+    def do_dump(self, rest: str) -> None:
+        """Have this process end after so many seconds."""
+        faulthandler.dump_traceback_later(float(rest), exit=True, file=open(os.devnull, "w"))
+
+    def do_standing(self, rest: str) -> list[object]:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        return [os.nice(0), sorted(os.sched_getaffinity(0)), sorted(mask), os.getuid(), os.path.exists(os.devnull)]
+
+    def do_demote(self, rest: str) -> None:
+        os.nice(3)
+
+    def do_block(self, rest: str) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+
+    def do_nobody(self, rest: str) -> None:
+        os.setuid(65534)
+
+    def do_imprison(self, rest: str) -> None:
+        os.chroot(rest)
 
     def do_lower(self, rest: str) -> None:
         """Lower a limit for good, as whoever is not root does."""

@@ -51,6 +51,25 @@ def test_a_limit_that_cannot_be_raised_again_costs_a_fresh_worker(scorer):
     assert first != second
 
 
+@pytest.mark.parametrize("deed", ["guard", "unload", "pickles"])
+def test_modules_are_put_back(scorer, tmp_path, deed):
+    before, _, after, again, _ = answers(scorer, "surroundings", deed, "surroundings", deed, f"orphan {tmp_path}/pid")
+    assert after == before
+    assert again == "None", "the function is there a second time"
+
+
+def test_a_watchdog_is_of_its_own_completion(scorer):
+    assert answers(scorer, "dump 0.5", "sleep 1", "dump 1000", "pids")[1] == "None"
+
+
+def test_rights_that_were_given_up_cost_a_fresh_worker(scorer, tmp_path):
+    deeds = ["demote", "block"] + (["nobody", f"imprison {tmp_path}"] if os.getuid() == 0 else [])
+    for deed in deeds:
+        first, before, _, second, after = answers(scorer, "pids", "standing", deed, "pids", "standing")
+        assert after == before, deed
+        assert first != second, deed
+
+
 def test_memory_that_is_kept_is_given_back_by_a_fresh_worker(scorer):
     first, second, third, fourth = answers(scorer, *[f"leak {MEMORY_LIMIT * 3 // 10}"] * 4)
     assert (first, third) == (second, fourth)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import locale
 import os
 import pickle
 import resource
 import signal
 import sys
 import traceback
-from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
+from lit_passk.scoring.surroundings import Modules, Surroundings
 from lit_passk.tasks.scores import BadScore, CannotScore, group_scores_of, score_of
 from lit_passk.types import Score
 
@@ -24,8 +23,6 @@ MEMORY_LIMIT = 4 * 2**30
 MOST_THREADS = 256
 """Threads that completions may leave behind in a worker before it is replaced."""
 
-_LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
-_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _PR_SET_PDEATHSIG = 1
 _MAX_ERROR_CHARS = 500
 _MAX_TRACE_CHARS = 20_000
@@ -38,10 +35,11 @@ def work(tasks: dict[str, Any], connection: Connection) -> NoReturn:
     """
     try:
         _confine()
-        me, surroundings, last = os.getpid(), _Surroundings(), False
+        me, modules, surroundings, last = os.getpid(), Modules(), Surroundings(), False
         left_behind = _LeftBehind()
         while not last:
             answer = _answer(tasks, connection.recv_bytes())
+            modules.restore()  # first: all that follows calls them
             if os.getpid() != me:  # a function forked and its child returned too: one answer is enough
                 break
             last = not surroundings.restore() or left_behind.is_much()
@@ -93,53 +91,6 @@ class _LeftBehind:
             or _entries("fd") - self.files > (most_files - self.files) // 2
             or _entries("task") - self.threads > MOST_THREADS
         )
-
-
-class _Surroundings:
-    """What a function may change for the next one: folder, environment, standard streams, timers, limits, locale."""
-
-    def __init__(self) -> None:
-        self.folder = os.getcwd()
-        self.environment = dict(os.environ)
-        self.streams = [os.dup(number) for number in range(3)]
-        self.printed_to = sys.stdout, sys.stderr
-        self.of_python = sys.getrecursionlimit(), sys.get_int_max_str_digits()
-        self.locale = locale.setlocale(locale.LC_ALL)
-        self.umask = os.umask(0o077)
-        os.umask(self.umask)
-        self.limits = [resource.getrlimit(which) for which in _LIMITS]
-
-    def restore(self) -> bool:
-        """Make it as it was; returns whether that could be done: a limit can be lowered for good."""
-        sys.setrecursionlimit(self.of_python[0])
-        sys.set_int_max_str_digits(self.of_python[1])
-        for timer in _TIMERS:
-            signal.setitimer(timer, 0)
-        try:
-            for which, limit in zip(_LIMITS, self.limits, strict=True):
-                if resource.getrlimit(which) != limit:
-                    resource.setrlimit(which, limit)
-        except (OSError, ValueError):
-            return False
-        for number, stream in enumerate(self.streams):
-            os.dup2(stream, number)
-        self.printed_to = _open(self.printed_to[0], 1), _open(self.printed_to[1], 2)
-        sys.stdout, sys.stderr = self.printed_to
-        if os.environ != self.environment:
-            os.environ.clear()
-            os.environ.update(self.environment)
-        locale.setlocale(locale.LC_ALL, self.locale)
-        os.umask(self.umask)
-        with suppress(OSError):  # somebody removed it, which is not the completion's affair
-            os.chdir(self.folder)
-        return True
-
-
-def _open(stream: TextIO | None, number: int) -> TextIO:
-    """A standard stream that can be written to, also where it was closed."""
-    if stream is None or stream.closed:
-        return open(number, "w", buffering=1, errors="backslashreplace", closefd=False)
-    return stream
 
 
 def _answer(tasks: dict[str, Any], request: bytes) -> tuple[list[Score] | BadScore | str, str | None]:
