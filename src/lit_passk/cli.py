@@ -129,13 +129,33 @@ def _refusal(error: BaseException | None) -> BaseException | None:
 
     What the constructor of an optional part refuses comes wrapped by the parser.
     """
+    first = error
     while error is not None and not isinstance(error, Refusal | CannotRun) and not _lightning_refuses(error):
         of_a_file = isinstance(error, OSError) and error.filename and not _users_own(error)
         if isinstance(error, OSError) and error.errno in (OF_A_FILE if of_a_file else OF_A_DISK):
             where = repr(error.filename) if error.filename else "A file"
             return CannotRun(f"{where} could not be used: {error.strerror}.")
         error = error.__cause__
-    return error
+    return error or (_of_a_checkpoint(first) if first is not None else None)
+
+
+def _of_a_checkpoint(error: BaseException) -> CannotRun | None:
+    """What to say of an error that came as Lightning gave back what a checkpoint held, to nobody's own code."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    restoring = any(
+        frame.f_globals.get("__name__", "").endswith(".checkpoint_connector")
+        and frame.f_code.co_name.lstrip("_").startswith(("restore", "resume"))
+        for frame in frames
+    )
+    of_content = isinstance(error, LookupError | TypeError | ValueError | AttributeError)
+    if not (restoring and of_content) or _users_own(error):
+        return None
+    where = f"{Path(frames[-1].f_code.co_filename).name}, {frames[-1].f_code.co_name}"
+    return CannotRun(
+        f"What the checkpoint holds cannot be given back to this run ({type(error).__name__}: {error}; {where}): no run "
+        "with these settings and versions wrote it. Take another one, or begin a new run from its weights "
+        "(`lit-passk export`)."
+    )
 
 
 def _users_own(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from argparse import Namespace
 
 import pytest
 import torch
+import yaml
 from helpers.runs import write_letters
 from helpers.small_runs import build, run
 
@@ -57,6 +58,10 @@ FILES = {
     "a count that is a text": (lambda w, p: changed(w, p, rl_step="4"), "its rl_step is of type str"),
     "weights that are a list": (lambda w, p: changed(w, p, state_dict=[]), "its state_dict is of type list"),
     "weights that are texts": (lambda w, p: changed(w, p, state_dict={"policy.a": "1"}), "'policy.a' is no tensor"),
+    "a weight that is stretched": (
+        lambda w, p: changed(w, p, state_dict={"policy.a": torch.zeros(1).expand(10**7, 10**6)}),
+        "'policy.a' is no tensor of real numbers",
+    ),
     "adapters that are a text": (lambda w, p: changed(w, p, lora="yes"), "its lora is of type str"),
     "an earlier version": (
         lambda w, p: changed(w, p, "random_states", "metrics", lit_passk="0.0.7"),
@@ -80,6 +85,43 @@ def test_a_file_that_is_no_whole_checkpoint(maze_policy, whole, tmp_path, what):
     assert not list((tmp_path / "run").rglob("*.ckpt"))
 
 
+RANDOM = {
+    "nothing": {},
+    "a text": {"torch": "x"},
+    "of another length": {"torch": torch.zeros(3, dtype=torch.uint8)},
+}
+
+
+@pytest.mark.parametrize("what", RANDOM)
+def test_random_states_that_are_none(maze_policy, whole, tmp_path, what):
+    changed(whole, tmp_path / "given.ckpt", random_states=[RANDOM[what]])
+    trainer, module, data = build(maze_policy, tmp_path / "run", steps=5)
+    with pytest.raises(Refusal, match="random_states are none"):
+        trainer.fit(module, datamodule=data, ckpt_path=tmp_path / "given.ckpt")
+
+
+def test_no_state_of_an_optimizer_is_nothing_to_go_on_from(maze_policy, whole, tmp_path):
+    changed(whole, tmp_path / "given.ckpt", optimizer_states=[])
+    trainer, module, data = build(maze_policy, tmp_path / "run", steps=5)
+    with pytest.raises(Refusal, match="holds weights alone, no optimizer state"):
+        trainer.fit(module, datamodule=data, ckpt_path=tmp_path / "given.ckpt")
+
+
+def test_what_a_checkpoint_lists_for_removal_are_checkpoints_of_the_folder(maze_policy, whole, tmp_path):
+    """The names that a file holds are removed as new ones come; ``..`` would be the run's folder."""
+    folder = tmp_path / "run" / "checkpoints"
+    for name in ("step=1.ckpt", "mine.ckpt", "step=2.ckpt.old"):
+        (folder / name).mkdir(parents=True)
+    listed = ["..", ".", "", "../..", str(tmp_path), "mine.ckpt", "step=2.ckpt.old", "/elsewhere/step=1.ckpt", 3, None]
+    callbacks = content(whole)["callbacks"] | {"ResumeCheckpoint": {"saved": listed}}
+    changed(whole, tmp_path / "run" / "given.ckpt", callbacks=callbacks)
+    trainer, module, data = build(maze_policy, tmp_path / "run", steps=5)
+    trainer.fit(module, datamodule=data, ckpt_path=tmp_path / "run" / "given.ckpt")
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"mine.ckpt", "step=2.ckpt.old", "step=5.ckpt"}
+    assert (tmp_path / "run" / "given.ckpt").is_file()
+
+
 def test_weights_of_other_shapes_are_not_exported(maze_policy, whole, tmp_path):
     state = {name: values.new_zeros(()) for name, values in content(whole)["state_dict"].items()}
     changed(whole, tmp_path / "given.ckpt", state_dict=state)
@@ -95,6 +137,23 @@ def test_weights_that_are_no_numbers_are_not_exported(whole, tmp_path):
     with pytest.raises(Refusal, match=r"holds NaN in .* Export an earlier checkpoint"):
         export(tmp_path / "given.ckpt", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_configuration_that_is_none_is_not_shown(whole, tmp_path):
+    changed(whole, tmp_path / "given.ckpt", config="[1, 2]")
+    with pytest.raises(Refusal, match="The configuration in .* is no mapping, but list"):
+        export(tmp_path / "given.ckpt", tmp_path / "out")
+
+
+def test_no_text_of_a_configuration_ends_its_block_in_the_model_card(whole, tmp_path):
+    hostile = {"model": 3, "data": {"train": {"class_path": "X", "init_args": 3}}, "a": "\n```\n<script>\n`````\n"}
+    changed(whole, tmp_path / "given.ckpt", config=yaml.safe_dump(hostile))
+    export(tmp_path / "given.ckpt", tmp_path / "out")
+    block = (tmp_path / "out" / "README.md").read_text().partition("## Configuration\n\n")[2]
+    fence = block.partition("yaml\n")[0]
+    assert fence == "``````"
+    assert block.count(fence) == 2
+    assert block.endswith(f"{fence}\n")
 
 
 OTHERS = {

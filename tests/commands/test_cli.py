@@ -328,6 +328,22 @@ def test_a_file_that_is_no_checkpoint(user_code, maze_policy, capsys):
         assert message in error.splitlines()[-1]
 
 
+def test_a_checkpoint_whose_entries_cannot_be_given_back(user_code, capsys, maze_policy):
+    """What Lightning and torch keep in a checkpoint has no form of ours: whatever they make of it is a sentence."""
+    path = config(user_code, maze_policy, **{"trainer.max_steps": 1, "data.val": {}})
+    cli.main(["fit", "--config", path])
+    [whole] = (user_code / "run" / "checkpoints").iterdir()
+    content = torch.load(whole, weights_only=True)
+    changes = [("loops", {}), ("loops", {"fit_loop": {"epoch_loop.batch_progress": {}}}), ("lr_schedulers", [{}])]
+    for name, value in [*changes, ("pytorch-lightning_version", "x")]:
+        torch.save(content | {name: value}, user_code / "given.ckpt")
+        capsys.readouterr()
+        new = ["--trainer.default_root_dir", str(user_code / "other"), "--trainer.max_steps", "2"]
+        said = refusal(capsys, "fit", "--config", path, *new, "--ckpt_path", str(user_code / "given.ckpt"))
+        assert "What the checkpoint holds cannot be given back to this run (" in said, name
+        assert "Traceback" not in said
+
+
 def test_missing_cold_start_prints_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     error = refusal(capsys, "fit", "--config", str(CONFIGS / "maze_cpu.yaml"))

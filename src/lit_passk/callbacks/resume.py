@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from lit_passk.modules import PassKRLModule
 
 log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"step=\d+\.ckpt")
 
 
 class ResumeCheckpoint(Checkpoint):
@@ -123,7 +126,9 @@ class ResumeCheckpoint(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state, wherever the folder lies now; a run that branched off has none of them."""
-        self._saved = [path for name in state_dict["saved"] if (path := self.folder / Path(name).name).exists()]
+        # What a file that others wrote lists is removed one day: names of checkpoints alone, and no way out (`..`).
+        names = [name for saved in state_dict["saved"] if _NAME.fullmatch(name := Path(str(saved)).name)]
+        self._saved = [path for name in names if (path := self.folder / name).exists()]
 
     def _on_rank_0(self, trainer: L.Trainer, check: Callable[[], None]) -> None:
         """Let the rank that writes decide, and all refuse together."""
@@ -160,7 +165,7 @@ class ResumeCheckpoint(Checkpoint):
         if is_trial(trainer) or pl_module.rl_step == self._last_step:
             return None
         self.at_rest = False  # a signal waits until the file is whole
-        path = self.folder / f"step={pl_module.rl_step}.ckpt"
+        path = self.folder / f"step={pl_module.rl_step}.ckpt"  # as `_NAME` has it
         self._saved = [*(p for p in self._saved if p != path), path]
         checkpoint = trainer._checkpoint_connector.dump_checkpoint() | (rest or {})
         trainer.strategy.save_checkpoint(checkpoint, path)

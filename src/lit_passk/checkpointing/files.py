@@ -173,7 +173,11 @@ def random_states() -> list[dict[str, Any]]:
 
 
 def restore_random_states(states: Sequence[dict[str, Any]]) -> None:
-    """Set this rank's random number generators to what ``random_states`` returned; says so if the ranks differ."""
+    """Set this rank's random number generators to what ``random_states`` returned; says so if the ranks differ.
+
+    Raises:
+        Refusal: If they are no such states.
+    """
     if len(states) != world_size():
         rank_zero_warn(
             f"The checkpoint is of {len(states)} processes, this run has {world_size()}. Prompts, their order and "
@@ -181,7 +185,16 @@ def restore_random_states(states: Sequence[dict[str, Any]]) -> None:
             "rounding, not to the bit. Random numbers of the policy itself (dropout), if it draws any, start anew."
         )
         return
-    mine = states[rank()]
+    try:
+        _set_random_state(states[rank()])
+    except (LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise Refusal(
+            f"The checkpoint's random_states are none ({type(error).__name__}: {error}): no run wrote it. Take another "
+            "one, or begin a new run from its weights (`lit-passk export`)."
+        ) from error
+
+
+def _set_random_state(mine: dict[str, Any]) -> None:
     torch.set_rng_state(mine["torch"])
     version, numbers, gauss = mine["python"]
     random.setstate((version, tuple(numbers), gauss))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
+from lit_passk.checkpointing.entries import check_entries
 from lit_passk.checkpointing.fingerprint import file_fingerprint
 from lit_passk.checkpointing.plain import PlainReader, load_plain, read_plain
 from lit_passk.errors import Refusal
@@ -19,16 +20,6 @@ from lit_passk.inputs import check_file
 FILES = "files.json"
 META = "meta.pt"
 """What is neither weights nor optimizer state in a folder of shards; Lightning's own name for it."""
-
-
-_ENTRIES: dict[str, Any] = {
-    **dict.fromkeys(("rl_step", "epoch", "global_step"), int),
-    **dict.fromkeys(("state_dict", "loops", "callbacks", "metrics"), dict),
-    **dict.fromkeys(("optimizer_states", "lr_schedulers", "optimizers", "random_states", "advantage"), list | tuple),
-    **dict.fromkeys(("policy", "dtype", "config"), str),
-    "lora": dict | None,
-}
-"""Of what types the entries of a checkpoint are, where it has them."""
 
 
 def is_whole(path: Path) -> bool:
@@ -94,19 +85,8 @@ def read_file(path: Path, *, mmap: bool = False) -> dict[str, Any]:
             f"{str(path)!r} is not a checkpoint of `lit-passk fit`. Weights of other projects are given as a Hugging "
             "Face folder, by `model.policy`."
         )
-    _check_entries(checkpoint, path)
+    check_entries(checkpoint, path)
     return checkpoint
-
-
-def _check_entries(checkpoint: dict[str, Any], path: Path) -> None:
-    """Refuse entries of other types than a run writes, before anything computes with them."""
-    for name, kind in _ENTRIES.items():
-        if name in checkpoint and not isinstance(checkpoint[name], kind):
-            found = type(checkpoint[name]).__name__
-            raise Refusal(f"{str(path)!r} is no checkpoint that a run wrote: its {name} is of type {found}.")
-    for name, values in checkpoint.get("state_dict", {}).items():
-        if not isinstance(name, str) or not isinstance(values, torch.Tensor):
-            raise Refusal(f"{str(path)!r} is no checkpoint that a run wrote: its weight {name!r} is no tensor.")
 
 
 def _check_bytes(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from lit_passk import __version__
+from lit_passk.errors import Refusal
 from lit_passk.inputs import parse_yaml
 from lit_passk.report.runs import open_runs
 from lit_passk.report.summary import summarize
@@ -38,7 +39,12 @@ def model_card(
     Raises:
         Refusal: If a result file cannot be read.
     """
-    config = without_secrets(parse_yaml(checkpoint["config"] or "", f"The configuration in {str(path)!r}") or {})
+    config = parse_yaml(checkpoint["config"] or "", f"The configuration in {str(path)!r}") or {}
+    if not isinstance(config, Mapping):
+        raise Refusal(
+            f"The configuration in {str(path)!r} is no mapping, but {type(config).__name__}: no run wrote it."
+        )
+    config = without_secrets(config)
     local = Path(source).is_dir()
     name = Path(source).name
     parts = [
@@ -57,7 +63,8 @@ def model_card(
     if metrics:
         parts += ["## Metrics when the checkpoint was written", as_markdown([["metric", "value"], *metrics])]
     shown = yaml.safe_dump(config, sort_keys=False) if config else "# not recorded: not started by the command line\n"
-    parts += ["## Configuration", f"```yaml\n{shown}```"]
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))  # that no text in it can close
+    parts += ["## Configuration", f"{fence}yaml\n{shown}{fence}"]
     head = {
         "library_name": "peft" if adapter else "transformers",
         **({} if local else {"base_model": source}),
@@ -68,8 +75,8 @@ def model_card(
 
 def training(config: Mapping[str, Any], checkpoint: Mapping[str, Any], source: str) -> list[list[str]]:
     """Strategy, group size, steps, data and versions, a row each."""
-    model, rollout, data = (config.get(name) or {} for name in ("model", "rollout", "data"))
-    lora = model.get("lora")
+    model, rollout, data = (_mapping(config.get(name)) for name in ("model", "rollout", "data"))
+    lora = _mapping(model.get("lora"))
     rows = {
         "base model": source,
         "advantage strategy": described(model.get("advantage")) or "PassKAnalytic(k=4)",
@@ -84,6 +91,10 @@ def training(config: Mapping[str, Any], checkpoint: Mapping[str, Any], source: s
     return [[name, str(value)] for name, value in rows.items() if value is not None]
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def described(part: Any) -> str | None:
     """A chosen class with its settings, as one would call it; None for none.
 
@@ -94,7 +105,7 @@ def described(part: Any) -> str | None:
     """
     if not isinstance(part, Mapping) or "class_path" not in part:
         return None
-    settings = ((name, value) for name, value in (part.get("init_args") or {}).items() if value is not None)
+    settings = ((name, value) for name, value in _mapping(part.get("init_args")).items() if value is not None)
     shown = (f"{name}={described(value) or value}" for name, value in settings)
     return f"{str(part['class_path']).rpartition('.')[2]}({', '.join(shown)})"
 

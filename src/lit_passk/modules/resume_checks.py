@@ -55,7 +55,7 @@ def check_fits(
             f"{whose}, which does not fit `model.policy` {policy!r}: {difference}. Set `model.policy` to what that run "
             "had, or begin a new run, in a new folder, without `--ckpt_path`."
         )
-    if training and "optimizer_states" not in checkpoint:
+    if training and not checkpoint.get("optimizer_states"):
         raise Refusal(
             f"{whose} and holds weights alone, no optimizer state: there is nothing to go on from. Name one of "
             "`checkpoints/`, or begin a new run from it: `lit-passk export`, then `model.policy`."
