@@ -152,8 +152,8 @@ def _of_a_checkpoint(error: BaseException) -> CannotRun | None:
         return None
     where = f"{Path(frames[-1].f_code.co_filename).name}, {frames[-1].f_code.co_name}"
     return CannotRun(
-        f"What the checkpoint holds cannot be given back to this run ({type(error).__name__}: {error}; {where}): no run "
-        "with these settings and versions wrote it. Take another one, or begin a new run from its weights "
+        f"What the checkpoint holds cannot be given back to this run ({type(error).__name__}: {error}; {where}): no "
+        "run with these settings and versions wrote it. Take another one, or begin a new run from its weights "
         "(`lit-passk export`)."
     )
 

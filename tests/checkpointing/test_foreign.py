@@ -141,7 +141,7 @@ def test_weights_that_are_no_numbers_are_not_exported(whole, tmp_path):
 
 def test_a_configuration_that_is_none_is_not_shown(whole, tmp_path):
     changed(whole, tmp_path / "given.ckpt", config="[1, 2]")
-    with pytest.raises(Refusal, match="The configuration in .* is no mapping, but list"):
+    with pytest.raises(Refusal, match=r"The configuration in .* is no mapping, but list"):
         export(tmp_path / "given.ckpt", tmp_path / "out")
 
 

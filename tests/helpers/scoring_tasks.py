@@ -168,7 +168,7 @@ class Obedient(Task):
 
     def do_dump(self, rest: str) -> None:
         """Have this process end after so many seconds."""
-        faulthandler.dump_traceback_later(float(rest), exit=True, file=open(os.devnull, "w"))
+        faulthandler.dump_traceback_later(float(rest), exit=True)
 
     def do_standing(self, rest: str) -> list[object]:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
