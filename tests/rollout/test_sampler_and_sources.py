@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import lightning as L
 import pytest
 import torch
@@ -12,11 +14,13 @@ from lit_passk.advantages import DrGRPO
 from lit_passk.callbacks import RolloutCallback
 from lit_passk.data import PromptDataModule
 from lit_passk.engines.transformers_engine import TransformersEngine
+from lit_passk.errors import CannotRun
 from lit_passk.modules import PassKRLModule
 from lit_passk.policy.model import load_policy
 from lit_passk.rollout.one_step_off_policy import OneStepOffPolicy
 from lit_passk.rollout.parity import ParityCheck
 from lit_passk.rollout.sampler import Sampler
+from lit_passk.rollout.step import Step
 from lit_passk.types import PromptBatch, Sampling
 
 TASK = MoreUps(4)
@@ -67,8 +71,23 @@ def test_the_engine_gets_the_policys_weights_once_a_version(sampler, maze_policy
 
 def test_stale_completions_are_an_error(sampler):
     sampler.update(3)
-    with pytest.raises(AssertionError, match=r"versions \{3\} instead of 4"):
+    with pytest.raises(CannotRun, match=r"completions of the weights \[3\] instead of 4"):
         sampler.sample_here(batch_of(0), SAMPLING, [0], version=4)
+
+
+def test_a_batch_that_was_not_announced_is_an_error(sampler):
+    """Its prompts would be trained on with the completions of others."""
+
+    def step(number, batch):
+        loader = SimpleNamespace(peek=lambda: batch_of(1, 2))
+        settings = {"sampling": SAMPLING, "seed": 0, "has_advantage": bool, "is_last": False}
+        return Step(number=number, batch=batch, loader=loader, **settings)
+
+    source = OneStepOffPolicy()
+    source.rollouts(step(0, batch_of(0, 3)), sampler)
+    source.finish(step(0, batch_of(0, 3)), sampler)
+    with pytest.raises(CannotRun, match=r"sampled the problems \[1, 2\], which .*step 1 is about \[2, 1\]"):
+        source.rollouts(step(1, batch_of(2, 1)), sampler)
 
 
 def test_a_quantised_engine_never_counts_as_full_precision(sampler):

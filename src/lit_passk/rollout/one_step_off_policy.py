@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 
 from lit_passk.distributed import all_max
-from lit_passk.errors import Refusal
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.logged import Logged
 from lit_passk.rollout.background import Background
 from lit_passk.rollout.collate import collate_rollouts
@@ -60,7 +60,11 @@ class OneStepOffPolicy(RolloutSource):
             rollouts = sampler.rollouts(step, step.batch)
             return replace(rollouts, metrics={"rollout/staleness": 0.0})
         running, self._running = self._running, None
-        assert list(running.batch.indices) == list(step.batch.indices), "another batch came than the loader announced"
+        if list(running.batch.indices) != list(step.batch.indices):
+            raise CannotRun(
+                f"OneStepOffPolicy sampled the problems {list(running.batch.indices)}, which the loader announced, but "
+                f"step {step.number} is about {list(step.batch.indices)}."
+            )
         return collate_rollouts(
             running.work.result(),
             step.sampling,

@@ -10,7 +10,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lit_passk.engines.base import RolloutEngine
-from lit_passk.errors import Refusal
+from lit_passk.errors import CannotRun, Refusal
 from lit_passk.memory import memory_for
 from lit_passk.policy.sharding import full_tensors
 from lit_passk.policy.source import end_token_ids
@@ -156,7 +156,11 @@ class Sampler:
                 on_scored(group)
                 bar.update(sampling.n)
         stale = {c.version for g in groups.values() for c in g.completions} - {version}
-        assert not stale, f"completions of versions {stale} instead of {version}: the engine's weights are stale"
+        if stale:
+            raise CannotRun(
+                f"{type(self.engine).__name__} returned completions of the weights {sorted(stale)} instead of "
+                f"{version}: they would be trained on as if the policy of now had sampled them."
+            )
         return [groups[p] for p in range(len(groups))]
 
     def sleep(self) -> None:
