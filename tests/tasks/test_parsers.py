@@ -45,6 +45,7 @@ ANSWERS = st.recursive(
 @given(TEXTS, TEXTS)
 @example("\\frac12", "or")
 @example("5", "9" * 5000)
+@example("x \\in x \\in x \\in A", "x \\in x \\in A")
 def test_answers_are_graded_whatever_they_are(reference, text):
     with suppress(Refusal):
         grade(reference, text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 
 import pytest
 
+from lit_passk.tasks.code import blocks
 from lit_passk.tasks.code.text import function_units, program_units
 
 PROMPT = 'from math import sqrt\n\n\ndef help(x):\n    return x\n\n\ndef root(x):\n    """The root."""\n'
@@ -164,6 +166,30 @@ def test_hostile_text_does_not_keep_the_parser_busy(text, monkeypatch):
         program(text, ["f"])
         program(text)
     assert sum(calls) < 300 * len(text)  # for every line it would be thousands of times
+
+
+def test_blocks_that_never_end_cost_each_the_same(monkeypatch):
+    calls = []
+    monkeypatch.setattr(blocks, "parse", lambda source: calls.append(len(source)))
+    blocks.code_blocks("```python\nprint('''1)\n" * 500)
+    cost = sum(calls)
+    calls.clear()
+    blocks.code_blocks("```python\nprint('''1)\n" * 1000)
+    assert sum(calls) < 2.5 * cost  # twice the text, not four times the work
+
+
+DEEP = {
+    "a sum": "x = " + "+".join(["1"] * 1500) + "\n",
+    "attributes": "x = a" + ".b" * 1500 + "\n",
+    "cases": "if x == 0:\n    y = 0\n" + "".join(f"elif x == {n}:\n    y = {n}\n" for n in range(1, 1500)),
+}
+
+
+@pytest.mark.parametrize("source", DEEP.values(), ids=DEEP)
+def test_programs_that_are_nested_more_deeply_than_functions_can_be(source):
+    assert program(source) == program(f"```python\n{source}```") == [source]
+    body = textwrap.indent(source, "    ") + "    return x\n"
+    assert function_units("def f(x):\n", "f", body) == [("completion", "def f(x):\n" + body)]
 
 
 def test_a_body_block_is_found_before_an_example():

@@ -34,6 +34,7 @@ HOSTILE = {
     "alternatives": r"\text{ or }".join(f"x^{{{n}}}<{n + 1}" for n in range(2, 40)),
     "plus or minus": r"\pm 1" * 50,
     "spaces": " " * 50_000 + "5",
+    "spaces after a number": "1" + " " * 1900 + "2",
     "prose": "x + y is z and then " * 2000,
     "a long sum of terms": r"\sum_{k=1}^{19000}\frac{k^2+1}{k}",
     "many series": "+".join([r"\sum_{n=1}^\infty\frac{1}{n^2}"] * 25),

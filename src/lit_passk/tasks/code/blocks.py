@@ -124,7 +124,7 @@ def _opens(line: str, language: str | None = None) -> bool:
 
 def _end(lines: list[str], start: int, ends: list[int]) -> int:
     """The first fence that does not lie inside a text in triple quotes; past the last line where there is none."""
-    candidates = [*ends, len(lines)]
+    candidates = [*ends, len(lines)] if len(ends) < _MOST_FENCES else ends  # never all that follows, for every block
     first = "\n".join(lines[start : candidates[0]])
     if first.count('"""') % 2 == first.count("'''") % 2 == 0:
         return candidates[0]

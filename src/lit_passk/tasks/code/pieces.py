@@ -154,11 +154,12 @@ def _bound_by(statement: ast.stmt) -> set[str]:
 
 def _outside(statement: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a statement that do not lie in a function or class of its own."""
-    if isinstance(statement, (*_DEFINITIONS, ast.Lambda)):
-        return
-    yield statement
-    for child in ast.iter_child_nodes(statement):
-        yield from _outside(child)
+    left = [statement]
+    while left:  # a sum or an elif of a thousand parts is nested more deeply than functions can call each other
+        node = left.pop()
+        if not isinstance(node, (*_DEFINITIONS, ast.Lambda)):
+            yield node
+            left += ast.iter_child_nodes(node)
 
 
 def _names_of(node: ast.AST) -> set[str]:

@@ -70,7 +70,7 @@ _SENTENCES = [  # that are the whole answer
     (r"(?:player\s+)?([a-z]+)\s+wins(?:\s+the\s+game)?|player\s+([a-z])", r"\\text{\1\2}"),
     (r"(\d+)\s+(?:in|out\s+of)\s+(\d+)", r"\\frac{\1}{\2}"),
     (r"(\d+)\s*,?\s*(?:with\s+)?(?:an?\s+)?(?:r|remainder)(?:\s+of)?\s*(\d+)", r"\\text{\1 remainder \2}"),
-    (r"(\d+)\s*\^?\s*\{?\s*(?:st|nd|rd|th)\s*\}?", r"\1"),
+    (r"(\d+)(?:\s*\^)?(?:\s*\{)?\s*(?:st|nd|rd|th)\s*\}?", r"\1"),
     (r"(-?[\w.]+|\\frac\{\d+\}\{\d+\})\s+to\s+(-?[\w.]+)", r"\1:\2"),
 ]
 _SENTENCE = [(re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in _SENTENCES]

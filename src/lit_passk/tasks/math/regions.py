@@ -40,7 +40,7 @@ class Region:
             self.variables = frozenset().union(*(part.variables for part in self.parts))
         elif isinstance(answer, Relation) and answer.signs == ("\\in",):
             self.how, self.parts = "and", [Region(answer.sides[1])]
-        elif isinstance(answer, Relation):
+        elif isinstance(answer, Relation) and "\\in" not in answer.signs:
             self.how, self.signs = "relation", answer.signs
             nodes = [_with_index(_node(side)) for side in answer.sides]
             self.sides = [compiled(node) for node in nodes]
