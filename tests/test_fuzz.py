@@ -1,20 +1,16 @@
-"""Files, answers and configurations with random faults: taken, or refused in a sentence; nothing else is raised."""
+"""Files and configurations with random faults: taken, or refused in a sentence; nothing else is raised."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import json
-import math
 from pathlib import Path
 
 import pytest
 import yaml
 from helpers.fuzz import ODD, check_rows, damaged, edited, examples
 from helpers.result_files import SETTINGS, group
-from helpers.scripted_server import ScriptedServer
-from helpers.tiny_policies import EOS, VOCAB_SIZE
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,70 +19,11 @@ from lit_passk.checkpointing.reading import FILES, is_whole
 from lit_passk.commands import configurations
 from lit_passk.commands.train import LitPassKCLI
 from lit_passk.data import PromptDataModule
-from lit_passk.engines.server import Server, ServerError
-from lit_passk.engines.vllm_answers import read_group
-from lit_passk.engines.vllm_served import Served, describe
-from lit_passk.errors import CannotRun, Refusal
+from lit_passk.errors import Refusal
 from lit_passk.modules import PassKRLModule
 from lit_passk.results import ResultWriter, load_results
 from lit_passk.tasks import ARCAGITask, CodeTask, CountdownTask, MathTask, MultipleChoice
 from lit_passk.tasks.records import check_problem
-
-SERVER = ScriptedServer.__new__(ScriptedServer)  # its answers, without listening
-SERVER.model, SERVER.version = "policy", "default"
-SERVER.eos, SERVER.vocab_size = EOS, VOCAB_SIZE
-FIELDS = {"n": 3, "seed": 7, "max_tokens": 6}
-ANSWER = SERVER.answer("/inference/v1/generate", {"token_ids": [5, 6], "sampling_params": FIELDS})
-
-
-@examples(120)
-@given(edited(ANSWER, most=3))
-def test_an_answer_is_believed_only_where_it_fits(answer):
-    try:
-        sampled = read_group(answer, 3, 6, [EOS], VOCAB_SIZE)
-    except ValueError:
-        return
-    assert len(sampled) == 3
-    for version, completion in sampled:
-        assert isinstance(version, str)
-        assert 0 < len(completion.token_ids) == len(completion.logprobs) <= 6
-        assert all(type(token) is int and 0 <= token < VOCAB_SIZE for token in completion.token_ids)
-        assert all(math.isfinite(value) and value <= 1e-3 for value in completion.logprobs)
-        assert (completion.token_ids[-1] == EOS) == (completion.finish_reason == "stop")
-
-
-class Answers(Server):
-    """A server whose answers are known; what an HTTP connection carries is a text."""
-
-    def __init__(self, answers):
-        super().__init__("http://localhost:1")
-        self.answers = answers
-
-    def call(self, method, path, timeout, payload=None):
-        return json.loads(json.dumps(self.answers[path]))
-
-
-ABOUT = {path: SERVER.answer(path, None) for path in ("/server_info?config_format=json", "/weight_info")}
-ABOUT["/get_world_size"] = {"world_size": 1}
-
-
-@examples(120)
-@given(edited(ABOUT[next(iter(ABOUT))], most=3), edited(ABOUT["/weight_info"]))
-def test_what_a_server_says_of_itself_is_taken_or_refused(config, version):
-    answers = {**ABOUT, next(iter(ABOUT)): config, "/weight_info": version}
-    with contextlib.suppress(CannotRun, ServerError):
-        served = describe(Answers(answers), 1.0)
-        assert isinstance(served, Served)
-        assert served.is_like(served)
-        assert served.is_named("policy") in (True, False)
-
-
-def test_a_server_that_is_served_as_no_text():
-    config = copy.deepcopy(ABOUT[next(iter(ABOUT))])
-    config["vllm_config"]["model_config"]["served_model_name"] = [None, 5, "policy"]
-    served = describe(Answers({**ABOUT, next(iter(ABOUT)): config}), 1.0)
-    assert served.is_named("runs/policy")
-    assert not served.is_named("runs/other")
 
 
 @pytest.fixture(scope="module")

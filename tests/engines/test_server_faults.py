@@ -224,9 +224,15 @@ def test_a_server_that_wants_a_key(servers, start, monkeypatch, caplog):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda config: config["model_config"].pop("dtype"), "KeyError('dtype')"),
-        (lambda config: config.update(scheduler_config=None), "TypeError"),
-        (lambda config: config["model_config"].update(max_model_len="long"), "ValueError"),
+        (lambda config: config["model_config"].pop("dtype"), "missing required field `dtype`"),
+        (lambda config: config["model_config"].update(dtype="torch.int8"), "config.model_config.dtype"),
+        (
+            lambda config: config["model_config"].update(model=None),
+            "`str`, got `null` - at `$.config.model_config.model`",
+        ),
+        (lambda config: config.update(scheduler_config=None), "`object`, got `null` - at `$.config.scheduler_config`"),
+        (lambda config: config["model_config"].update(max_model_len="long"), "`int`, got `str`"),
+        (lambda config: config["model_config"].update(max_model_len=0), "`int` >= 1"),
         (lambda config: config["model_config"].update(logprobs_mode="raw_logprobs"), "reports raw_logprobs"),
         (lambda config: config["scheduler_config"].update(enable_chunked_prefill=True), "in two steps"),
     ],
@@ -240,6 +246,14 @@ def test_a_server_of_another_kind_is_refused_with_the_command(servers, start, an
         start(one)
     assert words in str(refused.value)
     assert "--no-enable-chunked-prefill" in str(refused.value) or "vllm serve" in str(refused.value)
+
+
+@pytest.mark.parametrize("workers", [None, 0, "2"])
+def test_a_server_that_counts_its_workers_otherwise_is_refused(servers, start, workers):
+    one, _ = servers
+    one.faults["/get_world_size"] = [lambda handler, answer: handler.send(200, {"world_size": workers})]
+    with pytest.raises(CannotRun, match=r"describes itself otherwise .* `\$\.workers`"):
+        start(one)
 
 
 def test_something_that_is_no_vllm_server_is_refused_with_the_command(servers, start):

@@ -98,7 +98,7 @@ class Server:
                     if time.monotonic() > deadline:  # httpx's own time-out begins anew with every part
                         raise ServerError(f"{self.address}{path}: only a part of the answer within {timeout:.0f} s")
         except httpx.HTTPError as error:
-            raise ServerError(f"{self.address}{path}: {type(error).__name__} {error}") from error
+            raise ServerError(f"{self.address}{path}: {type(error).__name__} {str(error)[:500]}") from error
         status, start = response.status_code, bytes(content[:500])
         if status >= 500 or status in _NOT_NOW:
             raise ServerError(f"{self.address}{path}: status {status}, {start!r}")

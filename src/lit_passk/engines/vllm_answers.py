@@ -63,7 +63,7 @@ def read_group(
     choices.sort(key=lambda choice: choice.index)
     if [choice.index for choice in choices] != list(range(n)):
         numbers = ", ".join(str(choice.index) for choice in choices[:20])
-        raise ValueError(f"{len(choices)} completions of {n}, numbered {numbers or 'not at all'}")
+        raise ValueError(f"{len(choices)} completions of {n}, numbered {numbers[:200] or 'not at all'}")
     return [_read(choice, max_tokens, eos_token_ids, vocab_size) for choice in choices]
 
 
@@ -73,7 +73,7 @@ def _read(
     tokens, logprobs = choice.token_ids, [token.logprob for token in choice.logprobs.content]
     reason = choice.finish_reason
     if reason not in ("stop", "length"):
-        raise ValueError(f"a completion that ended with {reason!r}, not with stop or length")
+        raise ValueError(f"a completion that ended with {repr(reason)[:40]}, not with stop or length")
     if len(tokens) != len(logprobs):
         raise ValueError(f"a completion of {len(tokens)} tokens and {len(logprobs)} log-probabilities")
     if not 0 < len(tokens) <= max_tokens or (reason == "length" and len(tokens) < max_tokens):
@@ -83,7 +83,9 @@ def _read(
         raise ValueError(f"a completion of {len(tokens)} tokens, ended by {reason!r}, with end tokens at {ends[:5]}")
     wrong = [token for token in tokens if token < 0 or (vocab_size is not None and token >= vocab_size)]
     if wrong:
-        raise ValueError(f"token {wrong[0]}, which the policy's vocabulary of {vocab_size} tokens does not have")
+        raise ValueError(
+            f"token {str(wrong[0])[:40]}, which the policy's vocabulary of {vocab_size} tokens does not have"
+        )
     bad = [value for value in logprobs if not math.isfinite(value) or value > LARGEST]
     if bad:
         raise ValueError(f"a log-probability of {bad[0]}")

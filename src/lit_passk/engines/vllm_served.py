@@ -6,6 +6,9 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
 
 from lit_passk.engines.server import RequestRefused, Server, ServerError
 from lit_passk.engines.vllm_protocol import ask
@@ -20,6 +23,50 @@ SERVE_COMMAND = (
 ON_CPU = " --no-enable-chunked-prefill --max-num-batched-tokens MAX_MODEL_LEN --block-size 32"
 
 SECONDS_OF_A_LOOK = 30.0
+
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Floats = Annotated[str, msgspec.Meta(pattern=r"^(?:torch\.)?(?:bfloat16|float16|float32|float64)$")]
+
+
+class _Model(msgspec.Struct):
+    model: str
+    logprobs_mode: str
+    max_model_len: _Count
+    dtype: _Floats
+    served_model_name: str | list[Any] | None = None
+    quantization: str | None = None
+
+
+class _Scheduler(msgspec.Struct):
+    enable_chunked_prefill: bool
+    max_num_batched_tokens: int
+
+
+class _Device(msgspec.Struct):
+    device: Any
+
+
+class _Cache(msgspec.Struct):
+    cache_dtype: str
+
+
+class _Transfer(msgspec.Struct):
+    backend: str
+
+
+class _Config(msgspec.Struct):
+    model_config: _Model
+    scheduler_config: _Scheduler
+    device_config: _Device
+    cache_config: _Cache
+    weight_transfer_config: _Transfer | None
+
+
+class _Said(msgspec.Struct):
+    config: _Config
+    version: str | int
+    workers: _Count
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,36 +116,40 @@ def describe(server: Server, timeout: float) -> Served:
             raise
         raise CannotRun(f"{error}. Start the server as `{SERVE_COMMAND}` (on CPU with `{ON_CPU.strip()}`).") from error
     try:
-        model, scheduler, transfer = (config[f"{part}_config"] for part in ("model", "scheduler", "weight_transfer"))
-        logprobs, max_model_len = model["logprobs_mode"], int(model["max_model_len"])
-        split = scheduler["enable_chunked_prefill"] or scheduler["max_num_batched_tokens"] < max_model_len
-        on_cpu = config["device_config"]["device"] == "cpu"
-        served = model.get("served_model_name")
-        found = Served(
-            address=server.address,
-            model=str(model["model"]),
-            names={str(model["model"]), *map(str, [served] if isinstance(served, str) else served or ())},
-            max_model_len=max_model_len,
-            weight_transfer=None if transfer is None else transfer["backend"],
-            num_workers=workers,
-            version=str(version),
-            dtype=str(model["dtype"]).removeprefix("torch."),
-            quantization=model.get("quantization"),
-            cache_dtype=str(config["cache_config"]["cache_dtype"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        said = msgspec.convert({"config": config, "version": version, "workers": workers}, _Said)
+    except msgspec.ValidationError as error:
         raise CannotRun(
-            f"{server.address} describes itself otherwise than the vLLM this was written for (0.32): {error!r}. Start "
+            f"{server.address} describes itself otherwise than the vLLM this was written for (0.32): {error}. Start "
             f"another release there, as `{SERVE_COMMAND}`."
         ) from error
-    if logprobs != "processed_logprobs":
+    model, scheduler, transfer = (
+        said.config.model_config,
+        said.config.scheduler_config,
+        said.config.weight_transfer_config,
+    )
+    served = model.served_model_name
+    found = Served(
+        address=server.address,
+        model=model.model,
+        names={model.model, *map(str, [served] if isinstance(served, str) else served or ())},
+        max_model_len=model.max_model_len,
+        weight_transfer=None if transfer is None else transfer.backend,
+        num_workers=said.workers,
+        version=str(said.version),
+        dtype=model.dtype.removeprefix("torch."),
+        quantization=model.quantization,
+        cache_dtype=said.config.cache_config.cache_dtype,
+    )
+    if model.logprobs_mode != "processed_logprobs":
         raise CannotRun(
-            f"{server.address} reports {logprobs}, before the temperature is applied. Start it as `{SERVE_COMMAND}`."
+            f"{server.address} reports {model.logprobs_mode[:100]}, before the temperature is applied. Start it as "
+            f"`{SERVE_COMMAND}`."
         )
-    if on_cpu and split:
+    split = scheduler.enable_chunked_prefill or scheduler.max_num_batched_tokens < model.max_model_len
+    if said.config.device_config.device == "cpu" and split:
         raise CannotRun(
             f"{server.address} may prefill a prompt in two steps, which vLLM on CPU cannot do for seeded sampling. "
-            f"Start it with `{ON_CPU.strip()}`, MAX_MODEL_LEN being {max_model_len}."
+            f"Start it with `{ON_CPU.strip()}`, MAX_MODEL_LEN being {model.max_model_len}."
         )
     return found
 
