@@ -142,6 +142,15 @@ def test_a_rate_at_the_bound_of_a_pool_is_in_it():
     assert DifficultyPools(easy_from=0.75, hard_to=0.25).pools(counts).tolist() == [0, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("correct", "weights"),
+    [([8.0, 0.0, 4.0], [0.2, 0.2, 0.6]), ([8.0, 4.0, 4.0], [0.2, 0.3, 0.3]), ([8.0, 8.0, 8.0], [0.2 / 3] * 3)],
+)
+def test_the_prompts_of_a_pool_divide_its_share_among_them(correct, weights):
+    counts = Counts(torch.tensor(correct), torch.full((3,), 8.0))
+    assert DifficultyPools().weights(candidates(counts)).tolist() == pytest.approx(weights)
+
+
 def test_the_uncertainty_of_a_rate_is_that_of_its_beta_distribution():
     counts = Counts(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 3.0]))  # Beta(2, 2) and Beta(4, 1)
     variances = [a * b / ((a + b) ** 2 * (a + b + 1)) for a, b in ((2, 2), (4, 1))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -29,6 +30,31 @@ PIECES = (
     *("</think>", "<think>", "```", "```python\n", "def f(x):\n", "    return x\n", "\t", "import os\n", "x**"),
 )  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+WRITTEN = (
+    *(r"x \in (-\infty, -2] \cup [3, \infty)", r"\{(1,2), (3,4)\}", r"\frac{\sqrt{3}+i}{2}", "x=1, y=2 or x=3, y=4"),
+    *(r"\begin{pmatrix} 1 & -x \\ \frac12 & 0 \end{pmatrix}", r"\log_{2} 5 + \ln|x| + C", r"4210_{5}", "3:4:5"),
+    r"f(x)=\begin{cases} x^2 & x<0 \\ 1 & \text{otherwise}\end{cases}",
+    *(r"0 \le x < 2\pi", r"x \equiv 3 \pmod{7}", r"\int_0^1 \sin(ax)\,dx", r"\sum_{k=1}^n \binom nk^2", r"1,234.5\%"),
+    *(r"\{x \in \mathbb{R} \mid x^2 > 4\}", r"a_n = 2^{n+1} - 3n!", r"\lfloor \frac{n}{3} \rfloor", r"0.\overline{36}"),
+    *(r"60^\circ 30'", r"5\,\mathrm{kg\,m^{-3}}", "3 hours and 15 minutes", "no real solutions", "March 5th, 2024"),
+    *("3/4 to 5", "all real numbers except 2", "y = 2x + 3, for all x > 0", "**Answer:** (C) 17", "#### 1,000"),
+    *(r"The final answer is $\boxed{42}$. I hope it is correct.", "It is not 5, but 6."),
+)  # fmt: skip
+TOKENS = re.compile(r"\\[A-Za-z]+|\\.|[A-Za-z]+|\d+|.", re.DOTALL)
+
+
+@st.composite
+def rewritten(draw):
+    """Two answers as people write them, cut and joined anywhere, a part of them many times over."""
+    parts = []
+    for text in draw(st.lists(st.sampled_from(WRITTEN), min_size=1, max_size=2)):
+        tokens = TOKENS.findall(text)
+        first, last = sorted(draw(st.tuples(*[st.integers(0, len(tokens))] * 2)))
+        times = draw(st.sampled_from((1, 1, 1, 2, 3, 40)))
+        parts += [*tokens[:first], *tokens[first:last] * times, *tokens[last if draw(st.booleans()) else len(tokens) :]]
+    return "".join(parts)
+
+
 ANSWERS = st.recursive(
     st.sampled_from(["0", "3", "-2", "0.5", "\\frac{2}{3}", "\\sqrt{2}", "\\pi", "5\\%", "2\\frac{1}{3}", "10^{3}"]),
     lambda inner: st.one_of(
@@ -51,6 +77,16 @@ def test_answers_are_graded_whatever_they_are(reference, text):
         grade(reference, text)
         assert isinstance(equal(reference, text), bool)
     assert chosen_letters(text, ["one", reference, "two"]) is None or text
+
+
+@FEW
+@given(rewritten(), rewritten())
+def test_answers_in_the_styles_of_people_are_graded_whatever_became_of_them(reference, text):
+    with suppress(Refusal):
+        for answer in (text, f"\\boxed{{{text}}}"):
+            grade(reference, answer)
+        assert equal(reference, reference) or not reference.strip("$ ")
+    chosen_letters(text, ["one", reference, "two"])
 
 
 @FEW
