@@ -145,6 +145,17 @@ def test_a_step_without_faults_is_read(step, tmp_path):
     assert (read.sampling, read.metrics, read.positions) == (STEP.sampling, {}, [0])
 
 
+def test_a_step_has_an_advantage_for_every_completion_with_a_score(tmp_path):
+    first = Completion(token_ids=[0, 4], logprobs=[-0.5, -0.25], finish_reason="stop")  # token 0 is one like any other
+    group = replace(STEP.groups[0], completions=[first] * 2, scores=STEP.groups[0].scores[:1] * 2)
+    advantages = torch.tensor([0.5, -0.5])
+    path = tmp_path / "not" / "there" / "step.safetensors"
+    write_step(path, replace(STEP, groups=[group], advantages=advantages))
+    read = read_step(path)
+    assert read.advantages.tolist() == [0.5, -0.5]  # exact: as written
+    assert read.groups[0].completions[1].token_ids == [0, 4]
+
+
 @pytest.mark.parametrize(
     ("tensors", "scores"),
     [
