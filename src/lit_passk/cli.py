@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import sysconfig
+import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from lit_passk import __version__
 from lit_passk.errors import CannotRun, Refusal
@@ -82,10 +85,13 @@ def main(args: Sequence[str] | None = None) -> None:
             options = import_module("lit_passk.commands.configurations").with_files(options)
         # Before anything is imported that keeps the streams, as handlers of logs do.
         with outputs_may_fail() if command in (*LIGHTNING, "sft") else nullcontext():
-            status: int | None = import_module(f"lit_passk.commands.{module}").main(options)
+            status: int | None = _imported(f"lit_passk.commands.{module}").main(options)
     except BrokenPipeError:  # whoever read the output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
         sys.exit(141)  # as a shell reports a process that ended so
+    except KeyboardInterrupt:  # Python then ends as the signal would have ended it
+        sys.excepthook = lambda *_: print("\nlit-passk: interrupted", file=sys.stderr)
+        raise
     except Exception as error:
         refusal = _refusal(error)
         if refusal is None:
@@ -95,6 +101,22 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(2)
     if status:
         sys.exit(status)
+
+
+def _imported(name: str) -> ModuleType:
+    """A module; Ctrl-C ends the process at once while it is imported.
+
+    Nothing is under way yet that would have to be cleared up, and packages make any error of an import that is broken
+    off within them.
+    """
+    handled = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not handled or threading.current_thread() is not threading.main_thread():  # others' to decide
+        return import_module(name)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return import_module(name)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _check_text(texts: Sequence[str]) -> None:

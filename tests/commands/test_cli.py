@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -286,6 +288,28 @@ def test_a_folder_that_is_not_a_models_is_never_replaced(maze_policy, tmp_path, 
     for out in (".", "../" + tmp_path.name, "mine.txt"):
         assert "is not the folder of a model" in refusal(capsys, command, *options, "--out", out)
     assert {p.name for p in tmp_path.iterdir()} == {"mine.txt", "a.ckpt"}
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"config.json": "{}", "src/main.js": ""}, "is not the folder of a model"),
+        ({"config.json": "[" * 9999}, "is not the folder of a model"),
+        ({"adapter_config.json": '{"name": 1}'}, "is not the folder of a model"),
+        ({"config.json": '{"model_type": "gpt2"}', "checkpoints/a.ckpt": ""}, "holds 'checkpoints' beside a model"),
+        ({"config.json": '{"model_type": "gpt2"}', "thesis.tex": "", "notes.md": ""}, "holds 'notes.md', 'thesis.tex'"),
+    ],
+)
+def test_what_lies_beside_a_model_is_never_replaced(maze_policy, tmp_path, capsys, files, said):
+    for name, text in files.items():
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text(text)
+    checkpoint = {"policy": maze_policy, "lora": None, "state_dict": {"policy.model.x": torch.zeros(1)}}
+    torch.save(checkpoint, tmp_path / "a.ckpt")
+    args = ["export", "--ckpt_path", str(tmp_path / "a.ckpt"), "--out", str(tmp_path / "out")]
+    assert said in refusal(capsys, *args)
+    for name, text in files.items():
+        assert (tmp_path / "out" / name).read_text() == text
 
 
 @pytest.mark.parametrize("command", ["validate", "predict"])
@@ -700,6 +724,42 @@ def test_a_folder_that_was_removed(monkeypatch, tmp_path):
     (tmp_path / "gone").rmdir()
     with pytest.raises(SystemExit, match="the folder you work in has been removed"):
         cli.main(["benchmarks"])
+
+
+SLOW = "import time\nopen('reached', 'w').close()\n"
+WRAPPED = """
+try:
+    time.sleep(1000)
+except KeyboardInterrupt:
+    raise ImportError("as packages make of whatever stops them")
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "waits", "said"),
+    [
+        (["validate"], "lightning", WRAPPED, ""),
+        (["rescore", "a.jsonl"], "my_project", "time.sleep(1000)", "\nlit-passk: interrupted\n"),
+    ],
+    ids=["while the command is loaded", "later"],
+)
+def test_ctrl_c_ends_a_command_without_a_trace(user_code, maze_policy, command, module, waits, said):
+    arguments = [*command, "--config", config(user_code, maze_policy)]
+    (user_code / "a.jsonl").write_text("")
+    (user_code / f"{module}.py").write_text(SLOW + waits)
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lit_passk.cli import main; "
+    )
+    program += f"main({arguments!r})"
+    environment = os.environ | {"PYTHONPATH": f"{user_code}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        while not (user_code / "reached").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=120)[1].endswith(said)
+    assert process.returncode == -signal.SIGINT
 
 
 def test_output_that_nobody_reads_any_more_is_no_error(tmp_path):

@@ -106,3 +106,17 @@ def test_adapters_beside_stacked_experts_are_merged(policy, tmp_path):
     if any("experts" in name for name in state):  # older versions of peft pass them over
         with pytest.raises(Refusal, match=r"`--adapter` cannot write .*layers\.0\.mlp\.experts.*Leave `--adapter` out"):
             export(ckpt, tmp_path / "adapter", adapter=True)
+
+
+def test_the_policy_that_a_run_started_from_is_not_written_over(policy, tmp_path):
+    state = AutoModelForCausalLM.from_pretrained(policy).state_dict()
+    path = checkpoint(tmp_path / "a.ckpt", policy, {name: values + 1 for name, values in state.items()})
+    (tmp_path / "link").symlink_to(policy)
+    for out in (policy, tmp_path / "link"):
+        with pytest.raises(Refusal, match=r"^`--out` .* is the policy that the run started from, which would be lost"):
+            export(path, out)
+    for _ in range(2):  # that of another model is
+        export(path, tmp_path / "out")
+    assert torch.equal(
+        AutoModelForCausalLM.from_pretrained(policy).state_dict()["lm_head.weight"], state["lm_head.weight"]
+    )

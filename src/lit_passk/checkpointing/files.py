@@ -92,27 +92,6 @@ def put_in_place(partial: Path, path: Path) -> None:
     _flush(path.parent)
 
 
-def check_replaceable(folder: Path, models: bool = True) -> None:
-    """Refuse to write a model's folder over something else: the whole folder would be replaced.
-
-    Args:
-        folder: Where it is to be.
-        models: Whether the folder of another model may be replaced.
-
-    Raises:
-        Refusal: If there is a file, or a folder with anything but a model in it.
-    """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
-        raise Refusal(
-            f"`--out` {str(folder)!r} exists and is not the folder of a model; it would be replaced as a whole. "
-            "Name a folder that does not exist yet."
-        )
-    if not models:
-        raise Refusal(f"`--out` {str(folder)!r} holds a model already. Remove it, or name a new folder.")
-
-
 def remove(path: Path) -> None:
     """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():

@@ -17,7 +17,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import GENERATION_CONFIG_NAME
 
-from lit_passk.checkpointing.files import check_replaceable, put_in_place, remove
+from lit_passk.checkpointing.files import put_in_place, remove
+from lit_passk.checkpointing.model_folders import check_replaceable
 from lit_passk.checkpointing.reading import META, check_whole, read_file, read_shards
 from lit_passk.checkpointing.run_folder import find_last
 from lit_passk.commands.model_card import model_card
@@ -103,6 +104,10 @@ def export(
             f"The run started from the policy {source!r}, which cannot be read: {reason} "
             "Say where it is now by `--policy`."
         ) from error
+    if out.exists() and Path(source).is_dir() and out.samefile(source):
+        raise Refusal(
+            f"`--out` {str(out)!r} is the policy that the run started from, which would be lost. Name another."
+        )
     if adapter:
         _check_writable(checkpoint, source)
     model = None if adapter else _build(checkpoint, source, getattr(torch, dtype) if dtype else None)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lit_passk.checkpointing.files import check_replaceable
+from lit_passk.checkpointing.model_folders import check_replaceable
 from lit_passk.checkpointing.run_folder import FolderLock
 from lit_passk.commands import short_names  # noqa: F401 - see there
 from lit_passk.commands.display import show_plainly

@@ -15,7 +15,8 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from lit_passk.checkpointing.files import check_replaceable, put_in_place
+from lit_passk.checkpointing.files import put_in_place
+from lit_passk.checkpointing.model_folders import check_replaceable
 from lit_passk.data.rendering import PromptRenderer
 from lit_passk.errors import Refusal
 from lit_passk.logged import Logged
