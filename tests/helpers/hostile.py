@@ -325,6 +325,11 @@ for number in numbers.get(os.uname().machine, ()):
     if libc.syscall(number, b'x', 0, 0, 0, 0) >= 0: escaped = True
 for x32 in range(0x40000000, 0x40000200):
     if libc.syscall(x32, 0, 0, 0, 0, 0) != -1: escaped = True
+### contexts of input and output that all of the machine shares
+import ctypes, os
+context = ctypes.c_ulong(0)
+number = {'x86_64': 206, 'aarch64': 0}[os.uname().machine]  # io_setup
+if ctypes.CDLL(None).syscall(number, 1, ctypes.byref(context)) == 0: escaped = True
 ### limits back up
 import resource
 for which in range(16):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import subprocess
 from contextlib import suppress
 
@@ -40,6 +41,17 @@ def fill(folder):
 def write_many(writer):
     for problem in range(1, 100):
         writer.write(group(f"p{problem}", range(4)))
+
+
+def test_a_limit_on_the_size_of_files_is_named(maze_policy, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40 << 10, before[1]))
+    try:
+        with pytest.raises(CannotRun, match=r"could not be written: .* `ulimit -f` allows 40 KiB a file"):
+            run(maze_policy, tmp_path / "run", every=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
 def test_a_checkpoint(maze_policy, small_disk, tmp_path):

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import random
+import resource
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -62,9 +63,15 @@ def _first_line(error: BaseException) -> str:
 
 def _free(folder: Path) -> str:
     try:
-        return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB"
+        free = f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB"
     except OSError:
-        return "nothing"
+        free = "nothing"
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return (
+        free
+        if most == resource.RLIM_INFINITY
+        else f"{free}, of which `ulimit -f` allows {most / 2**10:.0f} KiB a file,"
+    )
 
 
 def list_files(folder: Path) -> None:
