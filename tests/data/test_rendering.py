@@ -151,6 +151,11 @@ def test_a_text_may_begin_with_an_end_token_twice_where_that_is_the_begin_token_
         (TURNS, [{"role": "user"}], "a `role` and a `content`"),
         (TURNS, [{"role": "user", "content": None}], "a `role` and a `content`"),
         ("{{ raise_exception('roles must alternate') }}", CHAT, "roles must alternate"),
+        ("{% for i in range(10 ** 9) %}{% endfor %}", CHAT, "cannot render .*Range too big"),
+        ("{{ 1 // 0 }}", CHAT, "cannot render .*zero"),
+        ("{{ 'a' * 10 ** 15 }}", CHAT, "cannot render .*MemoryError"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", CHAT, "cannot render .*RecursionError"),
+        ("{{ ''.__class__.__mro__ }}", CHAT, "cannot render .*unsafe"),
     ],
 )
 def test_what_cannot_be_rendered_is_said(template, prompt, message):

@@ -1,6 +1,7 @@
 """Paths, configurations and end tokens of policies as people have them."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,3 +106,20 @@ def test_sizes_that_differ_from_layer_to_layer(tmp_path):
     assert costs["gemma4_text"] == pytest.approx(2 * 2 * (32 + 64))
     assert costs["llama"] == pytest.approx(2 * 2 * (32 + 32))
     assert policy_config(str(tmp_path / "gemma4_text")).per_layer_config[1].head_dim == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.json", "[]"),
+        ("tokenizer.json", '{"version": "1.0", '),
+        ("tokenizer_config.json", "[]"),
+        ("tokenizer_config.json", '{"eos_token": 3}'),
+        ("chat_template.jinja", b"\xff\xfe"),
+    ],
+)
+def test_a_tokenizer_whose_files_hold_something_else(maze_policy, tmp_path, name, content):
+    folder = shutil.copytree(maze_policy, tmp_path / "policy")
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(Refusal, match="but no tokenizer could be loaded from there: "):
+        load_tokenizer(str(folder))

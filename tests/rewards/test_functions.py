@@ -314,6 +314,13 @@ def test_a_file_that_cannot_be_loaded_is_refused(tmp_path, source, message):
         FunctionReward(f"{tmp_path}/broken.py:f")
 
 
+def test_a_file_that_changes_the_folder_as_it_is_loaded_does_not_move_the_run(tmp_path):
+    (tmp_path / "moves.py").write_text(f"import os\nos.chdir({str(tmp_path)!r})\ndef f(completion): return 1.0")
+    before = os.getcwd()
+    FunctionReward(f"{tmp_path}/moves.py:f")
+    assert os.getcwd() == before
+
+
 def test_a_column_that_no_row_has_is_refused_and_one_that_some_have_is_none_elsewhere(function):
     part = function("by_column")
     without = Problem(id="w", prompt="2 + 2", answer="4", metadata={"level": 1})

@@ -43,10 +43,10 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     source = resolve_policy(path)
     try:
         return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # files may hold anything
         if not Path(source).is_dir():
             raise not_given(source, "model", error) from error
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise Refusal(f"`model.policy` is {path!r}, but no tokenizer could be loaded from there: {reason}") from error
 
 

@@ -15,6 +15,18 @@ from lit_passk.types import Prompt
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_OF_TEMPLATES = (
+    TemplateError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+)
+"""What rendering raises: a template is a program, of whoever made the tokenizer."""
+
 PROBE = "a question"
 
 
@@ -123,15 +135,16 @@ class PromptRenderer:
                     **self.template_kwargs,
                 )
             )
-        except (TemplateError, ValueError) as error:
-            raise Refusal(f"The tokenizer's chat template cannot render {_shorten(turns)}: {error}") from error
+        except _OF_TEMPLATES as error:
+            reason = f"{type(error).__name__} {error}".strip()
+            raise Refusal(f"The tokenizer's chat template cannot render {_shorten(turns)}: {reason}") from error
 
     def _knows_system_turns(self) -> bool:
         """Whether the text of a system turn is rendered; some templates raise, some leave it out without a word."""
         turns = [{"role": "system", "content": "be brief"}, {"role": "user", "content": PROBE}]
         try:
             text = self.tokenizer.apply_chat_template(turns, tokenize=False, **self.template_kwargs)
-        except (TemplateError, ValueError):
+        except _OF_TEMPLATES:
             return False
         return "be brief" in str(text)
 

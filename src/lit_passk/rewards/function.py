@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -66,7 +67,11 @@ class FunctionReward(RewardPart):
         self.function = absolute(function)
         self.kwargs = dict(kwargs or {})
         self.name = function
-        self.needs_group = self._loaded()[1].signature.of_group
+        folder = os.getcwd()
+        try:
+            self.needs_group = self._loaded()[1].signature.of_group
+        finally:
+            os.chdir(folder)  # a file that changes it as it is loaded does so in the workers alone: a run's paths stay
 
     def __str__(self) -> str:
         return f"FunctionReward {self.name}"
