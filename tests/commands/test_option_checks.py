@@ -100,3 +100,17 @@ def test_sections_of_the_command_line(section, maze_policy, tmp_path):
     empty, short = options("empty.yaml"), options("short.yaml")
     del empty["config"], short["config"]
     assert empty == short
+
+
+@pytest.mark.parametrize(("interval", "epochs"), [("0.5", 1), ("1.0", 1), ("2", None), ("00:01:00:00", None)])
+def test_a_share_of_an_epoch_is_counted_by_epochs(maze_policy, interval, epochs):
+    args = ["--model.policy", maze_policy, "--trainer.accelerator", "cpu", "--trainer.val_check_interval", interval]
+    command = LitPassKCLI(PassKRLModule, PromptDataModule, run=False, save_config_callback=None, args=args)
+    assert command.trainer.check_val_every_n_epoch == epochs
+
+
+def test_a_callback_whose_default_is_an_enumeration_can_be_written_down(maze_policy):
+    args = ["--model.policy", maze_policy, "--trainer.accelerator", "cpu", "--trainer.callbacks"]
+    args += ['[{"class_path": "lightning.pytorch.callbacks.Timer", "init_args": {"duration": "00:01:00:00"}}]']
+    command = LitPassKCLI(PassKRLModule, PromptDataModule, run=False, save_config_callback=None, args=args)
+    assert yaml.safe_load(command.model.config_yaml)["trainer"]["callbacks"][0]["init_args"]["interval"] == "step"

@@ -45,6 +45,17 @@ def test_layers_that_share_their_weights_are_sharded_and_not_adapted(tmp_path):
         add_adapter(model, LoRA())
 
 
+def test_a_router_that_returns_more_than_its_product_is_not_adapted(tmp_path):
+    pytest.importorskip("peft")
+    model = tiny_model("llama4_text")
+    model.save_pretrained(tmp_path)
+    family_checks.lora(copy.deepcopy(model), str(tmp_path))
+    add_adapter(model, LoRA())
+    adapted = {name.partition(".lora_A")[0] for name, _ in model.named_parameters() if ".lora_A." in name}
+    assert adapted
+    assert not [name for name in adapted if "router" in name]
+
+
 def test_a_tied_head_is_not_adapted():
     pytest.importorskip("peft")
     with pytest.raises(Refusal, match=r"'model.embed_tokens.weight' of LlamaForCausalLM is 'lm_head.weight' too"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from enum import Enum
 from pydoc import locate
 from typing import Any, get_args
 
@@ -67,6 +68,16 @@ def _nans(value: Any, place: str) -> Iterator[str]:
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
     for key, inner in pairs:
         yield from _nans(inner, f"{place}.{key}" if place else str(key))
+
+
+def write_out_enums(value: Any) -> None:
+    """Write Lightning's enumerations as texts, in place: ``Timer``'s default is one, which YAML cannot hold."""
+    value = vars(value) if isinstance(value, Namespace) else value
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in list(pairs):
+        if isinstance(inner, Enum) and isinstance(inner, str) and type(inner).__module__.startswith("lightning."):
+            value[key] = inner.value
+        write_out_enums(inner)
 
 
 def _classes(value: Any, place: str) -> Iterator[tuple[str, Namespace]]:

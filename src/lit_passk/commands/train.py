@@ -28,7 +28,7 @@ from lit_passk.checkpointing.files import CheckpointFiles
 from lit_passk.checkpointing.run_folder import check_own, last_checkpoint
 from lit_passk.commands import short_names  # noqa: F401 - see there
 from lit_passk.commands.display import show_plainly
-from lit_passk.commands.option_checks import check_options
+from lit_passk.commands.option_checks import check_options, write_out_enums
 from lit_passk.commands.quiet import quieten
 from lit_passk.credentials import check_without_credentials
 from lit_passk.data import PromptDataModule
@@ -67,13 +67,20 @@ class LitPassKCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Put this project's FSDP2 strategy, with its safe checkpoints, in the place of Lightning's.
 
+        A ``val_check_interval`` that is a share of an epoch has validations counted by epochs.
+
         Raises:
             Refusal: If an option is null that needs a value, or the configuration, which is saved in many places, holds
                 a credential.
         """
         config = self._options(self.config)
+        write_out_enums(config)
         check_options(self._parser(self.subcommand), config)
         check_without_credentials(config.as_dict())
+        if isinstance(config.trainer.val_check_interval, float) and config.trainer.check_val_every_n_epoch is None:
+            config.trainer.check_val_every_n_epoch = (
+                1  # a share of an epoch, where whole numbers count steps over epochs
+            )
         strategy = config.trainer.strategy
         if isinstance(strategy, str) and strategy in lightning.pytorch.strategies.__all__:  # a class without options
             strategy = Namespace(class_path=f"lightning.pytorch.strategies.{strategy}", init_args=Namespace())

@@ -52,7 +52,8 @@ def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
     except ImportError as error:
         raise CannotRun("`model.lora` needs peft. Run `pip install 'lit-passk[lora]'`.") from error
     try:
-        inject_adapter_in_model(peft_config(lora, model.config.model_type), model, adapter_name=ADAPTER)
+        config = peft_config(lora, model.config.model_type, exclude_modules=_routers(model) or None)
+        inject_adapter_in_model(config, model, adapter_name=ADAPTER)
     except ValueError as error:
         raise Refusal(
             f"peft adds no adapters to {type(model).__name__} with target_modules {lora.target_modules!r}: {error} "
@@ -63,6 +64,15 @@ def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
         parameter.requires_grad_(is_adapter(name))
         if is_adapter(name):
             parameter.data = parameter.data.float()
+
+
+def _routers(model: PreTrainedModel) -> list[str]:
+    """Linear layers that choose experts and return more than their product (Llama 4's): no adapter adds to that."""
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and type(module).__name__.endswith("Router")
+    ]
 
 
 def _check_not_shared(model: PreTrainedModel, lora: LoRA) -> None:
