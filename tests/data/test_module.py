@@ -64,6 +64,16 @@ def test_resumes_with_the_batch_after_the_one_that_was_trained(stop):
     assert done + batches(second, 8 - stop) == expected
 
 
+def test_an_epoch_that_is_cut_short_is_followed_by_a_whole_one():
+    """``limit_train_batches: 2`` of 3: epochs of two steps, not of two and one."""
+    whole = [batch.indices for one in [loader()] * 3 for batch in one]
+    assert [batch.indices for one in [loader()] * 4 for _, batch in zip(range(2), one, strict=False)] == whole[:8]
+    one = loader(seed=None)
+    next(iter(one))
+    one.load_state_dict(one.state_dict())
+    assert [batch.indices for batch in one] == [batch.indices for batch in loader(seed=None)][1:]
+
+
 def test_validations_of_some_batches_see_the_same_problems():
     """``limit_val_batches`` breaks off; training goes on from there instead."""
     assert [next(iter(one)).indices for one in [loader(seed=None)] * 3] == [[0, 1, 2, 3]] * 3

@@ -62,12 +62,17 @@ class PromptLoader:
         return -(-len(self.prompts) // self.prompts_per_step)
 
     def __iter__(self) -> Iterator[PromptBatch]:
-        """Begin the next epoch, or go on from a state that was just loaded; without a seed always from the start."""
+        """Go on where the last iteration ended, for as many batches as an epoch has; without a seed from the start.
+
+        One that follows a shortened one (``limit_train_batches``) goes over the end of the data's epoch, so that the
+        trainer's epochs are all of one length.
+        """
         if self.seed is None and not self._resumed:
             self.position = 0  # a validation that was cut short is followed by a whole one
         self._resumed = False
         self.epoch, self.position = self._next()
-        while self.position < len(self):
+        for _ in range(len(self) if self.seed is not None else len(self) - self.position):
+            self.epoch, self.position = self._next()
             rows = self._next_rows()
             # Before the yield: a checkpoint written while this batch trains resumes with the next.
             self._drawing.advance(rows)
