@@ -82,7 +82,7 @@ def test_a_checkpoint_in_the_middle_and_another_dtype(train, policy, tmp_path):
 def test_all_or_nothing(train, policy, tmp_path, capsys):
     run = train("fsdp2", 2)
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "config.json").write_text("the model before")
+    (tmp_path / "out" / "config.json").write_text('{"model_type": "llama"}')  # the model before
     half = tmp_path / "half"  # a tokenizer without a model: fails when part of the folder could be there already
     shutil.copytree(policy, half, ignore=shutil.ignore_patterns("config.json"))
     with pytest.raises((SystemExit, OSError, ValueError)):
