@@ -78,9 +78,7 @@ class LitPassKCLI(LightningCLI):
         check_options(self._parser(self.subcommand), config)
         check_without_credentials(config.as_dict())
         if isinstance(config.trainer.val_check_interval, float) and config.trainer.check_val_every_n_epoch is None:
-            config.trainer.check_val_every_n_epoch = (
-                1  # a share of an epoch, where whole numbers count steps over epochs
-            )
+            config.trainer.check_val_every_n_epoch = 1  # whole numbers alone count steps over epochs
         strategy = config.trainer.strategy
         if isinstance(strategy, str) and strategy in lightning.pytorch.strategies.__all__:  # a class without options
             strategy = Namespace(class_path=f"lightning.pytorch.strategies.{strategy}", init_args=Namespace())
