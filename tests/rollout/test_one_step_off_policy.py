@@ -24,6 +24,7 @@ from lit_passk.engines.base import RolloutEngine
 from lit_passk.engines.transformers_engine import TransformersEngine
 from lit_passk.engines.vllm_engine import VLLMEngine
 from lit_passk.engines.vllm_server_engine import VLLMServerEngine
+from lit_passk.errors import CannotRun
 from lit_passk.modules import PassKRLModule
 from lit_passk.rollout.one_step_off_policy import OneStepOffPolicy
 from lit_passk.rollout.parity import ParityCheck
@@ -344,5 +345,5 @@ def test_stale_completions_are_an_error_where_they_were_not_asked_for(policy):
             self.version = min(self.version, 1)
             return super().generate(prompt_ids, sampling, seeds)
 
-    with pytest.raises(AssertionError, match=r"completions of versions \{1\} instead of 2"):
+    with pytest.raises(CannotRun, match=r"Forgetful returned completions of the weights \[1\] instead of 2"):
         fit(Forgetful(), policy, steps=4)
