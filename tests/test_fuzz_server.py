@@ -102,6 +102,16 @@ def test_a_server_that_is_served_as_no_text():
     assert not served.is_named("runs/other")
 
 
+def test_half_a_surrogate_pair_in_a_name_is_no_answer():
+    """JSON may hold one; the library that compares names of fields raises another error for it."""
+    config = copy.deepcopy(ABOUT["/server_info?config_format=json"])
+    config["vllm_config"]["model_config"]["\ud800"] = 1
+    with pytest.raises(CannotRun, match=r"localhost:1 describes itself otherwise .*surrogates not allowed"):
+        describe(Answers({**ABOUT, "/server_info?config_format=json": config}), 1.0)
+    with pytest.raises(ValueError, match=r"^something else than completions \(.*surrogates not allowed"):
+        read_group({**ANSWER, "\ud800": 1}, 3, 6, [EOS], VOCAB_SIZE)
+
+
 class Replies:
     """Listens on this machine; every request gets ``reply``, byte for byte, and its connection ends."""
 

@@ -58,7 +58,7 @@ def read_group(
     """
     try:
         choices = msgspec.convert(answer, _Answer).choices
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter of half a surrogate pair in a name
         raise ValueError(f"something else than completions ({error}): {str(answer)[:300]!r}") from error
     choices.sort(key=lambda choice: choice.index)
     if [choice.index for choice in choices] != list(range(n)):

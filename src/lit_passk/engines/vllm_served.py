@@ -117,7 +117,7 @@ def describe(server: Server, timeout: float) -> Served:
         raise CannotRun(f"{error}. Start the server as `{SERVE_COMMAND}` (on CPU with `{ON_CPU.strip()}`).") from error
     try:
         said = msgspec.convert({"config": config, "version": version, "workers": workers}, _Said)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter of half a surrogate pair in a name
         raise CannotRun(
             f"{server.address} describes itself otherwise than the vLLM this was written for (0.32): {error}. Start "
             f"another release there, as `{SERVE_COMMAND}`."
