@@ -67,11 +67,9 @@ def _free(folder: Path) -> str:
     except OSError:
         free = "nothing"
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    return (
-        free
-        if most == resource.RLIM_INFINITY
-        else f"{free}, of which `ulimit -f` allows {most / 2**10:.0f} KiB a file,"
-    )
+    if most == resource.RLIM_INFINITY:
+        return free
+    return f"{free}, of which `ulimit -f` allows {most / 2**10:.0f} KiB a file,"
 
 
 def list_files(folder: Path) -> None:

@@ -23,6 +23,7 @@ SERVE_COMMAND = (
 ON_CPU = " --no-enable-chunked-prefill --max-num-batched-tokens MAX_MODEL_LEN --block-size 32"
 
 SECONDS_OF_A_LOOK = 30.0
+"""That a server may take for a question about itself, at most."""
 
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
