@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from lit_passk.engines.interrupts import ENDING
 from lit_passk.modules import SFTModule
 
 # A shell ignores SIGINT in what it starts in the background, nohup SIGHUP: every process under test would inherit it.
@@ -49,7 +50,7 @@ def state_of_the_process() -> dict[str, object]:
         "gradients": torch.is_grad_enabled(),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
         "threads of torch": torch.get_num_threads(),
-        "signal handlers": {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)},
+        "signal handlers": {n: signal.getsignal(n) for n in ENDING},
         "functions of os": [
             getattr(os, name) for name in ("chmod", "fsync", "link", "open", "rename", "replace", "unlink")
         ],

@@ -40,6 +40,7 @@ PLACES = [
     ("update", 1, 2, signal.SIGTERM),
     ("log", 1, 2, signal.SIGHUP),
     ("validation", 2, 2, signal.SIGINT),
+    ("scoring", 1, 1, signal.SIGXCPU),
 ]
 MORE_PLACES = [
     ("sampling", 3, 3, signal.SIGHUP),
@@ -116,6 +117,20 @@ def test_a_second_one_ends_the_process_at_once(maze_policy, tmp_path, monkeypatc
     with pytest.raises(Ended):
         run(maze_policy, tmp_path, Twice(1, "update"))
     assert last_checkpoint(tmp_path) is None
+
+
+def test_a_limit_on_cpu_time_that_the_kernel_tells_each_second_is_one_signal(maze_policy, tmp_path, monkeypatch):
+    class EachSecond(SignalAt):
+        def happen(self):
+            for second in range(3):
+                monkeypatch.setattr(time, "monotonic", lambda later=2 * second: now() + later)
+                super().happen()
+
+    now = time.monotonic
+    with pytest.raises(SystemExit) as stop:
+        run(maze_policy, tmp_path, EachSecond(1, "update", number=signal.SIGXCPU))
+    assert stop.value.code == 128 + signal.SIGXCPU
+    assert last_checkpoint(tmp_path).name == "step=2.ckpt"
 
 
 def test_an_echo_of_the_first_is_not_a_second_one(maze_policy, tmp_path):

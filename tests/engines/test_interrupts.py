@@ -53,6 +53,25 @@ def test_a_second_one_does_not_wait():
     assert done == ["after the first"]
 
 
+def test_what_the_kernel_repeats_waits_with_the_first():
+    def told(number, frame):
+        raise KeyboardInterrupt
+
+    done = []
+
+    @interrupts_held()
+    def passage():
+        for second in range(2):
+            os.kill(os.getpid(), signal.SIGXCPU)
+            done.append(second)
+
+    before = signal.signal(signal.SIGXCPU, told)
+    with pytest.raises(KeyboardInterrupt):
+        passage()
+    signal.signal(signal.SIGXCPU, before)
+    assert done == [0, 1]
+
+
 def test_an_error_inside_is_kept():
     @interrupts_held()
     def passage():

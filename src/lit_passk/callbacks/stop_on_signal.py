@@ -19,7 +19,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_passk.callbacks.resume import ResumeCheckpoint
 from lit_passk.distributed import all_max, world_size
-from lit_passk.engines.interrupts import ENDING
+from lit_passk.engines.interrupts import ENDING, REPEATED
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -63,8 +63,9 @@ def signals_end_at_once() -> Iterator[None]:
 
 
 class StopOnSignal(L.Callback):
-    """Ends a run on Ctrl-C (SIGINT), SIGTERM and SIGHUP with its last RL step in a checkpoint; a second one at once.
+    """Ends a run on SIGINT (Ctrl-C), SIGTERM, SIGHUP or SIGXCPU with its last RL step in a checkpoint.
 
+    A second signal ends it at once; SIGXCPU, a limit on CPU time, comes again each second and counts as one.
     One process stops sampling, validating or computing gradients where it is: the weights are still those after the
     last RL step. While they change, and with several processes, the step under way is finished; one process that got
     the signal is enough. An evaluation ends at once, or after the batch with several processes; what it has sampled is
@@ -134,7 +135,7 @@ class StopOnSignal(L.Callback):
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self._got is not None:
-            if time.monotonic() > self._since + ECHO:  # somebody means it
+            if number != REPEATED and time.monotonic() > self._since + ECHO:  # somebody means it
                 signal.signal(number, signal.SIG_DFL)
                 os.kill(os.getpid(), number)
             return

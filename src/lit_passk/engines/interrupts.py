@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals by which people, schedulers and closed terminals end a run."""
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
+"""Signals by which people, schedulers, closed terminals and limits on CPU time end a run."""
+REPEATED = signal.SIGXCPU
+"""Comes again with every second of CPU time beyond the limit: that is no second wish."""
 
 
 @contextmanager
@@ -27,10 +29,10 @@ def interrupts_held() -> Iterator[None]:
     first: list[tuple[int, FrameType | None]] = []
 
     def hold(handler: Callable[[int, FrameType | None], object], number: int, frame: FrameType | None) -> None:
-        if first:
-            handler(number, frame)
-        else:
+        if not first:
             first.append((number, frame))
+        elif number != REPEATED:
+            handler(number, frame)
 
     for number, handler in handlers.items():
         signal.signal(number, partial(hold, handler))
