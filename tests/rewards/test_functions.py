@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pickle
+import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import numpy
 import pytest
+import torch
 
 import lit_passk
 from lit_passk.errors import Refusal
@@ -314,11 +319,32 @@ def test_a_file_that_cannot_be_loaded_is_refused(tmp_path, source, message):
         FunctionReward(f"{tmp_path}/broken.py:f")
 
 
-def test_a_file_that_changes_the_folder_as_it_is_loaded_does_not_move_the_run(tmp_path):
-    (tmp_path / "moves.py").write_text(f"import os\nos.chdir({str(tmp_path)!r})\ndef f(completion): return 1.0")
-    before = os.getcwd()
-    FunctionReward(f"{tmp_path}/moves.py:f")
-    assert os.getcwd() == before
+CHANGES = """
+import logging, os, random, sys, warnings
+import numpy, torch
+os.chdir("/")
+sys.stdout = sys.stderr = None
+warnings.simplefilter("error")
+logging.disable(logging.CRITICAL)
+torch.set_default_dtype(torch.float64)
+torch.set_grad_enabled(False)
+for seed in (random.seed, numpy.random.seed, torch.manual_seed):
+    seed(0)
+def f(completion): return 1.0
+"""
+
+
+def test_what_a_file_changes_as_it_is_loaded_is_put_back(tmp_path):
+    def state():
+        torch_is = (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().tolist())
+        drawn = (random.getstate(), numpy.random.get_state()[1].tolist())
+        told_by = (sys.stdout, sys.stderr, list(warnings.filters), logging.root.manager.disable)
+        return torch_is, drawn, told_by, os.getcwd()
+
+    (tmp_path / "changes.py").write_text(CHANGES)
+    before = state()
+    FunctionReward(f"{tmp_path}/changes.py:f")
+    assert state() == before
 
 
 def test_a_column_that_no_row_has_is_refused_and_one_that_some_have_is_none_elsewhere(function):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from lit_passk.errors import Refusal
 from lit_passk.rewards.base import RewardPart
-from lit_passk.rewards.load import absolute, load_function
+from lit_passk.rewards.load import absolute, load_function, process_kept
 from lit_passk.rewards.signatures import Call, Signature, recognise, row_columns
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.scores import BadScore
@@ -67,11 +66,8 @@ class FunctionReward(RewardPart):
         self.function = absolute(function)
         self.kwargs = dict(kwargs or {})
         self.name = function
-        folder = os.getcwd()
-        try:
+        with process_kept():  # what a file changes as it is loaded it changes in the workers alone
             self.needs_group = self._loaded()[1].signature.of_group
-        finally:
-            os.chdir(folder)  # a file that changes it as it is loaded does so in the workers alone: a run's paths stay
 
     def __str__(self) -> str:
         return f"FunctionReward {self.name}"

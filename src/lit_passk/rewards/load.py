@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import logging
+import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +23,28 @@ def absolute(reference: str) -> str:
     """The same function under a name that does not depend on the folder one works in."""
     place, colon, name = reference.rpartition(":")
     return f"{expanded(place).resolve()}{colon}{name}" if _is_file(place) else reference
+
+
+@contextmanager
+def process_kept() -> Iterator[None]:
+    """Whatever files change as they are loaded is put back: a run keeps its folder, output, log and random numbers."""
+    import torch  # here: the workers load functions too, and have no need of these
+    from lightning.pytorch.utilities.seed import isolate_rng
+
+    folder, streams, silenced = os.getcwd(), (sys.stdout, sys.stderr), logging.root.manager.disable
+    dtype = torch.get_default_dtype()
+    try:
+        with (
+            isolate_rng(include_cuda=False),
+            warnings.catch_warnings(),
+            torch.set_grad_enabled(torch.is_grad_enabled()),
+        ):
+            yield
+    finally:
+        os.chdir(folder)
+        sys.stdout, sys.stderr = streams
+        logging.disable(silenced)
+        torch.set_default_dtype(dtype)
 
 
 def load_function(reference: str) -> Callable[..., Any]:
