@@ -226,6 +226,8 @@ def test_large_group_is_cut_into_equal_parts():
 def test_long_completion_gets_a_micro_batch_of_its_own():
     batches = pack(*make_step([[500, 5, 5]]), None, token_budget=100)
     assert [b.completions for b in batches] == [(0,), (1, 2)]
+    apart = pack(*make_step([[500], [5], [5]]), None, token_budget=100)  # those after it need no more than one
+    assert [b.completions for b in apart] == [(0,), (1, 2)]
 
 
 def test_ranks_that_agree_on_a_number_all_have_it():
@@ -311,6 +313,12 @@ def test_a_wanted_number_of_padded_micro_batches_is_had_exactly(step, token_budg
     fewest = len(pack(*step, token_budget, share_prompts=False))
     wanted = fewest + more
     assert len(pack(*step, token_budget, num_batches=wanted, share_prompts=False)) == wanted
+
+
+def test_padded_rows_fill_the_budget():
+    """Rows of 10 + 30 tokens: three of them are 120."""
+    batches = pack(*make_step([[31] * 5, [31] * 4]), None, token_budget=120, share_prompts=False)
+    assert [len(batch.completions) for batch in batches] == [3, 3, 3]
 
 
 def test_rows_of_like_length_are_padded_together():

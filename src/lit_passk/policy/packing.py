@@ -158,7 +158,8 @@ class _Step:
         """Groups, or parts of them, dealt out by cost to at least ``wanted`` micro-batches."""
         pieces = self.pieces(kept, token_budget, world_size)
         ordered = self.by_cost(pieces)
-        fewest = min(len(pieces), -(-self.size(pieces) // token_budget))
+        # A piece beyond the budget is alone, whatever its size: it counts as one full micro-batch.
+        fewest = -(-sum(min(self.size([piece]), token_budget) for piece in pieces) // token_budget)
         count = world_size * max(1, -(-fewest // world_size))
         while not self.fits(spread := self.spread(ordered, count), token_budget):
             count += world_size * max(1, count // (50 * world_size))  # by 2 %: a large step takes a second to deal out
