@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lit_passk.tasks.chats import conversation, message_text, read_prompt, with_instruction
+from lit_passk.tasks.pairs import asked, with_completion
 from lit_passk.tasks.records import Record
 
 CHAT = [
@@ -125,6 +126,29 @@ def test_a_conversation_ends_before_the_assistants_last_turn():
         conversation(5, "here")
     with pytest.raises(ValueError, match=r"^here: turn 2 needs text as its content, but holds 3"):
         conversation([CHAT[0], {"role": "user", "content": 3}], "here")
+
+
+def test_of_a_conversation_that_is_named_only_the_assistants_last_turn_is_left_out():
+    user, assistant = ({"role": role, "content": "2+2?"} for role in ("user", "assistant"))
+    turns = [user, assistant, user, assistant]
+    for length, left in ((4, 3), (3, 3), (2, 1)):
+        assert asked(Record("here", {"messages": turns[:length]}), "messages") == turns[:left]
+    assert asked(Record("here", {"messages": [assistant]}), "messages") == [assistant], "else nothing would be left"
+
+
+@pytest.mark.parametrize(
+    ("row", "there"),
+    [
+        ({"reward_model": None}, False),
+        ({"reward_model": {"style": "rule"}}, False),
+        ({"reward_model": {"ground_truth": None}}, True),
+        ({"reward_model.ground_truth": None}, True),
+    ],
+)
+def test_a_conversations_answer_stands_in_for_columns_that_are_not_there(row, there):
+    turns = [*CHAT, {"role": "assistant", "content": "4"}]
+    record = with_completion(Record("here", {"messages": turns, **row}), ["reward_model.ground_truth"])
+    assert record.fields.get("completion") == (None if there else "4")
 
 
 def test_the_text_of_a_completion():

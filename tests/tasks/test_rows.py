@@ -195,6 +195,14 @@ def test_every_small_column_is_kept_for_reward_functions(tmp_path):
         MathTask(jsonl(tmp_path, [row]), metadata_columns=["size"])
 
 
+def test_columns_are_as_large_as_they_have_characters_a_row(tmp_path):
+    fits = {"text": "x" * 4096, "greek": ["ω" * 4092]}  # a list of one text: two brackets and two quotes more
+    rows = [{"prompt": "2+2?", "answer": "4", **fits, "more": "x" * length} for length in (4095, 4099)]
+    with pytest.warns(UserWarning, match="The columns 'more' of"):
+        task = MathTask(jsonl(tmp_path, rows))
+    assert task[0].metadata == {"answer": "4", **fits}
+
+
 def test_what_is_no_plain_value_is_not_kept(tmp_path):
     with pytest.warns(UserWarning, match="The columns 'blob' of"):
         task = MathTask(parquet(tmp_path, [{"prompt": "2+2?", "answer": "4", "blob": b"\x00"}]))

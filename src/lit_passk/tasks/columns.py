@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from lit_passk.printable import surrogate
-
 _PLAIN = frozenset({str, int, float, bool, list, dict, type(None)})
 
 
@@ -132,5 +130,5 @@ def is_missing(value: Any) -> bool:
 
 def shown(value: Any, most: int = 80) -> str:
     """A value for an error message, cut where it is long; half a surrogate pair is escaped."""
-    text = ascii(value) if isinstance(value, str) and surrogate(value) else repr(value)
+    text = repr(value)
     return text if len(text) <= most else f"{text[:most]}..."
