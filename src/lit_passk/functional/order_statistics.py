@@ -42,7 +42,7 @@ def statistic_advantage(rewards: Tensor, weights: tuple[float, ...], std: Std = 
 
     """
     group_size, k = rewards.shape[1], len(weights)
-    if k == group_size or rewards.numel() == 0:
+    if k == group_size:
         return torch.zeros_like(rewards)
     low = rewards.amin(dim=1, keepdim=True)  # (P, 1)
     span = rewards.amax(dim=1, keepdim=True) - low

@@ -50,7 +50,7 @@ def rare_share(logprobs: Tensor, chosen: Tensor, min_share: float = 1e-6) -> Ten
         tensor([[0.3333, 0.6667, 0.0000]], dtype=torch.float64)
 
     """
-    likely = logprobs.masked_fill(~chosen, -torch.inf)
-    likely = torch.where(chosen.any(dim=-1, keepdim=True), likely, 0.0).softmax(dim=-1).clamp(min=min_share)  # (P, G)
+    # (P, G); NaN in a row where none is chosen, of which nothing is taken
+    likely = logprobs.masked_fill(~chosen, -torch.inf).softmax(dim=-1).clamp(min=min_share)
     inverse = torch.where(chosen, 1 / likely, 0.0)
     return inverse / inverse.sum(dim=-1, keepdim=True).clamp(min=1.0)  # each 1/q is at least 1: only empty rows clamp
