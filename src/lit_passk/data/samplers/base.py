@@ -119,7 +119,5 @@ def _by(last: Tensor, key: Tensor, count: int) -> list[int]:
     """The first ``count`` positions by ``key``, those of ``last`` after all others."""
     first = (~last).nonzero()[:, 0]
     chosen = first[key[first].topk(min(count, len(first)), largest=False).indices].tolist()
-    if (missing := count - len(chosen)) > 0:
-        rest = last.nonzero()[:, 0]
-        chosen += rest[key[rest].topk(missing, largest=False).indices].tolist()
-    return chosen
+    rest = last.nonzero()[:, 0]
+    return chosen + rest[key[rest].topk(count - len(chosen), largest=False).indices].tolist()
