@@ -81,6 +81,10 @@ def test_a_share_of_the_chances_is_the_same_for_all():
     chances = expected_advantage(uniform=0.2).chances(candidates(known()))
     assert float(chances.sum()) == pytest.approx(1)
     assert float(chances[5]) == pytest.approx(0.2 / 6, abs=1e-4)
+    solved = Counts(torch.tensor([1000.0, 999.0]), torch.full((2,), 1000.0))  # next to nothing is left to learn
+    weights = expected_advantage(uniform=0.2).weights(candidates(solved))
+    assert float(weights.sum()) == pytest.approx(1)
+    assert float(weights[0]) > 0.2, "more than the share that is the same for all"
 
 
 def test_prompts_of_weight_0_come_last():
@@ -140,6 +144,8 @@ def test_pools_are_by_the_posterior_mean_and_shares_hold():
 def test_a_rate_at_the_bound_of_a_pool_is_in_it():
     counts = Counts(torch.tensor([2.0, 0.0, 1.0]), torch.tensor([2.0, 2.0, 2.0]))  # means 3/4, 1/4 and 1/2, exactly
     assert DifficultyPools(easy_from=0.75, hard_to=0.25).pools(counts).tolist() == [0, 2, 1]
+    counts = Counts(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0]))  # unseen ones are normal, whatever 1/2 is
+    assert DifficultyPools(easy_from=0.5, hard_to=0.1).pools(counts).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +155,8 @@ def test_a_rate_at_the_bound_of_a_pool_is_in_it():
 def test_the_prompts_of_a_pool_divide_its_share_among_them(correct, weights):
     counts = Counts(torch.tensor(correct), torch.full((3,), 8.0))
     assert DifficultyPools().weights(candidates(counts)).tolist() == pytest.approx(weights)
+    others = [0.0 if rate == 8 else weight for rate, weight in zip(correct, weights, strict=True)]
+    assert DifficultyPools(easy=0).weights(candidates(counts)).tolist() == pytest.approx(others)
 
 
 def test_the_uncertainty_of_a_rate_is_that_of_its_beta_distribution():
@@ -173,7 +181,7 @@ def test_all_prompts_in_one_pool_is_said_once(recwarn):
     assert not recwarn, "not every prompt was seen"
     counts = Counts(torch.zeros(3), torch.full((3,), 8.0))
     assert sampler.metrics(counts) == {"easy": 0.0, "normal": 0.0, "hard": 1.0}
-    sampler.metrics(counts)
+    assert sampler.metrics(Counts(torch.zeros(1), torch.full((1,), 8.0)))["hard"] == 1.0  # exact: one of one
     assert [str(w.message)[:24] for w in recwarn] == ["All 3 prompts are hard b"]
 
 
@@ -204,6 +212,8 @@ def test_counts_halve_with_the_half_life():
     assert counts.mean.tolist() == pytest.approx([3 / 8, 1 / 2, 1 / 4])
     low, high = Counts(torch.tensor([0.0]), torch.tensor([0.0])).interval(0, confidence=0.5)
     assert (low, high) == pytest.approx((0.25, 0.75))
+    low, high = Counts(torch.tensor([1.0]), torch.tensor([1.0])).interval(0, confidence=0.5)  # below x is x^2
+    assert (low, high) == pytest.approx((0.25**0.5, 0.75**0.5))
     with pytest.raises(Refusal, match=r"of 3 problems, but `data.train` has 4"):
         PassRates(4).load_state_dict(rates.state_dict())
 
@@ -310,6 +320,13 @@ def test_prompts_that_carry_more_come_more_often():
     assert learned.keys() == {"sampler/pass_rate", "sampler/pass_rate_std", "sampler/effective_prompts"}
     assert learned["sampler/pass_rate"] == pytest.approx(0.5, abs=0.1)
     assert 8 < learned["sampler/effective_prompts"] < NUM
+
+
+def test_a_mixture_draws_from_fewer_prompts_than_it_has():
+    """A quarter of the draws among the first twelve, the others among the last: 1 / (12 / 48^2 + 12 / 16^2)."""
+    loader = make_loader(expected_advantage(PassKAnalytic(2), GROUP_SIZE, uniform=1.0), mixed=True)
+    found = loader.observe(0, rollouts_of(range(4), 0))["sampler/effective_prompts"]
+    assert found == pytest.approx(1 / (12 / 48**2 + 12 / 16**2))
 
 
 def test_groups_that_are_not_trained_on_count():
