@@ -189,7 +189,7 @@ def encode_line(values: Mapping[str, Any]) -> bytes:
     try:
         return line.encode()
     except UnicodeEncodeError:  # half a surrogate pair, as byte-level decoding may leave behind
-        return (json.dumps(values, allow_nan=False) + "\n").encode()
+        return (json.dumps(values) + "\n").encode()
 
 
 def encode_record(record: CompletionRecord) -> bytes:
