@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -651,6 +653,19 @@ def test_a_changed_checkpoint_does_not_continue_a_results_file(user_code, maze_p
     torch.save(content, checkpoint)
     assert "weights" in refusal(capsys, *args).splitlines()[-1]
     assert "precision" in refusal(capsys, *args, "--trainer.precision", "bf16-mixed").splitlines()[-1]
+
+
+@pytest.mark.parametrize("change", [{"prompt": "R"}, {"answer": "R"}], ids=str)
+def test_changed_rows_do_not_continue_a_results_file(user_code, maze_policy, monkeypatch, capsys, change):
+    """Not one that is complete either: nothing would be sampled, and the metrics be those of the rows before."""
+    args = ["validate", "--config", config(user_code, maze_policy), "--rollout.results", "r.jsonl"]
+    cli.main(args)
+    before = Path("r.jsonl").read_bytes()
+    task = importlib.import_module("my_project").StartsWith
+    original = task.__getitem__
+    monkeypatch.setattr(task, "__getitem__", lambda self, index: replace(original(self, index), **change))
+    assert "with another prompt or reference answer" in refusal(capsys, *args).splitlines()[-1]
+    assert Path("r.jsonl").read_bytes() == before
 
 
 def test_weights_without_a_trainer(user_code, maze_policy):

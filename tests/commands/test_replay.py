@@ -222,6 +222,10 @@ def test_wrong_files_cost_a_sentence(copied, capsys, tmp_path):
         for name in ("token_ids", "logprobs", "trained"):
             tensors |= {part: tensors[part][:0] for part in (name, f"{name}/lengths")}
         save_file(tensors, tmp_path / "lacking.safetensors", file.metadata())
+        lengths = file.get_tensor("prompt_ids/lengths")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        tensors |= {"prompt_ids": lengths[:0], "prompt_ids/lengths": lengths * 0}
+        save_file(tensors, tmp_path / "unasked.safetensors", file.metadata())
     pickled = tmp_path / "pickled.safetensors"
     torch.save({"x": 1}, pickled)
     for path, message in (
@@ -230,6 +234,7 @@ def test_wrong_files_cost_a_sentence(copied, capsys, tmp_path):
         (foreign, "not a saved step"),
         (torn, "not a saved step, or torn"),
         (tmp_path / "lacking.safetensors", "a saved step that is damaged (StopIteration"),
+        (tmp_path / "unasked.safetensors", "a prompt and a completion need a token"),
         (pickled, "not a saved step, or torn"),
     ):
         _, err, status = said(capsys, path)

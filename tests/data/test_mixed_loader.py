@@ -163,7 +163,16 @@ def test_a_task_alone_has_the_order_that_its_seed_always_gave(num, per_step):
     draw = random.Random("others-7-5")
     rows = [draw.randrange(num) for _ in range(1000)]
     assert list(source.draw_extra(5, [0])) == [row for row in dict.fromkeys(rows) if row != 0]
-    assert source.state_dict().keys() == {"epoch", "position", "size"}
+    assert source.state_dict().keys() == {"epoch", "position", "per_step", "size", "prompts"}
+
+
+@pytest.mark.parametrize("per_step", [3, 8])
+def test_other_numbers_of_prompts_a_step_do_not_turn_the_count_of_steps_back(per_step):
+    """By which old completions count less in a sampler's pass rates."""
+    source, other = loader(per_step=6), loader(per_step=per_step)
+    steps(source, 17)
+    other.load_state_dict(source.state_dict())
+    assert other.epoch * len(other) + other.position == 17
 
 
 def test_validation_keeps_the_order_of_a_mixture():

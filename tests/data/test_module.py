@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from helpers.letters import CHAT_TEMPLATE, Letters
 from transformers import LlamaConfig
@@ -94,6 +96,24 @@ def test_other_prompts_than_the_checkpoint_s_are_said(recwarn):
     for other in (prompts[:3], [*prompts[:3], (3, [5])]):
         with pytest.warns(UserWarning, match=rf"'train' have changed: 4 of 10 .* {len(other)} of \d tokens now"):
             loader(other).load_state_dict(state)
+    for other in ([*prompts[:3], (3, [5, 5, 5, 6])], [*prompts[:3], (4, [5] * 4)]):  # as many, and as long
+        with pytest.warns(UserWarning, match="'train' have changed: 4 of 10"):
+            loader(other).load_state_dict(state)
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 3), (3, 4), (4, 20), (1, 4), (4, 1), (20, 4)])
+def test_other_numbers_of_prompts_a_step_leave_none_out(before, after):
+    for stop in range(1, -(-12 // before) + 1):
+        one, other = loader(num=12, per_step=before), loader(num=12, per_step=after)
+        seen = {i for _, batch in zip(range(stop), one, strict=False) for i in batch.indices}
+        other.load_state_dict(one.state_dict())
+        if len(seen) < 12:  # the rest of the epoch is the rest of its prompts
+            seen |= {
+                i for _, batch in zip(range(len(other) - other.position), other, strict=False) for i in batch.indices
+            }
+            assert seen == set(range(12))
+        else:
+            assert {i for batch in other for i in batch.indices} == set(range(12))
 
 
 def test_plain_prompts_and_the_length_limit(maze_policy):
@@ -160,6 +180,17 @@ def test_nothing_to_train_on(maze_policy):
         PromptDataModule(maze_policy).setup("fit")  # before a policy is loaded
     with pytest.raises(ValueError, match="no problems"):
         PromptDataModule(maze_policy, train=Letters(0)).train_dataloader()
+
+
+def test_validation_problems_of_one_id_are_refused(maze_policy):
+    class Twice(Letters):
+        def __getitem__(self, index):
+            return replace(super().__getitem__(index), id=str(index % 3))
+
+    data = PromptDataModule(maze_policy, train=Twice(5), val={"m": Twice(5)})
+    assert len(data.train_dataloader()) == 1  # a training knows them by their position
+    with pytest.raises(ValueError, match=r"Twice 'm' needs different ids, but problems 0 and 3 both have '0'"):
+        data.val_dataloader()
 
 
 def test_missing_policy_folder_is_named_with_the_command(tmp_path):

@@ -323,7 +323,11 @@ def test_rescore_scores_again_and_keeps_the_samples(tmp_path):
     assert [r.completion for r in new.records] == [r.completion for r in load_results(path).records]
     with ResultWriter(summary.path, SETTINGS) as writer:
         assert writer.missing("times", "p2", 5) == [4]
-    assert rescore(summary.path, {"times": Times()}, out=tmp_path / "again.jsonl").num_changed == 0
+    again = tmp_path / "again.jsonl"
+    assert rescore(summary.path, {"times": Times()}, out=again).num_changed == 0
+    assert rescore(path, Times(), out=again).num_changed == 3, "an earlier rescoring is replaced"
+    with pytest.raises(ValueError, match="never overwrites"):
+        rescore(again, Times(), out=again)
 
 
 def test_rescore_says_whose_wording_changed(tmp_path, caplog):
@@ -381,6 +385,16 @@ def test_rescore_fails_whole(tmp_path):
         rescore(path, {"other": Times()})
     with pytest.raises(ValueError, match="never overwrites"):
         rescore(path, Times(), out=path)
+    sampled, notes = tmp_path / "sampled.jsonl", tmp_path / "notes.jsonl"
+    with ResultWriter(sampled, SETTINGS) as writer:
+        writer.write(group("p9", [0]))
+    notes.write_text("what I found\n")
+    for there in (sampled, notes):
+        before = there.read_bytes()
+        with pytest.raises(ValueError, match="nor anything but an earlier rescoring"):
+            rescore(path, Times(), out=there)
+        assert there.read_bytes() == before
+        there.unlink()
     with ResultWriter(tmp_path / "b.jsonl", SETTINGS) as writer:
         writer.write([record("p1"), record("p1", benchmark="other")])
     with pytest.raises(ValueError, match=r"several benchmarks \(\['other', 'times'\]\)"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from array import array
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_warn
@@ -55,6 +57,7 @@ class PromptLoader:
         indices = [index for index, _ in prompts]
         self._drawing = Drawing(task, indices, prompts_per_step, seed, sampler if sampler is not None else Uniform())
         self._size = [len(prompts), sum(len(token_ids) for _, token_ids in prompts)]  # prompts, tokens
+        self._digest = _digest(prompts) if seed is not None else ""
         self._resumed = False
         self._ahead: tuple[tuple[int, int], list[int]] | None = None  # the next batch, once it was asked for
 
@@ -138,7 +141,8 @@ class PromptLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the iteration stands: Lightning saves it with every checkpoint."""
-        state = {"epoch": self.epoch, "position": self.position, "size": self._size, **self._drawing.state()}
+        state = {"epoch": self.epoch, "position": self.position, "per_step": self.prompts_per_step}
+        state |= {"size": self._size, "prompts": self._digest, **self._drawing.state()}
         if self._ahead is not None and self._drawing.rates is not None:
             state["ahead"] = self._ahead[1]  # drawn with what was known then
         return state
@@ -150,11 +154,31 @@ class PromptLoader:
             ValueError: If it is of other tasks.
         """
         before, now = state.get("size"), self._size
-        if before not in (None, now) and self.seed is not None:
+        if self.seed is not None and (before not in (None, now) or state.get("prompts", self._digest) != self._digest):
             rank_zero_warn(
                 f"The prompts of {self.name!r} have changed: {before[0]:,} of {before[1]:,} tokens when the checkpoint "
                 f"was written, {now[0]:,} of {now[1]:,} tokens now. Those that come next are drawn anew."
             )
-        self.epoch, self.position, self._resumed = state["epoch"], state["position"], True
+        per_step = state.get("per_step", self.prompts_per_step)
+        self.epoch, self.position = self._place(state, per_step)
+        self._resumed = True
         self._drawing.restore(state)
-        self._ahead = (self._next(), list(state["ahead"])) if "ahead" in state else None
+        drawn = "ahead" in state and per_step == self.prompts_per_step
+        self._ahead = (self._next(), list(state["ahead"])) if drawn else None
+
+    def _place(self, state: Mapping[str, Any], per_step: int) -> tuple[int, int]:
+        """Epoch and position of a state whose steps had ``per_step`` prompts: counted on in those of now."""
+        epoch, position = state["epoch"], state["position"]
+        if per_step == self.prompts_per_step:
+            return epoch, position
+        if self._drawing.whole_epochs:  # after as many prompts: none is left out of the epoch
+            return epoch, position * per_step // self.prompts_per_step
+        return divmod(epoch * -(-state["size"][0] // per_step) + position, len(self))  # after as many steps
+
+
+def _digest(prompts: Sequence[tuple[int, list[int]]]) -> str:
+    """Tells prompts from others, or from themselves in another order."""
+    digest = blake2b(digest_size=16)
+    for index, token_ids in prompts:
+        digest.update(array("q", [index, len(token_ids), *token_ids]).tobytes())
+    return digest.hexdigest()

@@ -26,7 +26,7 @@ from lit_passk.rewards.task import RewardedTask
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.mixture import Mixture
 from lit_passk.tasks.records import check_problem
-from lit_passk.types import PromptBatch
+from lit_passk.types import Problem, PromptBatch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -201,6 +201,8 @@ class PromptDataModule(L.LightningDataModule):
         problems = [task[i] for i in range(len(task))]
         for i, problem in enumerate(problems):
             check_problem(problem, f"{type(task).__name__} {name!r}, problem {i},")
+        if name != "train":
+            _check_ids(problems, f"{type(task).__name__} {name!r}")
         if not problems:
             raise Refusal(f"Task {name!r} has no problems.")
         if name == "train":
@@ -216,6 +218,17 @@ class PromptDataModule(L.LightningDataModule):
             raise Refusal(f"No prompt of {name!r} has 1 to `data.max_prompt_tokens`={self.max_prompt_tokens} tokens.")
         rank_zero_info(f"{name}: {len(kept)} prompts")
         return kept
+
+
+def _check_ids(problems: Sequence[Problem], where: str) -> None:
+    """Refuse problems of one id: in a result file the completions of one would count for the other."""
+    first: dict[str, int] = {}
+    for i, problem in enumerate(problems):
+        if first.setdefault(problem.id, i) != i:
+            raise Refusal(
+                f"{where} needs different ids, but problems {first[problem.id]} and {i} both have {problem.id!r}: "
+                "results are kept by them. Number them, or leave out what is there twice."
+            )
 
 
 class DemonstrationDataModule(L.LightningDataModule):

@@ -50,10 +50,14 @@ class ResultsFile:
             Prompts that lack equally many samples in a row, with the sampling and seeds that make just those. As many
             parts on every rank, some perhaps without prompts: ranks that share weights or an engine must sample equally
             often, whatever the file holds already.
+
+        Raises:
+            Refusal: If the file's samples of a problem answer another question than this batch asks.
         """
         assert sampling.n is not None
         runs = []  # (number of samples, prompt, first sample)
         for p, problem in enumerate(batch.problems):
+            self._writer.check_question(batch.name, problem.id, problem.text, problem.answer)
             self._base_seeds[batch.name, problem.id] = seeds[p]
             samples = self._writer.missing(batch.name, problem.id, sampling.n)
             for _, run in groupby(enumerate(samples), key=lambda pair: pair[1] - pair[0]):

@@ -66,6 +66,16 @@ def load_results(path: str | PathLike[str]) -> Results:
     return Results(path=path, settings=header.settings, versions=header.versions, records=records)
 
 
+def was_rescored(path: Path) -> bool:
+    """Whether a file holds completions that ``rescore`` scored again; False for what is no result file too."""
+    try:
+        with open_results(path) as stream:
+            header = read_header(stream, path)
+    except (Refusal, OSError):
+        return False
+    return header is not None and header.rescored is not None
+
+
 def open_results(path: Path) -> Stream:
     """Open a file for reading, unpacked if it is compressed by gzip, whatever its name."""
     check_file(path)

@@ -65,7 +65,7 @@ _OPTIONAL = ("parts", "step", "trained", "advantage")
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line of a result file. A file that was scored again says more; nothing reads that."""
+    """The first line of a result file."""
 
     format: str = FORMAT
     version: int = VERSION
@@ -73,6 +73,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What the run was started with, as ``run_settings`` builds it."""
     versions: dict[str, str]
     """Versions of the packages it ran with."""
+    rescored: Any = None
+    """From which file, and with what versions, its completions were scored again; None in one that was sampled."""
 
 
 class TrainingInfo(NamedTuple):

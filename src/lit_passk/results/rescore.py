@@ -17,7 +17,7 @@ import msgspec
 from lit_passk.errors import Refusal
 from lit_passk.inputs import expanded
 from lit_passk.results.atomic import write_atomically
-from lit_passk.results.reader import Results, load_results, stem_of
+from lit_passk.results.reader import Results, load_results, stem_of, was_rescored
 from lit_passk.results.record import FORMAT, VERSION, CompletionRecord, encode_line, encode_record, installed_versions
 from lit_passk.tasks.base import Task
 from lit_passk.tasks.scores import group_scores_of, score_of
@@ -54,7 +54,8 @@ def rescore(
     Args:
         path: The result file; it is not changed.
         task: The task its problems are from; a mapping from benchmark name to task for a file of several.
-        out: The new file; ``<name>.rescored.jsonl`` beside the old one by default. It is replaced if it exists.
+        out: The new file; ``<name>.rescored.jsonl`` beside the old one by default. One that was scored
+            again before is replaced.
         submit: Scores in worker processes under a time limit, for verifiers that may hang:
             ``Scorer(tasks).submit_group`` with tasks under the names of the benchmarks. None scores in this process.
 
@@ -64,8 +65,11 @@ def rescore(
     """
     results = load_results(path)
     target = expanded(out) if out is not None else results.path.with_name(f"{stem_of(results.path)}.rescored.jsonl")
-    if target.exists() and target.samefile(results.path):
-        raise Refusal(f"Rescoring never overwrites what was sampled: give another `out` than {target}.")
+    if target.exists() and (target.samefile(results.path) or not was_rescored(target)):
+        raise Refusal(
+            f"Rescoring never overwrites what was sampled, nor anything but an earlier rescoring: give another `out` "
+            f"than {target}."
+        )
     records = list(results.records)
     for benchmark in results.groups():
         one = _task_of(benchmark, task, results)

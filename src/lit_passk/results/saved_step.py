@@ -159,6 +159,8 @@ def _step(header: dict[str, Any], tensors: dict[str, Tensor]) -> SavedStep:
         parts = [next(completions) for _ in one.completions]
         if any(not len(ids) == len(logprobs) == len(trained) for ids, logprobs, trained in parts):
             raise ValueError("a completion needs as many log-probabilities as tokens")
+        if not prompt or not all(ids for ids, _, _ in parts):
+            raise ValueError("a prompt and a completion need a token")
         if len(one.scores) != len(parts):
             raise ValueError("a completion needs a score")
         groups.append(

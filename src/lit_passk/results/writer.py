@@ -103,7 +103,7 @@ class ResultWriter:
         with self._locked():
             new: dict[tuple[str, str, int], CompletionRecord] = {}
             for record in records:
-                self._check_question(record)
+                self.check_question(record.benchmark, record.problem_id, record.prompt, record.reference)
                 if record.sample not in self._samples[record.benchmark, record.problem_id]:
                     new.setdefault((record.benchmark, record.problem_id, record.sample), record)
             self._append(b"".join(map(encode_record, new.values())))
@@ -224,12 +224,18 @@ class ResultWriter:
         self._samples[record.benchmark, record.problem_id].add(record.sample)
         self._questions[record.benchmark, record.problem_id] = hash((record.prompt, record.reference))
 
-    def _check_question(self, record: CompletionRecord) -> None:
-        question = hash((record.prompt, record.reference))
-        if self._questions.get((record.benchmark, record.problem_id), question) != question:
+    def check_question(self, benchmark: str, problem_id: str, prompt: str, reference: str) -> None:
+        """Refuse a problem whose samples in the file are of another prompt or were judged by another reference.
+
+        Raises:
+            Refusal: With the problem.
+        """
+        question = hash((prompt, reference))
+        if self._questions.get((benchmark, problem_id), question) != question:
             raise Refusal(
-                f"{self.path} holds samples of problem {record.problem_id!r} ({record.benchmark}) with another "
-                "prompt or reference answer. Evaluate a changed data set into a new file."
+                f"{self.path} holds samples of problem {problem_id!r} ({benchmark}) with another prompt or reference "
+                "answer. Evaluate a changed data set into a new file, or, where answers alone have changed, judge what "
+                "was sampled by them: `lit-passk rescore`."
             )
 
     def _check_settings(self, header: Header) -> None:
