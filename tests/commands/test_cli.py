@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -653,6 +654,24 @@ def test_a_changed_checkpoint_does_not_continue_a_results_file(user_code, maze_p
     torch.save(content, checkpoint)
     assert "weights" in refusal(capsys, *args).splitlines()[-1]
     assert "precision" in refusal(capsys, *args, "--trainer.precision", "bf16-mixed").splitlines()[-1]
+
+
+@pytest.mark.parametrize("change", ["template", "tokens"])
+def test_another_tokenizer_does_not_continue_a_results_file(user_code, maze_policy, capsys, change):
+    """Its prompts, or the tokens that they are made of, are others."""
+    policy = user_code / "policy"
+    shutil.copytree(maze_policy, policy)
+    template = policy / "chat_template.jinja"
+    template.write_text("{{ messages[0].content }}U")
+    args = ["validate", "--config", config(user_code, str(policy)), "--rollout.results", "r.jsonl"]
+    cli.main(args)
+    cli.main(args)  # nothing changed: it goes on
+    if change == "template":
+        template.write_text("{{ messages[0].content }}D")
+    else:
+        file = policy / "tokenizer.json"
+        file.write_text(file.read_text().replace('"U"', '"X"'))
+    assert "(tokenizer: " in refusal(capsys, *args).splitlines()[-1]
 
 
 @pytest.mark.parametrize("change", [{"prompt": "R"}, {"answer": "R"}], ids=str)

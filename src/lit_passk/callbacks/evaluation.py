@@ -10,6 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lit_passk.callbacks.engine_check import check_engine
 from lit_passk.callbacks.run_description import run_description
 from lit_passk.checkpointing.fingerprint import fingerprint
+from lit_passk.data.module import PromptDataModule
 from lit_passk.functional.random import derive_seed
 from lit_passk.results.continuation import ResultsFile
 from lit_passk.rollout.collate import collate_rollouts
@@ -49,6 +50,8 @@ class Evaluation:
         if trainer.state.fn == TrainerFn.FITTING or path is None:
             return
         checkpoint = f" @ {trainer.ckpt_path}" if trainer.ckpt_path else ""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        tokenizer = {"tokenizer": data.renderer.fingerprint} if isinstance(data, PromptDataModule) else {}
         settings = run_description(
             trainer,
             module,
@@ -58,6 +61,7 @@ class Evaluation:
             policy=module.policy_path + checkpoint,
             rl_step=module.rl_step,
             weights=fingerprint(module.policy_path, trainer.ckpt_path),
+            **tokenizer,
         )
         self._file = ResultsFile(path, settings)
 

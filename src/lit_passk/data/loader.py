@@ -141,7 +141,7 @@ class PromptLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the iteration stands: Lightning saves it with every checkpoint."""
-        state = {"epoch": self.epoch, "position": self.position, "per_step": self.prompts_per_step}
+        state: dict[str, Any] = {"epoch": self.epoch, "position": self.position, "per_step": self.prompts_per_step}
         state |= {"size": self._size, "prompts": self._digest, **self._drawing.state()}
         if self._ahead is not None and self._drawing.rates is not None:
             state["ahead"] = self._ahead[1]  # drawn with what was known then
@@ -153,8 +153,9 @@ class PromptLoader:
         Raises:
             ValueError: If it is of other tasks.
         """
-        before, now = state.get("size"), self._size
-        if self.seed is not None and (before not in (None, now) or state.get("prompts", self._digest) != self._digest):
+        before, now = state.get("size", self._size), self._size
+        changed = before != now or state.get("prompts", self._digest) != self._digest
+        if changed and self.seed is not None:
             rank_zero_warn(
                 f"The prompts of {self.name!r} have changed: {before[0]:,} of {before[1]:,} tokens when the checkpoint "
                 f"was written, {now[0]:,} of {now[1]:,} tokens now. Those that come next are drawn anew."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
@@ -64,6 +65,12 @@ class PromptRenderer:
         self.system_turns = self.chat_template and self._knows_system_turns()
         self._num_appended = self._count_appended()
         self._own_begin = self._begin_token_of_its_own()
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells tokenizers of other tokens, or of another chat template in use, apart: 16 hexadecimal digits."""
+        parts = [sorted(self.tokenizer.get_vocab().items()), self.chat_template and self.tokenizer.chat_template]
+        return blake2b(repr(parts).encode(errors="backslashreplace"), digest_size=8).hexdigest()
 
     def render(self, prompt: Prompt) -> str:
         """The text that the policy continues.
