@@ -184,6 +184,8 @@ def test_pages_quote_the_data(tmp_path):
         "passk +0.250 [+0.250, +0.250] (2 seeds). pkpo +0.125 [+0.125, +0.125]. max_rl not measured yet. "
     )
     assert fill(filled, data) == filled
+    said = "two seeds: <!-- mazes: passk - pass1: pass@1, 2 seeds -->+0.250 [+0.250, +0.250]<!-- / -->"
+    assert fill(said, data) == said
     table = fill("<!-- mazes: means pass1 max_rl: pass@1, pass@8 --><!-- / -->", data).splitlines()
     assert table[4:6] == [
         "| Pass@1 (GRPO) | 5 | 0.500 | 0.998 |",

@@ -2,7 +2,8 @@
 
 What stands between ``<!-- mazes: passk - pass1: pass@8 -->`` and ``<!-- / -->`` is written by ``fill``:
 
-- ``ARM - BASELINE: METRIC``: the difference with its interval, and the number of seeds where it is not ``SEEDS``,
+- ``ARM - BASELINE: METRIC``: the difference with its interval, and the number of seeds where it is not ``SEEDS``;
+  where the text around it says another number, ``ARM - BASELINE: METRIC, 10 seeds``,
 - ``ARM - BASELINE at equal pass@1: METRIC``: against the baseline where its pass@1 was the same,
 - ``means ARM ARM: METRIC, METRIC``: a table of means,
 - ``claims EXPERIMENT``: a table of what the experiment claims and what became of it.
@@ -18,7 +19,9 @@ from reproduction.page import NOT_YET, claims, interval, means
 from reproduction.statistics import estimate
 
 QUOTE = re.compile(r"(<!-- (?P<domain>[a-z_]+): (?P<what>[^<>]+?) -->).*?(<!-- / -->)", re.DOTALL)
-DIFFERENCE = re.compile(r"(?P<arm>\S+) - (?P<baseline>\S+?)(?P<equal> at equal pass@1)?: (?P<metric>.+)")
+DIFFERENCE = re.compile(
+    r"(?P<arm>\S+) - (?P<baseline>\S+?)(?P<equal> at equal pass@1)?: (?P<metric>.+?)(, (?P<said>\d+) seeds)?"
+)
 MEANS = re.compile(r"means (?P<arms>[^:]+): (?P<metrics>.+)")
 SEEDS = 5
 """So many that the pages need not say it each time."""
@@ -59,8 +62,8 @@ def say(what: str, measured: Measurements) -> str:
         values = compare(arm, baseline, match["metric"])
         if not len(values):
             return NOT_YET
-        one = estimate(values)
-        return interval(one) if one.seeds == SEEDS else f"{interval(one)} ({one.seeds} seed{'s' * (one.seeds > 1)})"
+        one, said = estimate(values), int(match["said"] or SEEDS)
+        return interval(one) if one.seeds == said else f"{interval(one)} ({one.seeds} seed{'s' * (one.seeds > 1)})"
     raise ValueError(f"A quote says {what!r}, which is none of the forms that this module describes.")
 
 
