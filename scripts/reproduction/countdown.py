@@ -3,12 +3,35 @@
 All is fixed here before anything is looked at. Chosen on the validation split with seed 100: 400 imitation steps, after
 which pass@1 is .03 and pass@64 .75; 200 steps of Pass@4 training from there ended with .06 and .77. The learning rate,
 the length of the training and where it changes over are those of the mazes. Judged on the test split.
+
+From there k made no difference. Arithmetic offers a reason: where few of a group are correct, the advantages of Pass@4
+are nearly those of Pass@1 times a constant. ``often`` puts it to the test, by a cold start whose prompts are solved
+often: 1,600 imitation steps, after which pass@1 is .21 (seed 100, validation split); no training from it was tried.
 """
 
 from __future__ import annotations
 
-from reproduction.domain import Domain
-from reproduction.mazes import MAZES
+from reproduction.domain import Arm, Claim, Domain, Experiment, strategy
+from reproduction.mazes import AS_MUCH, MAZES
+
+OFTEN_ARMS = {
+    "often_start": Arm("cold start of 1,600 steps", cold_start="often", parts=(0,)),
+    "often_pass1": Arm("Pass@1 (GRPO)", strategy("GRPO"), cold_start="often"),
+    "often_passk": Arm("Pass@4", strategy("PassKAnalytic", k=4), cold_start="often"),
+}
+OFTEN = Experiment(
+    "Where prompts are solved often",
+    "Does k make a difference on Countdown where a prompt's pass rate is as on mazes?",
+    "often_pass1",
+    tuple(OFTEN_ARMS),
+    (
+        Claim("Pass@4 training has more of pass@8 than Pass@1 training", "often_passk", "often_pass1", "pass@8"),
+        Claim("... and of pass@64", "often_passk", "often_pass1", "pass@64"),
+        Claim("... and a higher entropy", "often_passk", "often_pass1", "entropy"),
+        Claim("... and more different answers", "often_passk", "often_pass1", "different"),
+        Claim("... and pays less than .03 of pass@1", "often_passk", "often_pass1", "pass@1", above=AS_MUCH),
+    ),
+)
 
 COUNTDOWN = Domain(
     name="countdown",
@@ -23,12 +46,13 @@ the validation split, all else is as it is for mazes.""",
     configuration="scripts/reproduction/countdown.yaml",
     test="scripts/reproduction/countdown_test.yaml",
     sft="scripts/reproduction/countdown_sft.yaml",
-    cold_starts={"plain": ()},
+    cold_starts={"plain": (), "often": ("--trainer.max_steps", "1600")},
     arms={
         name: MAZES.arms[name]
         for name in ("start", "pass1", "passk", "switch_150", "switch_225", "switch_275", "switch_twice")
-    },
-    experiments={name: MAZES.experiments[name] for name in ("explores", "switching")},
+    }
+    | OFTEN_ARMS,
+    experiments={name: MAZES.experiments[name] for name in ("explores", "switching")} | {"often": OFTEN},
     steps=MAZES.steps,
     num_parts=MAZES.num_parts,
 )
