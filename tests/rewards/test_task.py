@@ -23,7 +23,7 @@ from lit_passk.rewards import (
 )
 from lit_passk.scoring.scorer import Scorer
 from lit_passk.tasks.base import Task
-from lit_passk.tasks.mixture import Mixture, MixtureTask
+from lit_passk.tasks.mixture import Mixture, MixtureTask, paid_each
 from lit_passk.tasks.scores import BadScore, CannotScore, group_scores_of, score_of
 from lit_passk.types import CompletionText, Score
 
@@ -125,7 +125,7 @@ def test_rewards_on_top_of_rewards_pay_for_the_sum_below():
 
 def test_a_mixture_stays_one_and_each_of_its_tasks_is_paid_alike():
     mixture = Mixture({"sums": MixtureTask(Sums(), weight=2.0), "groups": MixtureTask(Grouped())})
-    paid = RewardedTask(mixture, {"verdict": Verdict(), "fixed": Fixed(1.0, weight=0.5)}).of_each()
+    paid = paid_each(RewardedTask(mixture, {"verdict": Verdict(), "fixed": Fixed(1.0, weight=0.5)}))
     assert isinstance(paid, Mixture)
     assert [part.weight for part in paid.tasks.values()] == [2, 1]
     assert [score.reward for score in scores_of(paid, texts("2", "3"))] == [1.5, 1]
@@ -138,7 +138,7 @@ def test_a_column_of_one_task_of_a_mixture_is_enough(tmp_path):
     )
     rewards = {"verdict": Verdict(), "level": FunctionReward(f"{tmp_path}/f.py:f")}
     mixture = Mixture({"sums": MixtureTask(Sums()), "groups": MixtureTask(Grouped())})
-    paid = RewardedTask(mixture, rewards).of_each()
+    paid = paid_each(RewardedTask(mixture, rewards))
     assert [score.reward for score in scores_of(paid, texts("2"))] == [2]
     assert [score.reward for score in scores_of(paid, texts("a"), problem=3)] == [1], "a group of one"
     with pytest.raises(Refusal, match="needs a column 'level', but no row of Grouped has one"):

@@ -11,6 +11,7 @@ from lit_passk.rewards import RewardedTask, RewardPart, Verdict
 from lit_passk.scoring.scorer import Scorer
 from lit_passk.tasks import ArithmeticTask, MazeTask, Mixture, MixtureTask
 from lit_passk.tasks.base import Task
+from lit_passk.tasks.mixture import paid_each
 from lit_passk.types import CompletionText, Problem, Score
 
 
@@ -99,7 +100,7 @@ def test_rewards_of_its_own_stand_in_the_place_of_those_of_all():
     score = mixture.score(mixture[1], CompletionText("1"))
     assert (score.reward, score.correct, dict(score.parts)) == (4.5, True, {"long": 1.0, "verdict": 2.0})
     assert mixture.score(mixture[4], CompletionText("1")).parts == {}
-    every = RewardedTask(mixture, {"verdict": Verdict()}).of_each()
+    every = paid_each(RewardedTask(mixture, {"verdict": Verdict()}))
     assert every.score(every[1], CompletionText("1")).reward == 4.5
     assert every.score(every[4], CompletionText("1")).parts == {"verdict": 2.0}
 

@@ -24,7 +24,7 @@ from lit_passk.policy.source import resolve_policy
 from lit_passk.rewards.base import RewardPart
 from lit_passk.rewards.task import RewardedTask
 from lit_passk.tasks.base import Task
-from lit_passk.tasks.mixture import Mixture
+from lit_passk.tasks.mixture import Mixture, paid_each
 from lit_passk.tasks.records import check_problem
 from lit_passk.types import Problem, PromptBatch
 
@@ -100,7 +100,7 @@ class PromptDataModule(L.LightningDataModule):
         self.rewards = rewards
         if rewards is not None and train is None:
             raise Refusal("`data.rewards` pay for the completions of `data.train`, which is not set.")
-        self.train = RewardedTask(train, rewards).of_each() if train is not None and rewards is not None else train
+        self.train = paid_each(RewardedTask(train, rewards)) if train is not None and rewards is not None else train
         self.val = dict(val or {})
         for name in self.val:
             if name == "train" or "/" in name or "." in name:

@@ -13,7 +13,6 @@ from typing import Any
 from lit_passk.errors import Refusal
 from lit_passk.rewards.base import RewardPart, Verdict
 from lit_passk.tasks.base import Task
-from lit_passk.tasks.mixture import Mixture
 from lit_passk.tasks.records import shown
 from lit_passk.tasks.scores import BadScore, CannotScore, as_number, group_scores_of, score_of
 from lit_passk.types import CompletionText, Problem, Score
@@ -73,22 +72,11 @@ class RewardedTask(Task):
                 stacklevel=2,
             )
 
-    def of_each(self) -> Task:
-        """The same rewards for each task of a ``Mixture``, which stays one, but for those that have rewards already.
-
-        Any other task is paid for as it is.
-        """
-        if not isinstance(self.task, Mixture):
-            return self
-        parts = {}
-        for name, part in self.task.tasks.items():
-            if isinstance(part.task, RewardedTask):
-                parts[name] = part
-                continue
-            alone = copy(self)
-            alone._pay_for(part.task)
-            parts[name] = replace(part, task=alone)
-        return Mixture(parts)
+    def of(self, task: Task) -> RewardedTask:
+        """The same rewards for another task, whose rows need not have what they look at."""
+        other = copy(self)
+        other._pay_for(task)
+        return other
 
     def _pay_for(self, task: Task) -> None:
         self.task = task

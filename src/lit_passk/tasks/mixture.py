@@ -11,6 +11,7 @@ from typing import Any
 
 from lit_passk.errors import Refusal
 from lit_passk.rewards.base import RewardPart
+from lit_passk.rewards.task import RewardedTask
 from lit_passk.tasks.base import Task
 from lit_passk.types import CompletionText, Problem, Score
 
@@ -146,13 +147,24 @@ class Mixture(Task):
         return self.tasks[name].task.demonstration(own)
 
 
+def paid_each(paid: RewardedTask) -> Task:
+    """The same rewards for each task of a ``Mixture``, which stays one, but for those that have rewards already.
+
+    Any other task is paid for as it is.
+    """
+    if not isinstance(paid.task, Mixture):
+        return paid
+    return Mixture(
+        {
+            name: part if isinstance(part.task, RewardedTask) else replace(part, task=paid.of(part.task))
+            for name, part in paid.task.tasks.items()
+        }
+    )
+
+
 def _paid(part: MixtureTask) -> MixtureTask:
     """The same with its rewards in the task, where it has any."""
-    if part.rewards is None:
-        return part
-    from lit_passk.rewards.task import RewardedTask  # which knows of mixtures
-
-    return replace(part, task=RewardedTask(part.task, part.rewards), rewards=None)
+    return part if part.rewards is None else replace(part, task=RewardedTask(part.task, part.rewards), rewards=None)
 
 
 def check_names(tasks: Mapping[str, object]) -> None:
