@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import lightning as L
@@ -58,6 +59,32 @@ def test_groups_come_in_the_order_of_their_prompts_scored_by_their_task(sampler)
         [5 + (seed + i) % 3 for i in range(3)] for seed in (10, 20, 30)
     ]
     assert all(score.correct for g in groups for score in g.scores)
+
+
+def changed(**values):
+    return lambda groups: [(p, [replace(c[0], **values), *c[1:]]) for p, c in groups]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda groups: [(p, c[:-1]) for p, c in groups], "3 completions of each prompt, but has 2 of prompt 1"),
+        (lambda groups: [(p, []) for p, c in groups], "3 completions of each prompt, but has 0 of prompt 1"),
+        (lambda groups: [(p, c * 2) for p, c in groups], "3 completions of each prompt, but has 6 of prompt 1"),
+        (lambda groups: groups[:-1], "the group of each prompt, but prompt 0 has none"),
+        (lambda groups: [], "the group of each prompt, but prompt 0 has none"),
+        (lambda groups: groups + groups[-1:], "each prompt once, but yielded that of prompt 0 again"),
+        (lambda groups: [(p + 1, c) for p, c in groups], "once, but yielded that of prompt 2 of 2 prompts"),
+        (changed(logprobs=[-1.0]), "has 2 tokens and 1 log-probabilities"),
+        (changed(logprobs=[]), "has 2 tokens and 0 log-probabilities"),
+        (changed(token_ids=[]), "has 0 tokens and 2 log-probabilities"),
+    ],
+)
+def test_an_engine_that_yields_something_else_than_it_was_asked_for(sampler, monkeypatch, change, message):
+    generate = sampler.engine.generate
+    monkeypatch.setattr(sampler.engine, "generate", lambda *asked: iter(change(list(generate(*asked)))))
+    with pytest.raises(CannotRun, match=f"^ScriptedEngine.generate must yield .*{message}"):
+        sampler.sample(batch_of(2, 0), SAMPLING, [10, 20], version=0)
 
 
 def test_the_engine_gets_the_policys_weights_once_a_version(sampler, maze_policy):

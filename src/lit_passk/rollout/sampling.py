@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lit_passk.engines.base import RolloutEngine
+from lit_passk.errors import CannotRun
 from lit_passk.types import Completion, CompletionText, PromptBatch, Sampling, ScoredGroup
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def sample_and_score(
 
     Yields:
         ``(prompt index, group)`` as groups are sampled and scored, in no particular order.
+
+    Raises:
+        CannotRun: If the engine yields something else than a group of ``n`` completions for every prompt.
     """
     pending: dict[int, Pending] = {}
 
@@ -53,7 +57,7 @@ def sample_and_score(
         )
         return p, group
 
-    for p, completions in engine.generate(batch.prompt_ids, sampling, seeds):
+    for p, completions in _as_asked(engine, batch.prompt_ids, sampling, seeds):
         texts = [decode(c.token_ids) for c in completions]
         shown = [CompletionText.of(completion, text) for completion, text in zip(completions, texts, strict=True)]
         pending[p] = (completions, texts, scorer.submit_group(batch.name, batch.problems[p], shown))
@@ -61,3 +65,28 @@ def sample_and_score(
             yield finish(done)
     for p in list(pending):
         yield finish(p)
+
+
+def _as_asked(
+    engine: RolloutEngine, prompt_ids: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+) -> Iterator[tuple[int, list[Completion]]]:
+    """What an engine samples, which may be anybody's, as long as it fits what it was asked for."""
+    name, left = f"{type(engine).__name__}.generate", set(range(len(prompt_ids)))
+    for p, completions in engine.generate(prompt_ids, sampling, seeds):
+        if p not in left:
+            what = "again" if p in range(len(prompt_ids)) else f"of {len(prompt_ids)} prompts"
+            raise CannotRun(f"{name} must yield the group of each prompt once, but yielded that of prompt {p} {what}.")
+        left.remove(p)
+        if len(completions) != sampling.n:
+            raise CannotRun(
+                f"{name} must yield {sampling.n} completions of each prompt, but has {len(completions)} of prompt {p}."
+            )
+        for numbers in ((len(c.token_ids), len(c.logprobs)) for c in completions):
+            if numbers[0] != numbers[1]:
+                raise CannotRun(
+                    f"{name} must yield a log-probability for each token, but a completion of prompt {p} has "
+                    f"{numbers[0]} tokens and {numbers[1]} log-probabilities."
+                )
+        yield p, completions
+    if left:
+        raise CannotRun(f"{name} must yield the group of each prompt, but prompt {min(left)} has none.")
