@@ -73,6 +73,7 @@ def test_a_disk_that_can_neither_lock_nor_change_permissions_nor_flush_folders(
         writer.write(group("p1", range(4)))
     assert caplog.text.count("results.jsonl cannot be locked (Function not implemented)") == 1
     assert len(load_results(folder / "results.jsonl").records) == 8
+    continuation.ResultsFile(folder / "results.jsonl", SETTINGS).close()
     monkeypatch.setattr(continuation, "world_size", lambda: 2)
     with pytest.raises(Refusal, match=r"on a disk that cannot lock files"):
         continuation.ResultsFile(folder / "results.jsonl", SETTINGS)
