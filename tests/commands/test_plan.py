@@ -144,6 +144,38 @@ def test_the_command_reads_a_configuration_and_says_what_does_not_fit(configs, c
     assert "`model.compute.gradient_sync: every`" in told
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("plan.gpus_per_node", "0", "a number above 0 for gpus_per_node of --plan, but got 0"),
+        ("plan.tflops", "-5", "above 0 for tflops"),
+        ("plan.memory_gb", "1e400", "above 0 for memory_gb"),
+        ("plan.train_share", "35", "above 0, at most 1 for train_share"),
+        ("plan.with_advantage", "1.5", "0 or more, at most 1 for with_advantage"),
+        ("plan.reserved_gb", "-1", "0 or more for reserved_gb"),
+        ("rollout.group_size", "0", "above 0 for group_size of the configuration"),
+        ("data.prompts_per_step", "0", "above 0 for prompts of the configuration"),
+        ("model.compute.token_budget", "0", "above 0 for token_budget of the configuration"),
+        ("trainer.devices", "0", "above 0 for ranks of the configuration"),
+        ("trainer.devices", "many", "`trainer.devices` must be a number, a list of some, or auto, but is 'many'"),
+    ],
+)
+def test_numbers_that_nothing_can_be_computed_with(configs, capsys, option, value, said):
+    with pytest.raises(SystemExit):
+        main(
+            [
+                "plan",
+                "--config",
+                str(configs / "maze_cpu.yaml"),
+                "--architecture",
+                json.dumps(QWEN_7B),
+                f"--{option}",
+                value,
+            ]
+        )
+    assert said in capsys.readouterr().err
+
+
 def test_a_policy_that_cannot_be_read(configs, capsys):
     with pytest.raises(SystemExit):
         main(["plan", "--config", str(configs / "maze_cpu.yaml"), "--model.policy", "./nowhere"])

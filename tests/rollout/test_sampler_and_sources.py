@@ -77,7 +77,7 @@ def changed(**values):
         (lambda groups: [(p + 1, c) for p, c in groups], "once, but yielded that of prompt 2 of 2 prompts"),
         (changed(logprobs=[-1.0]), "has 2 tokens and 1 log-probabilities"),
         (changed(logprobs=[]), "has 2 tokens and 0 log-probabilities"),
-        (changed(token_ids=[]), "has 0 tokens and 2 log-probabilities"),
+        (changed(token_ids=[], logprobs=[]), "has 0 tokens and 0 log-probabilities"),
     ],
 )
 def test_an_engine_that_yields_something_else_than_it_was_asked_for(sampler, monkeypatch, change, message):

@@ -81,11 +81,11 @@ def _as_asked(
             raise CannotRun(
                 f"{name} must yield {sampling.n} completions of each prompt, but has {len(completions)} of prompt {p}."
             )
-        for numbers in ((len(c.token_ids), len(c.logprobs)) for c in completions):
-            if numbers[0] != numbers[1]:
+        for tokens, logprobs in ((len(c.token_ids), len(c.logprobs)) for c in completions):
+            if tokens == 0 or tokens != logprobs:
                 raise CannotRun(
-                    f"{name} must yield a log-probability for each token, but a completion of prompt {p} has "
-                    f"{numbers[0]} tokens and {numbers[1]} log-probabilities."
+                    f"{name} must yield tokens, an end token at least, with a log-probability each, but a completion "
+                    f"of prompt {p} has {tokens} tokens and {logprobs} log-probabilities."
                 )
         yield p, completions
     if left:

@@ -20,6 +20,7 @@ from lit_passk.modules import PassKRLModule
 from lit_passk.policy.source import load_config, resolve_policy
 
 SERVER = "VLLMServerEngine"
+_MAY_BE_0 = ("reserved_gb", "with_advantage", "max_saved_logits_mib", "kept_terms", "kl", "checkpointing", "sync_last")
 
 
 class PlanCLI(LitPassKCLI):
@@ -60,9 +61,26 @@ def read(args: Sequence[str]) -> Namespace:
 
 
 def estimate(config: Namespace) -> tuple[Estimate, Machine]:
-    """The arithmetic, and the machine that it is about."""
+    """The arithmetic, and the machine that it is about.
+
+    Raises:
+        Refusal: If there is nothing to compute with a number that was given.
+    """
     machine = Machine(**config.plan.as_dict())
-    return Estimate(read_architecture(config), machine, read_setup(config, machine)), machine
+    setup = read_setup(config, machine)
+    for where, given in (("--plan", machine), ("the configuration", setup)):
+        for name, value in vars(given).items():
+            _check_number(name, value, where)
+    return Estimate(read_architecture(config), machine, setup), machine
+
+
+def _check_number(name: str, value: float | None, where: str) -> None:
+    """Refuse what the arithmetic would divide by, or tell nonsense of."""
+    least = "0 or more" if name in _MAY_BE_0 else "above 0"
+    most = ", at most 1" if name.endswith("_share") or name == "with_advantage" else ""
+    if value is None or (value == 0 and name in _MAY_BE_0) or 0 < value <= (1 if most else 1e30):
+        return
+    raise Refusal(f"`lit-passk plan` needs a number {least}{most} for {name} of {where}, but got {value}.")
 
 
 def read_architecture(config: Namespace) -> Architecture:
@@ -119,10 +137,17 @@ def read_setup(config: Namespace, machine: Machine) -> Setup:
 
 
 def num_devices(devices: int | str | Sequence[int], gpus_per_node: int) -> int:
-    """How many devices of a node ``trainer.devices`` takes: a number, ``auto`` or -1 for all, or a list of some."""
+    """How many devices of a node ``trainer.devices`` takes: a number, ``auto`` or -1 for all, or a list of some.
+
+    Raises:
+        Refusal: If it is something else.
+    """
     if isinstance(devices, str):
         text = devices.strip()
-        devices = -1 if text == "auto" else [int(i) for i in text.split(",") if i] if "," in text else int(text)
+        try:
+            devices = -1 if text == "auto" else [int(i) for i in text.split(",") if i] if "," in text else int(text)
+        except ValueError as error:
+            raise Refusal(f"`trainer.devices` must be a number, a list of some, or auto, but is {text!r}.") from error
     if isinstance(devices, int):
         return devices if devices >= 0 else gpus_per_node
     return len(devices)
