@@ -1,6 +1,7 @@
 """A checkpoint that is damaged, or of something else, costs a sentence: what was needed, what came, what to change."""
 
 import math
+import shutil
 from argparse import Namespace
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 import yaml
 from helpers.runs import write_letters
 from helpers.small_runs import build, run
+from safetensors.torch import load_file, save_file
 
 from lit_passk.checkpointing.run_folder import last_checkpoint
 from lit_passk.commands.export import export
@@ -120,6 +122,37 @@ def test_what_a_checkpoint_lists_for_removal_are_checkpoints_of_the_folder(maze_
     left = {path.name for path in folder.iterdir()}
     assert left == {"mine.ckpt", "step=2.ckpt.old", "step=5.ckpt"}
     assert (tmp_path / "run" / "given.ckpt").is_file()
+
+
+def adding(values):
+    return {name: tensor + 0.1 if tensor.is_floating_point() else tensor for name, tensor in values.items()}
+
+
+@pytest.mark.parametrize("settings", [{"lora": LoRA(rank=2)}, {"kl_coef": 0.1}, {}], ids=["adapters", "KL", "neither"])
+def test_other_weights_in_the_policys_folder_are_refused_where_they_are_needed(maze_policy, tmp_path, settings):
+    """Of the same shapes, so that nothing else would show it."""
+    policy, copy = tmp_path / "policy", tmp_path / "copy"
+    for folder in (policy, copy):
+        shutil.copytree(maze_policy, folder)
+    trainer, module, data = build(str(policy), tmp_path / "run", steps=1, **settings)
+    trainer.fit(module, datamodule=data)
+    path = tmp_path / "run" / "checkpoints" / "step=1.ckpt"
+    save_file(adding(load_file(policy / "model.safetensors")), policy / "model.safetensors", {"format": "pt"})
+
+    def go_on(source):
+        trainer, module, data = build(str(source), tmp_path / "run", steps=2, **settings)
+        trainer.fit(module, datamodule=data, ckpt_path=path)
+
+    if settings:
+        with pytest.raises(Refusal, match=r"are not those that the run began with.* name by `model\.policy` where"):
+            go_on(policy)
+    if "lora" in settings:
+        with pytest.raises(Refusal, match="name by `--policy` where"):
+            export(path, tmp_path / "out")
+    else:
+        export(path, tmp_path / "out", policy=str(policy))
+    export(path, tmp_path / "out", policy=str(copy))
+    go_on(copy if settings else policy)
 
 
 def test_weights_of_other_shapes_are_not_exported(maze_policy, whole, tmp_path):

@@ -17,6 +17,7 @@ _TYPES: dict[str, Any] = {
     **dict.fromkeys(("optimizer_states", "lr_schedulers", "optimizers", "random_states", "advantage"), list | tuple),
     **dict.fromkeys(("policy", "dtype", "config"), str),
     "lora": dict | None,
+    "policy_weights": str | None,
     "pytorch-lightning_version": str,
 }
 """Of what types the entries are, where a checkpoint has them."""

@@ -33,6 +33,11 @@ def fingerprint(policy: str, ckpt_path: str | Path | None) -> str:
     return hashed.hexdigest()
 
 
+def policy_fingerprint(policy: str) -> str | None:
+    """The same of the weights in a policy's folder; None where it is a hub id, whose files have no place of theirs."""
+    return fingerprint(policy, None) if expanded(policy).exists() else None
+
+
 def file_fingerprint(file: Path) -> str:
     """The same of one file, whatever its name: its size and 16 pieces of it, in 16 hexadecimal digits."""
     hashed = hashlib.blake2b(digest_size=8)

@@ -27,6 +27,7 @@ from lit_passk.commands.quiet import quieten
 from lit_passk.errors import Refusal
 from lit_passk.hub import not_given
 from lit_passk.inputs import expanded
+from lit_passk.modules.resume_checks import check_base
 from lit_passk.policy.checkpoint_names import skeleton
 from lit_passk.policy.lora import ADAPTER, LoRA, add_adapter, base_name, peft_config
 from lit_passk.policy.sharding import full_tensors, parameters_on_meta
@@ -108,6 +109,8 @@ def export(
         raise Refusal(
             f"`--out` {str(out)!r} is the policy that the run started from, which would be lost. Name another."
         )
+    if checkpoint["lora"]:
+        check_base(checkpoint, source, "`--policy`")
     if adapter:
         _check_writable(checkpoint, source)
     model = None if adapter else _build(checkpoint, source, getattr(torch, dtype) if dtype else None)

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from lit_passk import __version__
+from lit_passk.checkpointing.fingerprint import policy_fingerprint
 from lit_passk.errors import Refusal
 from lit_passk.policy.lora import LoRA
 
@@ -59,6 +60,25 @@ def check_fits(
         raise Refusal(
             f"{whose} and holds weights alone, no optimizer state: there is nothing to go on from. Name one of "
             "`checkpoints/`, or begin a new run from it: `lit-passk export`, then `model.policy`."
+        )
+
+
+def check_base(checkpoint: Mapping[str, Any], policy: str, setting: str) -> None:
+    """Refuse other weights in the policy's folder than a run began with, where its checkpoint needs them.
+
+    Args:
+        checkpoint: Of a run with adapters, which belong to those weights, or with a KL term, which compares with them.
+        policy: Where they are now.
+        setting: What says so.
+
+    Raises:
+        Refusal: If they are others; nothing else would show it, as they have the same shapes.
+    """
+    before, now = checkpoint.get("policy_weights"), policy_fingerprint(policy)
+    if before is not None and now is not None and before != now:
+        raise Refusal(
+            f"The weights in {policy!r} are not those that the run began with, which its adapters are of, or its KL "
+            f"term compares with. Put the files back as they were, or name by {setting} where they are now."
         )
 
 

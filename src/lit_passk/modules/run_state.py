@@ -14,8 +14,9 @@ from lit_passk import __version__
 from lit_passk.advantages import AdvantageStrategy
 from lit_passk.advantages.base import with_parts
 from lit_passk.checkpointing.files import random_states, restore_random_states
+from lit_passk.checkpointing.fingerprint import policy_fingerprint
 from lit_passk.modules.policies import Compute
-from lit_passk.modules.resume_checks import check_fits, check_optimizers
+from lit_passk.modules.resume_checks import check_base, check_fits, check_optimizers
 from lit_passk.modules.skipped import check_weights
 from lit_passk.policy.lora import LoRA, is_adapter
 
@@ -32,6 +33,7 @@ class RunState:
         self._random_states: Sequence[dict[str, Any]] = ()  # of the checkpoint, until training starts
         self._optimizers: list[str] | None = None  # their classes, of the checkpoint
         self._metrics: dict[str, float] = {}  # of the checkpoint, until training starts
+        self._policy_weights: str | None = None  # fingerprint of those that training starts from
 
     def write(self, module: PassKRLModule, checkpoint: dict[str, Any]) -> None:
         """Add the number of RL steps, random numbers and what an export wants to know; a collective.
@@ -48,6 +50,7 @@ class RunState:
             "rl_step": module.rl_step,
             "random_states": random_states(),
             "policy": module.policy_path,
+            "policy_weights": self._policy_weights,
             "dtype": module.compute.dtype,
             "lora": asdict(lora) if lora is not None else None,
             "config": module.config_yaml,
@@ -64,13 +67,16 @@ class RunState:
         Raises:
             Refusal: If the checkpoint is not of this run.
         """
+        training = module._trainer is not None and module.trainer.state.fn == TrainerFn.FITTING
         check_fits(
             checkpoint,
             kept_weights(module.state_dict(), module.lora),
             policy=module.policy_path,
             lora=module.lora,
-            training=module._trainer is not None and module.trainer.state.fn == TrainerFn.FITTING,
+            training=training,
         )
+        if module.lora is not None or (training and module.objective.kl_coef != 0):
+            check_base(checkpoint, module.policy_path, "`model.policy`")
         self._optimizers = checkpoint.get("optimizers")
         self._random_states = checkpoint["random_states"]
         self._metrics = checkpoint["metrics"]
@@ -87,6 +93,7 @@ class RunState:
         Raises:
             Refusal: If the state is of another optimizer.
         """
+        self._policy_weights = policy_fingerprint(module.policy_path)
         if self._random_states:
             restore_random_states(self._random_states)
         module.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._metrics.items()})
