@@ -240,6 +240,13 @@ def client(replies):
     return Server(replies.address)
 
 
+@pytest.mark.parametrize("location", ["javascript:x", "mailto:a@b", "data:,x", "http:x", "a:b:c"])
+def test_a_redirect_to_no_address_is_an_error_of_the_server(replies, client, location):
+    replies.reply = f"HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+    with pytest.raises(ServerError, match=r"/inference/v1/generate: InvalidURL "):
+        sample(client, [5, 6], Sampling(max_tokens=6), [EOS], 3, 7, 30.0, VOCAB_SIZE)
+
+
 @examples(60)
 @given(reply=http_replies())
 def test_replies_of_any_bytes(replies, client, reply):

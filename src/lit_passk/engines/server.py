@@ -74,7 +74,7 @@ class Server:
 
         Raises:
             ServerError: Connection lost, not all of the answer within ``timeout`` seconds or ``LARGEST_ANSWER`` bytes,
-                no JSON, a status of 500 and above, or one that says "later".
+                no JSON, a status of 500 and above, one that says "later", or a redirect to what is no address.
             RequestRefused: Any other status of 300 to 499.
         """
         hang_ups, deadline = self._hang_ups, time.monotonic() + timeout
@@ -97,7 +97,7 @@ class Server:
                         raise ServerError(f"{self.address}{path}: an answer of more than {LARGEST_ANSWER >> 20} MiB")
                     if time.monotonic() > deadline:  # httpx's own time-out begins anew with every part
                         raise ServerError(f"{self.address}{path}: only a part of the answer within {timeout:.0f} s")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:  # it reads where a redirect leads, though it stays here
             raise ServerError(f"{self.address}{path}: {type(error).__name__} {str(error)[:500]}") from error
         status, start = response.status_code, bytes(content[:500])
         if status >= 500 or status in _NOT_NOW:
