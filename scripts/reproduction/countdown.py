@@ -6,7 +6,8 @@ the length of the training and where it changes over are those of the mazes. Jud
 
 From there k made no difference. Arithmetic offers a reason: where few of a group are correct, the advantages of Pass@4
 are nearly those of Pass@1 times a constant. ``often`` puts it to the test, by a cold start whose prompts are solved
-often: 1,600 imitation steps, after which pass@1 is .21 (seed 100, validation split); no training from it was tried.
+often: 1,600 imitation steps, after which pass@1 is .21 (seed 100, validation split); no training from it was tried. It
+did make one, and ``often_switching`` asks from there, with the claims of the mazes, what ``switching`` asks.
 """
 
 from __future__ import annotations
@@ -18,18 +19,36 @@ OFTEN_ARMS = {
     "often_start": Arm("cold start of 1,600 steps", cold_start="often", parts=(0,)),
     "often_pass1": Arm("Pass@1 (GRPO)", strategy("GRPO"), cold_start="often"),
     "often_passk": Arm("Pass@4", strategy("PassKAnalytic", k=4), cold_start="often"),
+    "often_switch": Arm("Pass@4, Pass@1 from step 225", MAZES.arms["switch_225"].options, cold_start="often"),
 }
 OFTEN = Experiment(
     "Where prompts are solved often",
     "Does k make a difference on Countdown where a prompt's pass rate is as on mazes?",
     "often_pass1",
-    tuple(OFTEN_ARMS),
+    ("often_start", "often_pass1", "often_passk"),
     (
         Claim("Pass@4 training has more of pass@8 than Pass@1 training", "often_passk", "often_pass1", "pass@8"),
         Claim("... and of pass@64", "often_passk", "often_pass1", "pass@64"),
         Claim("... and a higher entropy", "often_passk", "often_pass1", "entropy"),
         Claim("... and more different answers", "often_passk", "often_pass1", "different"),
         Claim("... and pays less than .03 of pass@1", "often_passk", "often_pass1", "pass@1", above=AS_MUCH),
+    ),
+)
+OFTEN_SWITCHING = Experiment(
+    "Changing over, where prompts are solved often",
+    "Does changing over raise pass@1 above Pass@1 training there?",
+    "often_pass1",
+    ("often_pass1", "often_passk", "often_switch"),
+    (
+        Claim(
+            "Pass@4, then Pass@1 from 3/4 on, is above Pass@1 training at pass@1",
+            "often_switch",
+            "often_pass1",
+            "pass@1",
+        ),
+        Claim("... at least within .03 of it", "often_switch", "often_pass1", "pass@1", above=AS_MUCH),
+        Claim("... and above it at pass@64", "often_switch", "often_pass1", "pass@64"),
+        Claim("It is above Pass@4 training at pass@1", "often_switch", "often_passk", "pass@1"),
     ),
 )
 
@@ -52,7 +71,8 @@ the validation split, all else is as it is for mazes.""",
         for name in ("start", "pass1", "passk", "switch_150", "switch_225", "switch_275", "switch_twice")
     }
     | OFTEN_ARMS,
-    experiments={name: MAZES.experiments[name] for name in ("explores", "switching")} | {"often": OFTEN},
+    experiments={name: MAZES.experiments[name] for name in ("explores", "switching")}
+    | {"often": OFTEN, "often_switching": OFTEN_SWITCHING},
     steps=MAZES.steps,
     num_parts=MAZES.num_parts,
 )
