@@ -79,6 +79,8 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.path.append(here)
     module, options = ("train", args) if command in LIGHTNING else (command, args[1:])
     try:
+        if sys.flags.optimize > 1:
+            raise Refusal("transformers reads docstrings as it builds a model: run without PYTHONOPTIMIZE=2 and -OO.")
         if command in (*LIGHTNING, "sft"):
             _check_text([*options, here])
         if any(option.startswith(("--config", "-c")) for option in options):

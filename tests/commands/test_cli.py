@@ -752,6 +752,12 @@ def test_errors_of_the_machine_cost_a_sentence(monkeypatch, capsys):
         cli.main(["report"])
 
 
+def test_python_without_docstrings_is_not_the_policys_fault():
+    ran = subprocess.run([sys.executable, "-OO", "-m", "lit_passk.cli", "doctor"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.endswith("as it builds a model: run without PYTHONOPTIMIZE=2 and -OO.\n")
+
+
 def test_a_folder_that_was_removed(monkeypatch, tmp_path):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
