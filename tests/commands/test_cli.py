@@ -574,7 +574,7 @@ def test_a_run_may_log_nothing(user_code, maze_policy):
     assert [p.name for p in (user_code / "run" / "checkpoints").iterdir()] == ["step=1.ckpt"]
 
 
-def test_a_resumed_run_has_the_settings_and_the_time_of_its_configuration(user_code, maze_policy):
+def test_a_resumed_run_has_the_settings_and_the_time_of_its_configuration(user_code, maze_policy, caplog):
     changes = {"data.val": {}, "trainer.max_steps": 1, "trainer.max_time": "00:01:00:00"}
     path = config(user_code, maze_policy, **changes)
     cli.main(["fit", "--config", path])
@@ -583,7 +583,14 @@ def test_a_resumed_run_has_the_settings_and_the_time_of_its_configuration(user_c
     content["callbacks"]["Timer"]["time_elapsed"]["train"] = 7200.0  # as if it had trained for two hours
     torch.save(content, checkpoint)
     more = ["--ckpt_path", "last", "--trainer.max_steps", "2", "--model.optimizer.init_args.lr", "0.5"]
-    cli.main(["fit", "--config", path, *more])
+    caplog.set_level("INFO")
+    cli.main(["fit", "--config", path, *more, "--rollout.sampling.temperature", "0.5", "--seed_everything", "3"])
+    said = [record.getMessage() for record in caplog.records if "goes on with" in record.getMessage()]
+    assert said == [
+        "The run goes on with other settings: seed_everything: 0 in the checkpoint, 3 in this run; "
+        "rollout.sampling.temperature: 1.0 in the checkpoint, 0.5 in this run.",
+        "The optimizer goes on with lr = 0.5; the checkpoint had 0.003.",
+    ]
     group = torch.load(checkpoint.with_name("step=2.ckpt"), weights_only=True)["optimizer_states"][0]["param_groups"][0]
     assert group["initial_lr"] == 0.5
     assert group["lr"] == pytest.approx(0.5 * 3 / 10)  # warming up over ten steps

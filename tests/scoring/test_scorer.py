@@ -471,6 +471,14 @@ def test_a_console_script_is_not_run_again(tmp_path):
     assert out.count("imported") == 1, err
 
 
+def test_files_named_like_pythons_own_in_the_folder_one_works_in(tmp_path, monkeypatch):
+    for name in ("json", "types", "re", "logging"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('not the one of Python')")
+    monkeypatch.chdir(tmp_path)
+    with Scorer({"task": Obedient()}, num_workers=1, timeout=60) as scorer:
+        assert scorer.submit("task", Obedient()[0], "fine").result().error is None
+
+
 def test_a_task_of_the_users_own_script_works(tmp_path):
     owner = start_script(
         tmp_path,

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lit_passk import __version__
 from lit_passk.checkpointing.fingerprint import policy_fingerprint
 from lit_passk.errors import Refusal
+from lit_passk.inputs import parse_yaml
 from lit_passk.policy.lora import LoRA
+from lit_passk.printable import printable
+from lit_passk.results.record import settings_differences
 
 PARTS = ("rl_step", "random_states", "policy", "dtype", "lora", "config", "metrics")
 """What ``RunState.write`` writes."""
@@ -80,6 +84,25 @@ def check_base(checkpoint: Mapping[str, Any], policy: str, setting: str) -> None
             f"The weights in {policy!r} are not those that the run began with, which its adapters are of, or its KL "
             f"term compares with. Put the files back as they were, or name by {setting} where they are now."
         )
+
+
+def say_changes(before: str, now: str) -> None:
+    """Say which settings of a resumed run are others than its checkpoint's; those of the optimizer are said elsewhere.
+
+    Args:
+        before: The configuration as YAML; empty where there was no command line.
+        now: That of this run.
+
+    Raises:
+        Refusal: If the checkpoint's is no YAML.
+    """
+    old, new = (parse_yaml(text, "The checkpoint's configuration") for text in (before, now))
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return
+    different = settings_differences(old, new, "the checkpoint")
+    shaping = ("seed_everything:", "model.", "data.", "rollout.", "trainer.precision:")
+    if said := [line for line in different if line.startswith(shaping) and not line.startswith("model.optimizer")]:
+        rank_zero_info("The run goes on with other settings: %s.", "; ".join(printable(line)[:200] for line in said))
 
 
 def check_optimizers(before: Sequence[str], now: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from lit_passk.advantages.base import with_parts
 from lit_passk.checkpointing.files import random_states, restore_random_states
 from lit_passk.checkpointing.fingerprint import policy_fingerprint
 from lit_passk.modules.policies import Compute
-from lit_passk.modules.resume_checks import check_base, check_fits, check_optimizers
+from lit_passk.modules.resume_checks import check_base, check_fits, check_optimizers, say_changes
 from lit_passk.modules.skipped import check_weights
 from lit_passk.policy.lora import LoRA, is_adapter
 
@@ -75,6 +75,8 @@ class RunState:
             lora=module.lora,
             training=training,
         )
+        if training:
+            say_changes(checkpoint["config"], module.config_yaml)
         if module.lora is not None or (training and module.objective.kl_coef != 0):
             check_base(checkpoint, module.policy_path, "`model.policy`")
         self._optimizers = checkpoint.get("optimizers")

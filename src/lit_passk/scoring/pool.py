@@ -31,7 +31,8 @@ from lit_passk.types import Score
 CLOSED = "the scorer was closed"
 
 _SERVE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "import sys; sys.path[:] = filter(None, sys.path); "  # a json.py or types.py where one works is not Python's
+    "import json; sys.path[:] = json.loads(sys.argv[2]); "
     "from lit_passk.scoring.server import serve; serve(int(sys.argv[1]))"
 )
 _NO_MORE = (
