@@ -96,6 +96,19 @@ def test_every_possible_tear_is_survived(tmp_path):
         assert path.read_bytes() == whole, size
 
 
+@pytest.mark.parametrize("length", [(1 << 16) - 1, 1 << 16, 3 << 16])
+def test_a_long_torn_line_is_cut_off_where_the_last_whole_one_ends(tmp_path, length):
+    """Wherever that end lies in the blocks that are read from the end of the file."""
+    path = tmp_path / "run.jsonl"
+    with ResultWriter(path, SETTINGS) as writer:
+        writer.write(group("p1", range(2)))
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"x" * length)
+    with ResultWriter(path, SETTINGS) as writer:
+        assert list(writer.missing("times", "p1", 3)) == [2]
+    assert path.read_bytes() == whole
+
+
 def test_reader_leaves_out_a_torn_line_and_changes_nothing(tmp_path, caplog):
     path = tmp_path / "run.jsonl"
     with ResultWriter(path, SETTINGS) as writer:
