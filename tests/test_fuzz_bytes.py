@@ -165,6 +165,8 @@ def test_a_step_has_an_advantage_for_every_completion_with_a_score(tmp_path):
         ({"token_ids": torch.tensor([3, 4, 3, -4])}, 2),
         ({"token_ids": torch.tensor([3, 4, 3, 4], dtype=torch.int32)}, 2),
         ({"token_ids/lengths": torch.tensor([1, 3])}, 2),
+        ({"prompt_ids/lengths": torch.tensor([1, 1])}, 2),
+        ({"prompt_ids": torch.zeros(0, dtype=torch.int64), "prompt_ids/lengths": torch.tensor([0])}, 2),
         ({}, 1),
     ],
 )
