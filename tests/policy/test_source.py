@@ -50,6 +50,18 @@ def test_home_is_expanded_everywhere_a_policy_is_named(maze_policy, monkeypatch)
     assert resolve_policy("Qwen/Qwen2.5-0.5B") == "Qwen/Qwen2.5-0.5B"
 
 
+def test_a_checkpoint_or_a_run_is_no_policy(maze_policy, tmp_path):
+    checkpoints = tmp_path / "run" / "checkpoints"
+    (checkpoints / "step=2.ckpt").mkdir(parents=True)
+    (checkpoints / "step=1.ckpt").write_bytes(b"")
+    for path in (tmp_path / "run", checkpoints / "step=1.ckpt", checkpoints / "step=2.ckpt"):
+        for load in (resolve_policy, load_policy, load_tokenizer):
+            with pytest.raises(Refusal, match=f"`lit-passk export --ckpt_path {path} --out FOLDER` makes one"):
+                load(path)
+    shutil.copytree(maze_policy, tmp_path / "run", dirs_exist_ok=True)  # a run may lie in its policy's folder
+    assert resolve_policy(tmp_path / "run") == str(tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("generation", "config", "expected"),
     [

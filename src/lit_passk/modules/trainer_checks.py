@@ -121,6 +121,12 @@ def _check_fit(trainer: L.Trainer) -> None:
             "`trainer.limit_train_batches` must not be 0: nothing would be trained. Leave it out; `lit-passk validate` "
             "evaluates without training."
         )
+    for name in ("val_check_interval", "check_val_every_n_epoch"):
+        if (every := getattr(trainer, name)) is not None and every <= 0:
+            raise Refusal(
+                f"`trainer.{name}` must be above 0, but got {every}. To train without validation leave `data.val` out, "
+                "or set `trainer.limit_val_batches: 0`."
+            )
     overfit = trainer.overfit_batches  # type: ignore[attr-defined]
     if overfit > 0:
         raise Refusal(

@@ -19,9 +19,16 @@ def resolve_policy(path: str | Path) -> str:
     """A folder's path with ``~`` expanded, or a hub id as it is, after a look whether the hub answers.
 
     Raises:
-        Refusal: If it can only be a folder and there is none, or a pipe or a device lies in it in the place of a file.
+        Refusal: If it can only be a folder and there is none, it is a checkpoint or a run, or a pipe or a device lies
+            in it in the place of a file.
     """
     folder = expanded(path)
+    run = (folder / "checkpoints").is_dir() and not (folder / "config.json").exists()
+    if run or folder.is_file() or (folder.is_dir() and folder.suffix == ".ckpt"):
+        raise Refusal(
+            f"{str(path)!r} is no folder with a model's config.json, weights and tokenizer. Of a checkpoint, or of a "
+            f"run's last, `lit-passk export --ckpt_path {path} --out FOLDER` makes one."
+        )
     if folder.is_dir():
         for file in folder.iterdir():
             if not file.is_dir():
