@@ -21,6 +21,10 @@ PARTS = ("rl_step", "random_states", "policy", "dtype", "lora", "config", "metri
 """What ``RunState.write`` writes."""
 
 
+_MOST_SAID = 10
+"""Settings; another task alone has as many."""
+
+
 def check_fits(
     checkpoint: Mapping[str, Any],
     own: Mapping[str, Tensor],
@@ -102,7 +106,9 @@ def say_changes(before: str, now: str) -> None:
     different = settings_differences(old, new, "the checkpoint")
     shaping = ("seed_everything:", "model.", "data.", "rollout.", "trainer.precision:")
     if said := [line for line in different if line.startswith(shaping) and not line.startswith("model.optimizer")]:
-        rank_zero_info("The run goes on with other settings: %s.", "; ".join(printable(line)[:200] for line in said))
+        more = f"; {len(said) - _MOST_SAID} more" if len(said) > _MOST_SAID else ""
+        shown = "; ".join(printable(line)[:200] for line in said[:_MOST_SAID])
+        rank_zero_info("Settings are others than the checkpoint's: %s%s.", shown, more)
 
 
 def check_optimizers(before: Sequence[str], now: Sequence[str]) -> None:
