@@ -675,7 +675,7 @@ def test_another_tokenizer_does_not_continue_a_results_file(user_code, maze_poli
     template.write_text("{{ messages[0].content }}U")
     args = ["validate", "--config", config(user_code, str(policy)), "--rollout.results", "r.jsonl"]
     cli.main(args)
-    cli.main(args)  # nothing changed: it goes on
+    cli.main([*args, "--model.policy", f"{policy}/"])  # nothing changed: it goes on
     if change == "template":
         template.write_text("{{ messages[0].content }}D")
     else:

@@ -12,6 +12,7 @@ from lit_passk.callbacks.run_description import run_description
 from lit_passk.checkpointing.fingerprint import fingerprint
 from lit_passk.data.module import PromptDataModule
 from lit_passk.functional.random import derive_seed
+from lit_passk.inputs import expanded
 from lit_passk.results.continuation import ResultsFile
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.parity import ParityCheck
@@ -58,7 +59,7 @@ class Evaluation:
             self.sampler.engine,
             self.sampling,
             self.seed,
-            policy=module.policy_path + checkpoint,
+            policy=f"{expanded(module.policy_path)}{checkpoint}",  # `policy/` is `policy`
             rl_step=module.rl_step,
             weights=fingerprint(module.policy_path, trainer.ckpt_path),
             **tokenizer,
