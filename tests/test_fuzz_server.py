@@ -247,6 +247,16 @@ def test_a_redirect_to_no_address_is_an_error_of_the_server(replies, client, loc
         sample(client, [5, 6], Sampling(max_tokens=6), [EOS], 3, 7, 30.0, VOCAB_SIZE)
 
 
+def test_cookies_are_not_sent_back(replies, client):
+    """One that is no ASCII cannot be: every request after it failed with a trace."""
+    body = json.dumps(ANSWER).encode()
+    replies.reply = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=\x9f\r\nSet-Cookie: b=c\r\n"
+    replies.reply += b"Content-Length: %d\r\n\r\n" % len(body) + body
+    for _ in range(2):
+        check_group(sample(client, [5, 6], Sampling(max_tokens=6), [EOS], 3, 7, 30.0, VOCAB_SIZE))
+    assert not list(client._client.cookies.jar)
+
+
 @examples(60)
 @given(reply=http_replies())
 def test_replies_of_any_bytes(replies, client, reply):

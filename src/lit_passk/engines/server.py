@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from functools import cached_property
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -43,7 +44,8 @@ class Server:
     """One address; safe to use from many threads, a connection each.
 
     The key in the environment variable ``VLLM_API_KEY``, if there is one, goes into the header of every request, and
-    nowhere else. Redirects are not followed, and proxies of the environment not used: requests go to this address.
+    nowhere else. Redirects are not followed, cookies not kept, and proxies of the environment not used: requests go to
+    this address.
 
     Args:
         address: ``http://host:port`` or ``https://host``, with a base path if the server has one. Certificates are
@@ -132,6 +134,7 @@ class Server:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             verify=ssl.create_default_context(),
             trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none kept: one may not fit into a request
             limits=httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_SECONDS),
         )
 
