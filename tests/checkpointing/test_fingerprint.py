@@ -25,6 +25,8 @@ def test_of_a_policy_and_of_shards(tmp_path):
     save_file({"w": torch.zeros(8)}, policy / "model.safetensors")
     before = fingerprint(str(policy), None)
     (policy / "README.md").write_text("a card that somebody edits")
+    (policy / "training_args.bin").write_bytes(b"of the run before")
+    (policy / "consolidated.safetensors").write_bytes(b"the same weights, for another library")
     assert fingerprint(str(policy), None) == before
     save_file({"w": torch.ones(8)}, policy / "model.safetensors")
     assert fingerprint(str(policy), None) != before
@@ -34,6 +36,13 @@ def test_of_a_policy_and_of_shards(tmp_path):
     first = fingerprint(str(policy), shards)
     (shards / "__0_0.distcp").write_bytes(b"0" * 9 + b"1")
     assert len({first, fingerprint(str(policy), shards), fingerprint(str(policy), None)}) == 3
+
+
+def test_of_weights_as_pytorch_wrote_them(tmp_path):
+    (tmp_path / "pytorch_model.bin").write_bytes(b"0")
+    before = fingerprint(str(tmp_path), None)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"1")
+    assert fingerprint(str(tmp_path), None) != before
 
 
 def test_of_what_is_not_here():

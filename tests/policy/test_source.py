@@ -60,6 +60,8 @@ def test_a_checkpoint_or_a_run_is_no_policy(maze_policy, tmp_path):
                 load(path)
     shutil.copytree(maze_policy, tmp_path / "run", dirs_exist_ok=True)  # a run may lie in its policy's folder
     assert resolve_policy(tmp_path / "run") == str(tmp_path / "run")
+    model = shutil.copytree(maze_policy, tmp_path / "best.ckpt")  # whatever a model's folder is called
+    assert resolve_policy(model) == str(model)
 
 
 @pytest.mark.parametrize(

@@ -326,6 +326,8 @@ os.chdir("/")
 sys.stdout = sys.stderr = None
 warnings.simplefilter("error")
 logging.disable(logging.CRITICAL)
+logging.basicConfig(level=logging.CRITICAL, force=True)
+torch.set_num_threads(torch.get_num_threads() + 1)
 torch.set_default_dtype(torch.float64)
 torch.set_grad_enabled(False)
 for seed in (random.seed, numpy.random.seed, torch.manual_seed):
@@ -336,10 +338,11 @@ def f(completion): return 1.0
 
 def test_what_a_file_changes_as_it_is_loaded_is_put_back(tmp_path):
     def state():
-        torch_is = (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state().tolist())
-        drawn = (random.getstate(), numpy.random.get_state()[1].tolist())
-        told_by = (sys.stdout, sys.stderr, list(warnings.filters), logging.root.manager.disable)
-        return torch_is, drawn, told_by, os.getcwd()
+        torch_is = (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads())
+        drawn = (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+        told_by = (sys.stdout, sys.stderr, list(warnings.filters))
+        logged = (logging.root.manager.disable, logging.root.level, list(logging.root.handlers))
+        return torch_is, drawn, told_by, logged, os.getcwd()
 
     (tmp_path / "changes.py").write_text(CHANGES)
     before = state()

@@ -24,11 +24,8 @@ def fingerprint(policy: str, ckpt_path: str | Path | None) -> str:
     place = expanded(ckpt_path or policy)
     if not place.exists():
         return policy
-    files = [place] if place.is_file() else [file for file in place.iterdir() if file.is_file()]
     hashed = hashlib.blake2b(digest_size=8)
-    for file in sorted(files, key=lambda file: file.name):
-        if place.is_dir() and ckpt_path is None and file.suffix not in (".safetensors", ".bin"):
-            continue  # a policy's tokenizer and cards
+    for file in [place] if place.is_file() else _weights(place) if ckpt_path is None else _files(place, "*"):
         _add(hashed, file, file.name if place.is_dir() else "")
     return hashed.hexdigest()
 
@@ -43,6 +40,15 @@ def file_fingerprint(file: Path) -> str:
     hashed = hashlib.blake2b(digest_size=8)
     _add(hashed, file, "")
     return hashed.hexdigest()
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The files that transformers reads a policy's weights from: what else lies there may come and go."""
+    return _files(folder, "model*.safetensors") or _files(folder, "pytorch_model*.bin")
+
+
+def _files(folder: Path, names: str) -> list[Path]:
+    return sorted((file for file in folder.glob(names) if file.is_file()), key=lambda file: file.name)
 
 
 def _add(hashed: hashlib.blake2b, file: Path, name: str) -> None:

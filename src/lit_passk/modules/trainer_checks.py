@@ -122,7 +122,8 @@ def _check_fit(trainer: L.Trainer) -> None:
             "evaluates without training."
         )
     for name in ("val_check_interval", "check_val_every_n_epoch"):
-        if (every := getattr(trainer, name)) is not None and every <= 0:
+        every = getattr(trainer, name, None)  # Lightning has none where the interval is a time
+        if every is not None and every <= 0:
             raise Refusal(
                 f"`trainer.{name}` must be above 0, but got {every}. To train without validation leave `data.val` out, "
                 "or set `trainer.limit_val_batches: 0`."

@@ -23,8 +23,8 @@ def resolve_policy(path: str | Path) -> str:
             in it in the place of a file.
     """
     folder = expanded(path)
-    run = (folder / "checkpoints").is_dir() and not (folder / "config.json").exists()
-    if run or folder.is_file() or (folder.is_dir() and folder.suffix == ".ckpt"):
+    no_model = folder.is_dir() and not (folder / "config.json").exists()
+    if folder.is_file() or (no_model and (folder.suffix == ".ckpt" or (folder / "checkpoints").is_dir())):
         raise Refusal(
             f"{str(path)!r} is no folder with a model's config.json, weights and tokenizer. Of a checkpoint, or of a "
             f"run's last, `lit-passk export --ckpt_path {path} --out FOLDER` makes one."

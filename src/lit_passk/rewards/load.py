@@ -31,8 +31,14 @@ def process_kept() -> Iterator[None]:
     import torch  # here: the workers load functions too, and have no need of these
     from lightning.pytorch.utilities.seed import isolate_rng
 
-    folder, streams, silenced = os.getcwd(), (sys.stdout, sys.stderr), logging.root.manager.disable
-    dtype = torch.get_default_dtype()
+    streams, handlers = (sys.stdout, sys.stderr), list(logging.root.handlers)
+    put_back: tuple[tuple[Callable[[Any], Any], Any], ...] = (
+        (os.chdir, os.getcwd()),
+        (logging.disable, logging.root.manager.disable),
+        (logging.root.setLevel, logging.root.level),
+        (torch.set_default_dtype, torch.get_default_dtype()),
+    )
+    threads = torch.get_num_threads()
     try:
         with (
             isolate_rng(include_cuda=False),
@@ -41,10 +47,12 @@ def process_kept() -> Iterator[None]:
         ):
             yield
     finally:
-        os.chdir(folder)
         sys.stdout, sys.stderr = streams
-        logging.disable(silenced)
-        torch.set_default_dtype(dtype)
+        logging.root.handlers[:] = handlers
+        for put, value in put_back:
+            put(value)
+        if torch.get_num_threads() != threads:  # setting it says more to the libraries than the number
+            torch.set_num_threads(threads)
 
 
 def load_function(reference: str) -> Callable[..., Any]:
