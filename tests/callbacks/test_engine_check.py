@@ -73,6 +73,16 @@ def test_a_wrong_engine_is_found_before_anything_is_scored(maze_policy, monkeypa
         validate(maze_policy, engine(), verb)
 
 
+@pytest.mark.parametrize("left", [0, 3])
+def test_an_engine_that_yields_something_else_is_no_error_of_ours(maze_policy, left):
+    class Loses(Alone):
+        def generate(self, *asked):
+            yield from ((p, group[:left]) for p, group in super().generate(*asked))
+
+    with pytest.raises(CannotRun, match=f"^Loses.generate must yield 4 completions of each prompt, but has {left}"):
+        validate(maze_policy, Loses())
+
+
 def test_right_engines_pass_and_nothing_of_the_check_is_counted(maze_policy):
     parity = ParityCheck()
     found = [validate(maze_policy, engine, parity=parity) for engine in (TransformersEngine(), Alone())]

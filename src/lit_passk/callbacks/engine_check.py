@@ -22,6 +22,7 @@ from lit_passk.policy.source import load_config, resolve_policy
 from lit_passk.rollout.collate import collate_rollouts
 from lit_passk.rollout.parity import ParityCheck
 from lit_passk.rollout.sampler import Sampler
+from lit_passk.rollout.sampling import groups_as_asked
 from lit_passk.types import PromptBatch, RolloutBatch, Sampling, Score, ScoredGroup
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def sample_probe(engine: RolloutEngine, batch: PromptBatch, sampling: Sampling, 
     temperature, max_tokens = sampling.temperature or 1.0, min(MAX_TOKENS, sampling.max_tokens)
     sampling = replace(sampling, n=SAMPLES, max_tokens=max_tokens, temperature=temperature, top_p=1.0, top_k=0)
     seeds = [derive_seed(seed, "parity", batch.name, index) for index in few.indices]
-    groups = dict(engine.generate(few.prompt_ids, sampling, seeds))
+    groups = dict(groups_as_asked(engine, few.prompt_ids, sampling, seeds))
     scored = [
         ScoredGroup(
             problem=few.problems[row],

@@ -57,7 +57,7 @@ def sample_and_score(
         )
         return p, group
 
-    for p, completions in _as_asked(engine, batch.prompt_ids, sampling, seeds):
+    for p, completions in groups_as_asked(engine, batch.prompt_ids, sampling, seeds):
         texts = [decode(c.token_ids) for c in completions]
         shown = [CompletionText.of(completion, text) for completion, text in zip(completions, texts, strict=True)]
         pending[p] = (completions, texts, scorer.submit_group(batch.name, batch.problems[p], shown))
@@ -67,10 +67,14 @@ def sample_and_score(
         yield finish(p)
 
 
-def _as_asked(
+def groups_as_asked(
     engine: RolloutEngine, prompt_ids: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
 ) -> Iterator[tuple[int, list[Completion]]]:
-    """What an engine samples, which may be anybody's, as long as it fits what it was asked for."""
+    """What an engine samples, which may be anybody's, as long as it fits what it was asked for.
+
+    Raises:
+        CannotRun: If it yields something else than a group of ``n`` completions for every prompt.
+    """
     name, left = f"{type(engine).__name__}.generate", set(range(len(prompt_ids)))
     for p, completions in engine.generate(prompt_ids, sampling, seeds):
         if p not in left:
