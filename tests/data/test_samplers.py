@@ -312,6 +312,19 @@ def test_a_batch_that_was_asked_for_stays_though_more_becomes_known():
     assert train(loader, range(7, 12)) == train(again, range(7, 12))
 
 
+def test_a_batch_that_was_asked_for_is_drawn_anew_where_the_prompts_are_others():
+    """Its rows are of the prompts before: they would be others now, or none."""
+    whole = [(index, [5]) for index in range(NUM)]
+    loader, again = (
+        PromptLoader(Letters(NUM), "train", prompts, PER_STEP, seed=0, sampler=DifficultyPools())
+        for prompts in (whole, whole[-PER_STEP:])
+    )
+    loader.peek()
+    with pytest.warns(UserWarning, match="Those that come next are drawn anew"):
+        again.load_state_dict(loader.state_dict())
+    assert sorted(again.peek().indices) == [index for index, _ in whole[-PER_STEP:]]
+
+
 def test_prompts_that_carry_more_come_more_often():
     loader = make_loader(expected_advantage(PassKAnalytic(2), GROUP_SIZE, half_life=None, uniform=0.0))
     drawn = Counter(i for step in train(loader, range(80)) for i in step)

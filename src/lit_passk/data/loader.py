@@ -164,7 +164,7 @@ class PromptLoader:
         self.epoch, self.position = self._place(state, per_step)
         self._resumed = True
         self._drawing.restore(state)
-        drawn = "ahead" in state and per_step == self.prompts_per_step
+        drawn = "ahead" in state and not changed and per_step == self.prompts_per_step
         self._ahead = (self._next(), list(state["ahead"])) if drawn else None
 
     def _place(self, state: Mapping[str, Any], per_step: int) -> tuple[int, int]:
