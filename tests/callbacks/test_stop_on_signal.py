@@ -10,6 +10,7 @@ import torch
 from helpers.faults import FaultAt, SignalAt
 from helpers.small_runs import STEPS, run
 
+from lit_passk.callbacks.stop_on_signal import Stopped, signals_end_at_once
 from lit_passk.checkpointing.run_folder import last_checkpoint
 from lit_passk.engines.interrupts import ENDING
 
@@ -131,6 +132,17 @@ def test_a_limit_on_cpu_time_that_the_kernel_tells_each_second_is_one_signal(maz
         run(maze_policy, tmp_path, EachSecond(1, "update", number=signal.SIGXCPU))
     assert stop.value.code == 128 + signal.SIGXCPU
     assert last_checkpoint(tmp_path).name == "step=2.ckpt"
+
+
+@pytest.mark.parametrize(("number", "left"), [(signal.SIGXCPU, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_DFL)])
+def test_a_limit_on_cpu_time_does_not_kill_what_is_ending(number, left):
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(Stopped), signals_end_at_once():
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) == left
+    finally:
+        signal.signal(number, before)
 
 
 def test_an_echo_of_the_first_is_not_a_second_one(maze_policy, tmp_path):
