@@ -120,7 +120,7 @@ def test_a_second_one_ends_the_process_at_once(maze_policy, tmp_path, monkeypatc
     assert last_checkpoint(tmp_path) is None
 
 
-def test_a_limit_on_cpu_time_that_the_kernel_tells_each_second_is_one_signal(maze_policy, tmp_path, monkeypatch):
+def test_a_limit_on_cpu_time_that_the_kernel_tells_each_second_is_one_signal(maze_policy, tmp_path, monkeypatch, capfd):
     class EachSecond(SignalAt):
         def happen(self):
             for second in range(3):
@@ -131,6 +131,7 @@ def test_a_limit_on_cpu_time_that_the_kernel_tells_each_second_is_one_signal(maz
     with pytest.raises(SystemExit) as stop:
         run(maze_policy, tmp_path, EachSecond(1, "update", number=signal.SIGXCPU))
     assert stop.value.code == 128 + signal.SIGXCPU
+    assert "lit-passk: SIGXCPU: stops after the step under way.\n" in capfd.readouterr().err
     assert last_checkpoint(tmp_path).name == "step=2.ckpt"
 
 

@@ -147,8 +147,9 @@ class StopOnSignal(L.Callback):
         leave_closed_outputs()
         at_once = self._may_stop_here()
         when = "here" if at_once else "after the step under way"
+        more = "" if number == REPEATED else "; once more: at once"
         with suppress(OSError):  # printing could be what was interrupted
-            os.write(2, f"\nlit-passk: {signal.Signals(number).name}: stops {when}; once more: at once.\n".encode())
+            os.write(2, f"\nlit-passk: {signal.Signals(number).name}: stops {when}{more}.\n".encode())
         if at_once:
             raise Stopped(number, together=world_size() == 1)
 

@@ -85,8 +85,8 @@ def check_base(checkpoint: Mapping[str, Any], policy: str, setting: str) -> None
     before, now = checkpoint.get("policy_weights"), policy_fingerprint(policy)
     if before is not None and now is not None and before != now:
         raise Refusal(
-            f"The weights in {policy!r} are not those that the run began with, which its adapters are of, or its KL "
-            f"term compares with. Put the files back as they were, or name by {setting} where they are now."
+            f"The files of weights in {policy!r} are not those that the run began with, which its adapters are of, or "
+            f"its KL term compares with. Put the files back as they were, or name by {setting} where they are now."
         )
 
 
