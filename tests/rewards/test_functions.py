@@ -323,6 +323,8 @@ CHANGES = """
 import logging, os, random, sys, warnings
 import numpy, torch
 os.chdir("/")
+os.environ["CUDA_VISIBLE_DEVICES"] = "none"
+os.environ.pop("PATH")
 sys.stdout = sys.stderr = None
 warnings.simplefilter("error")
 logging.disable(logging.CRITICAL)
@@ -342,7 +344,7 @@ def test_what_a_file_changes_as_it_is_loaded_is_put_back(tmp_path):
         drawn = (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
         told_by = (sys.stdout, sys.stderr, list(warnings.filters))
         logged = (logging.root.manager.disable, logging.root.level, list(logging.root.handlers))
-        return torch_is, drawn, told_by, logged, os.getcwd()
+        return torch_is, drawn, told_by, logged, os.getcwd(), dict(os.environ)
 
     (tmp_path / "changes.py").write_text(CHANGES)
     before = state()

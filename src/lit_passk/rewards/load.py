@@ -27,7 +27,7 @@ def absolute(reference: str) -> str:
 
 @contextmanager
 def process_kept() -> Iterator[None]:
-    """Whatever files change as they are loaded is put back: a run keeps its folder, output, log and random numbers."""
+    """What files change as they are loaded is put back: a run keeps its folder, environment, log and random numbers."""
     import torch  # here: the workers load functions too, and have no need of these
     from lightning.pytorch.utilities.seed import isolate_rng
 
@@ -38,7 +38,7 @@ def process_kept() -> Iterator[None]:
         (logging.root.setLevel, logging.root.level),
         (torch.set_default_dtype, torch.get_default_dtype()),
     )
-    threads = torch.get_num_threads()
+    environment, threads = dict(os.environ), torch.get_num_threads()
     try:
         with (
             isolate_rng(include_cuda=False),
@@ -51,6 +51,9 @@ def process_kept() -> Iterator[None]:
         logging.root.handlers[:] = handlers
         for put, value in put_back:
             put(value)
+        if os.environ != environment:  # CUDA_VISIBLE_DEVICES, say, that keeps a judge off the GPUs
+            os.environ.clear()
+            os.environ.update(environment)
         if torch.get_num_threads() != threads:  # setting it says more to the libraries than the number
             torch.set_num_threads(threads)
 
