@@ -145,7 +145,7 @@ def test_a_rate_at_the_bound_of_a_pool_is_in_it():
     counts = Counts(torch.tensor([2.0, 0.0, 1.0]), torch.tensor([2.0, 2.0, 2.0]))  # means 3/4, 1/4 and 1/2, exactly
     assert DifficultyPools(easy_from=0.75, hard_to=0.25).pools(counts).tolist() == [0, 2, 1]
     counts = Counts(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0]))  # unseen ones are normal, whatever 1/2 is
-    assert DifficultyPools(easy_from=0.5, hard_to=0.1).pools(counts).tolist() == [1, 0]
+    assert DifficultyPools(easy_from=0.5, hard_to=0.1).pools(counts).tolist() == [1, 0]  # exact: numbers of pools
 
 
 @pytest.mark.parametrize(

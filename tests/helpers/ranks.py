@@ -16,7 +16,9 @@ from pathlib import Path
 from helpers.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-os.environ["PYTHONPATH"] = os.pathsep.join([f"{ROOT}/src", f"{ROOT}/tests", os.environ.get("PYTHONPATH", "")])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [f"{ROOT}/src", f"{ROOT}/tests", os.environ.get("PYTHONPATH")])  # an empty one would be the folder
+)
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["lit_passk.cli", "lit_passk.policy.sharding", "peft", "torch.distributed.checkpoint"])
 

@@ -475,6 +475,7 @@ def test_files_named_like_pythons_own_in_the_folder_one_works_in(tmp_path, monke
     for name in ("json", "types", "re", "logging"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('not the one of Python')")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep)  # an empty entry is that folder, too
     with Scorer({"task": Obedient()}, num_workers=1, timeout=60) as scorer:
         assert scorer.submit("task", Obedient()[0], "fine").result().error is None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import pickle
 import signal
@@ -31,8 +30,7 @@ from lit_passk.types import Score
 CLOSED = "the scorer was closed"
 
 _SERVE = (
-    "import sys; sys.path[:] = filter(None, sys.path); "  # a json.py or types.py where one works is not Python's
-    "import json; sys.path[:] = json.loads(sys.argv[2]); "
+    "import sys; sys.path[:] = sys.argv[2:]; "  # before anything is imported: a json.py where one works is not Python's
     "from lit_passk.scoring.server import serve; serve(int(sys.argv[1]))"
 )
 _NO_MORE = (
@@ -178,7 +176,7 @@ class WorkerPool:
         self.control, theirs = _socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(theirs.fileno()), json.dumps([str(folder) for folder in sys.path])],
+                [sys.executable, "-c", _SERVE, str(theirs.fileno()), *map(str, sys.path)],
                 stdin=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # so that Ctrl-C reaches the trainer alone
