@@ -8,8 +8,6 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 import torch
 from helpers.fuzz import check_rows, damaged, edited, examples
@@ -35,8 +33,8 @@ ROWS = [
 
 
 def as_parquet(row):
-    stream = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row, row]), stream)
+    pyarrow, stream = pytest.importorskip("pyarrow"), io.BytesIO()
+    pytest.importorskip("pyarrow.parquet").write_table(pyarrow.Table.from_pylist([row, row]), stream)
     return stream.getvalue()
 
 
