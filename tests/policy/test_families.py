@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import transformers
 from helpers import family_checks
 from helpers.tiny_families import FAMILIES, MORE_FAMILIES, tiny_model
 
@@ -35,6 +36,7 @@ def test_text_beside_a_tower_of_images(family, tmp_path):
     family_checks.names(model, str(tmp_path))
 
 
+@pytest.mark.skipif(transformers.__version__.startswith("5.4."), reason="transformers 5.4 refuses its own layer types")
 def test_layers_that_share_their_weights_are_sharded_and_not_adapted(tmp_path):
     pytest.importorskip("peft")
     model = tiny_model("zamba2")
