@@ -587,7 +587,7 @@ def test_a_resumed_run_has_the_settings_and_the_time_of_its_configuration(user_c
     cli.main(["fit", "--config", path, *more, "--rollout.sampling.temperature", "0.5", "--seed_everything", "3"])
     said = [text for text in caplog.messages if text.startswith(("Settings", "The optimizer"))]
     assert said == [
-        "Settings are others than the checkpoint's: seed_everything: 0 in the checkpoint, 3 in this run; "
+        "Settings differ from the checkpoint's: seed_everything: 0 in the checkpoint, 3 in this run; "
         "rollout.sampling.temperature: 1.0 in the checkpoint, 0.5 in this run.",
         "The optimizer goes on with lr = 0.5; the checkpoint had 0.003.",
     ]

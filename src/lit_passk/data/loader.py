@@ -168,7 +168,7 @@ class PromptLoader:
         self._ahead = (self._next(), list(state["ahead"])) if drawn else None
 
     def _place(self, state: Mapping[str, Any], per_step: int) -> tuple[int, int]:
-        """Epoch and position of a state whose steps had ``per_step`` prompts: counted on in those of now."""
+        """Where a state stands whose steps had ``per_step`` prompts: its epoch and position in steps of now."""
         epoch, position = state["epoch"], state["position"]
         if per_step == self.prompts_per_step:
             return epoch, position

@@ -19,10 +19,8 @@ from lit_passk.results.record import settings_differences
 
 PARTS = ("rl_step", "random_states", "policy", "dtype", "lora", "config", "metrics")
 """What ``RunState.write`` writes."""
-
-
 _MOST_SAID = 10
-"""Settings; another task alone has as many."""
+"""Settings that are named one by one: a task of another class alone differs in as many."""
 
 
 def check_fits(
@@ -91,7 +89,7 @@ def check_base(checkpoint: Mapping[str, Any], policy: str, setting: str) -> None
 
 
 def say_changes(before: str, now: str) -> None:
-    """Say which settings of a resumed run are others than its checkpoint's; those of the optimizer are said elsewhere.
+    """Say which settings of a resumed run differ from its checkpoint's; those of the optimizer are said elsewhere.
 
     Args:
         before: The configuration as YAML; empty where there was no command line.
@@ -108,7 +106,7 @@ def say_changes(before: str, now: str) -> None:
     if said := [line for line in different if line.startswith(shaping) and not line.startswith("model.optimizer")]:
         more = f"; {len(said) - _MOST_SAID} more" if len(said) > _MOST_SAID else ""
         shown = "; ".join(printable(line)[:200] for line in said[:_MOST_SAID])
-        rank_zero_info("Settings are others than the checkpoint's: %s%s.", shown, more)
+        rank_zero_info("Settings differ from the checkpoint's: %s%s.", shown, more)
 
 
 def check_optimizers(before: Sequence[str], now: Sequence[str]) -> None:
