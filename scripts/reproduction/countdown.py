@@ -13,8 +13,11 @@ from it was tried. It did make one, and ``often_switching`` asks from there, wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from reproduction.domain import Arm, Claim, Domain, Experiment, strategy
-from reproduction.mazes import AS_MUCH, MAZES
+from reproduction.mazes import MAZES
 
 OFTEN_ARMS = {
     "often_start": Arm("cold start of 1,600 steps", cold_start="often", parts=(0,)),
@@ -22,35 +25,28 @@ OFTEN_ARMS = {
     "often_passk": Arm("Pass@4", strategy("PassKAnalytic", k=4), cold_start="often"),
     "often_switch": Arm("Pass@4, Pass@1 from step 225", MAZES.arms["switch_225"].options, cold_start="often"),
 }
+NAMES = {"pass1": "often_pass1", "passk": "often_passk", "switch_225": "often_switch"}
+"""Of the mazes' trainings, from there."""
+
+
+def from_there(claims: Sequence[Claim]) -> tuple[Claim, ...]:
+    """Return the mazes' claims, of the trainings from the longer cold start."""
+    return tuple(replace(claim, arm=NAMES[claim.arm], baseline=NAMES[claim.baseline]) for claim in claims)
+
+
 OFTEN = Experiment(
     "Where prompts are solved often",
     "Does k make a difference on Countdown where a prompt's pass rate is as on mazes?",
     "often_pass1",
     ("often_start", "often_pass1", "often_passk"),
-    (
-        Claim("Pass@4 training has more of pass@8 than Pass@1 training", "often_passk", "often_pass1", "pass@8"),
-        Claim("... and of pass@64", "often_passk", "often_pass1", "pass@64"),
-        Claim("... and a higher entropy", "often_passk", "often_pass1", "entropy"),
-        Claim("... and more different answers", "often_passk", "often_pass1", "different"),
-        Claim("... and pays less than .03 of pass@1", "often_passk", "often_pass1", "pass@1", above=AS_MUCH),
-    ),
+    from_there(MAZES.experiments["explores"].claims[:5]),
 )
 OFTEN_SWITCHING = Experiment(
     "Changing over, where prompts are solved often",
     "Does changing over raise pass@1 above Pass@1 training there?",
     "often_pass1",
     ("often_pass1", "often_passk", "often_switch"),
-    (
-        Claim(
-            "Pass@4, then Pass@1 from 3/4 on, is above Pass@1 training at pass@1",
-            "often_switch",
-            "often_pass1",
-            "pass@1",
-        ),
-        Claim("... at least within .03 of it", "often_switch", "often_pass1", "pass@1", above=AS_MUCH),
-        Claim("... and above it at pass@64", "often_switch", "often_pass1", "pass@64"),
-        Claim("It is above Pass@4 training at pass@1", "often_switch", "often_passk", "pass@1"),
-    ),
+    from_there(MAZES.experiments["switching"].claims[:4]),
 )
 
 COUNTDOWN = Domain(
